@@ -1,0 +1,27 @@
+/* base/arena.h - memory that is freed all at once: per request, per loop turn.
+ *
+ * Memory: blocks are kept by reset and freed by fini; a limit is set at init.
+ * Threads: one owner.  Blocks: never.  Trust: sizes may be hostile: overflow and
+ * limit end in NULL, never in a wrapped size. */
+#ifndef RAY_BASE_ARENA_H
+#define RAY_BASE_ARENA_H
+
+#include <stddef.h>
+
+struct ray_arena_block;
+
+struct ray_arena {
+    struct ray_arena_block *blocks; /* newest first */
+    size_t used_size;
+    size_t size_max;
+};
+
+void ray_arena_init(struct ray_arena *arena, size_t size_max);
+void ray_arena_fini(struct ray_arena *arena);
+void ray_arena_reset(struct ray_arena *arena); /* keeps one block */
+void *ray_arena_alloc(struct ray_arena *arena, size_t size); /* zeroed, max-aligned; NULL */
+char *ray_arena_strndup(struct ray_arena *arena, const char *text, size_t size);
+char *ray_arena_printf(struct ray_arena *arena, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,69 @@
+/* net/http/server.h - a small HTTP/1.1 server on the loop: llhttp parses, files are sent
+ * with Content-Length, Range and HEAD; no chunked request bodies.
+ *
+ * Memory: create/destroy; requests handed to the handler are borrowed until it returns.
+ * Threads: the loop's (file reads go to libuv's pool).  Blocks: never.
+ * Trust: every byte from a client is hostile: total header deadline, size limits, a cap on
+ * transfers with queueing (first come, first served). */
+#ifndef RAY_NET_HTTP_SERVER_H
+#define RAY_NET_HTTP_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/loop.h"
+
+struct ray_http_server;
+struct ray_http_request; /* one request being answered; alive until answered */
+
+enum ray_http_method { RAY_HTTP_GET, RAY_HTTP_HEAD, RAY_HTTP_POST };
+
+struct ray_http_config {
+    const char *address;          /* "10.77.0.1" or "::" */
+    uint16_t port;                /* 0: any; ray_http_server_port tells */
+    const char *device;           /* SO_BINDTODEVICE; NULL: none */
+    size_t conn_count_max;        /* beyond it connections wait in the kernel's backlog */
+    size_t transfer_count_max;    /* files being sent at once; the rest queue */
+    uint32_t header_timeout_ms;   /* total, from the first byte or accept */
+    uint32_t idle_timeout_ms;     /* keep-alive, and no progress while sending */
+    uint32_t transfer_timeout_ms; /* total for one file */
+    size_t header_size_max;
+    size_t body_size_max;         /* request bodies (POST) */
+    /* Answers or refuses `request`, now or later. */
+    void (*on_request)(struct ray_http_request *request, void *arg);
+    /* One call per answered or broken request, for the access log; may be NULL. */
+    void (*on_done)(const struct ray_http_request *request, void *arg);
+    void *arg;
+};
+
+int ray_http_server_create(struct ray_http_server **out_server, struct ray_loop *loop,
+                           const struct ray_http_config *config, struct ray_err *err);
+void ray_http_server_destroy(struct ray_http_server *server);
+uint16_t ray_http_server_port(const struct ray_http_server *server);
+
+/* Facts of a request; texts are NUL-terminated and free of control bytes. */
+enum ray_http_method ray_http_request_method(const struct ray_http_request *request);
+const char *ray_http_request_path(const struct ray_http_request *request); /* decoded, no "..", begins with "/" */
+/* Decoded value of a query parameter, or NULL. */
+const char *ray_http_request_query(const struct ray_http_request *request, const char *name);
+const char *ray_http_request_header(const struct ray_http_request *request, const char *name);
+const char *ray_http_request_peer(const struct ray_http_request *request); /* "10.77.0.21" */
+const uint8_t *ray_http_request_body(const struct ray_http_request *request, size_t *out_size);
+/* For on_done: status, bytes of body sent, whether all of it was, and times (monotonic). */
+int ray_http_request_status(const struct ray_http_request *request);
+uint64_t ray_http_request_sent_size(const struct ray_http_request *request);
+bool ray_http_request_is_complete(const struct ray_http_request *request);
+uint64_t ray_http_request_start_ns(const struct ray_http_request *request); /* headers complete */
+uint64_t ray_http_request_end_ns(const struct ray_http_request *request);
+
+/* Answers; each ends the request for the handler. Bytes are copied. extra_headers may be
+ * NULL or whole lines, each ending in "\r\n". */
+void ray_http_answer(struct ray_http_request *request, int status, const char *content_type,
+                     const void *body, size_t body_size, const char *extra_headers);
+/* Sends the file behind fd (taken over), honouring HEAD and one Range. `etag` may be NULL. */
+void ray_http_answer_file(struct ray_http_request *request, int fd, uint64_t size,
+                          const char *content_type, const char *etag);
+
+#endif

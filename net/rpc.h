@@ -1,0 +1,112 @@
+/* net/rpc.h - one request/reply and stream layer over message carriers.
+ *
+ * A connection carries messages of at most RAY_RPC_MESSAGE_SIZE_MAX bytes in order; the
+ * envelope is net/proto/rpc.proto. A call has a method name and a body, and gets any number
+ * of items, then exactly one end (a last body, or an error with code, text, next step).
+ * Carriers: Unix SOCK_SEQPACKET here; NNG with Noise plugs into struct ray_rpc_carrier.
+ *
+ * Memory: create/destroy; bodies handed to callbacks are borrowed for the call.
+ * Threads: the loop's.  Blocks: never (queues are bounded: a peer that does not read gets
+ * RAY_EAGAIN on send and, above the limit, is closed).
+ * Trust: every byte from the peer is hostile; a malformed message closes the connection. */
+#ifndef RAY_NET_RPC_H
+#define RAY_NET_RPC_H
+
+#include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/loop.h"
+
+enum {
+    RAY_RPC_MESSAGE_SIZE_MAX = 65536,
+    RAY_RPC_BODY_SIZE_MAX = 60000,       /* leaves room for the envelope */
+    RAY_RPC_METHOD_SIZE_MAX = 64,
+    RAY_RPC_CALLS_PER_CONN_MAX = 256,    /* in flight */
+    RAY_RPC_CONN_COUNT_MAX = 256,        /* per server */
+    RAY_RPC_QUEUE_SIZE_MAX = 4 << 20,    /* bytes waiting to be sent, per connection */
+    RAY_RPC_FD_COUNT_MAX = 8,            /* descriptors in one message (Unix only) */
+};
+
+/* Who is at the other end of a Unix connection (SO_PEERCRED). */
+struct ray_rpc_peer {
+    pid_t pid;
+    uid_t uid;
+    gid_t gid;
+};
+
+/* ---- server ---- */
+struct ray_rpc_server;
+struct ray_rpc_call; /* one call on the server side, alive until it is ended */
+
+struct ray_rpc_method {
+    const char *name;                         /* "node.facts" */
+    const ProtobufCMessageDescriptor *input;  /* decoded and checked before `run` */
+    /* `input` is borrowed for the duration of run. The call must be ended now or later
+     * with reply, fail or (after items) end. */
+    void (*run)(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg);
+};
+
+/* Listens at `path` (a stale socket file is replaced, a live one is RAY_EEXISTS) with `mode`.
+ * `methods` ends with a NULL name and must outlive the server. */
+int ray_rpc_server_create_unix(struct ray_rpc_server **out_server, struct ray_loop *loop,
+                               const char *path, mode_t mode,
+                               const struct ray_rpc_method *methods, void *arg,
+                               struct ray_err *err);
+/* Same on a listening SOCK_SEQPACKET descriptor, which the server takes over. */
+int ray_rpc_server_create_fd(struct ray_rpc_server **out_server, struct ray_loop *loop, int fd,
+                             const struct ray_rpc_method *methods, void *arg,
+                             struct ray_err *err);
+void ray_rpc_server_destroy(struct ray_rpc_server *server); /* ends open calls; NULL is fine */
+
+const struct ray_rpc_peer *ray_rpc_call_peer(const struct ray_rpc_call *call);
+/* Descriptors that came with the request; the call owns them until taken (-1 then). */
+int ray_rpc_call_take_fd(struct ray_rpc_call *call, size_t index);
+/* Ends the call with a body. The call is gone afterwards, whatever is returned. */
+int ray_rpc_reply(struct ray_rpc_call *call, const ProtobufCMessage *body);
+/* Ends the call with an error: code, text and next_step of `err`. */
+int ray_rpc_reply_err(struct ray_rpc_call *call, const struct ray_err *err);
+/* One item of a stream; RAY_EAGAIN: the peer is slow, nothing was queued, `on_drain`
+ * follows; RAY_ECLOSED: the peer left. */
+int ray_rpc_send(struct ray_rpc_call *call, const ProtobufCMessage *item);
+void ray_rpc_call_on_drain(struct ray_rpc_call *call, void (*cb)(void *arg), void *arg);
+/* Called once when the peer cancels or leaves before the call was ended; the call is gone
+ * after the callback. */
+void ray_rpc_call_on_cancel(struct ray_rpc_call *call, void (*cb)(void *arg), void *arg);
+
+/* ---- client ---- */
+struct ray_rpc_client;
+struct ray_rpc_result {
+    int code;                     /* RAY_OK or the error */
+    const char *text;             /* borrowed; "" for RAY_OK */
+    const char *next_step;
+    const ProtobufCMessage *body; /* borrowed; of the type asked for; NULL on error */
+};
+
+int ray_rpc_client_create_unix(struct ray_rpc_client **out_client, struct ray_loop *loop,
+                               const char *path, struct ray_err *err);
+void ray_rpc_client_destroy(struct ray_rpc_client *client); /* open calls end with ECANCELED */
+
+/* timeout_ms 0: none. `on_item` may be NULL (items are then an error); `on_end` runs exactly
+ * once, never from within this function. Returns RAY_EAGAIN when too many are in flight.
+ * *out_id may be NULL; it is for cancel. fds may be NULL. */
+int ray_rpc_call_start(struct ray_rpc_client *client, const char *method,
+                       const ProtobufCMessage *input, const int *fds, size_t fd_count,
+                       const ProtobufCMessageDescriptor *output, uint64_t timeout_ms,
+                       void (*on_item)(void *arg, const ProtobufCMessage *item),
+                       void (*on_end)(void *arg, const struct ray_rpc_result *result), void *arg,
+                       uint64_t *out_id, struct ray_err *err);
+void ray_rpc_call_cancel(struct ray_rpc_client *client, uint64_t id);
+/* The connection is gone; calls in flight have been ended with RAY_ECLOSED before. */
+void ray_rpc_client_on_close(struct ray_rpc_client *client, void (*cb)(void *arg), void *arg);
+
+/* For command lines: connects, calls, runs an own loop until the end, disconnects.
+ * *out_body is unpacked with malloc for the caller (protobuf_c_message_free_unpacked). */
+int ray_rpc_call_unix(const char *path, const char *method, const ProtobufCMessage *input,
+                      const ProtobufCMessageDescriptor *output, uint64_t timeout_ms,
+                      ProtobufCMessage **out_body, struct ray_err *err);
+
+#endif

@@ -13,8 +13,9 @@
 #include "base/err.h"
 
 /* `dir_fd` may be AT_FDCWD; `name` may have folders in front. After success the content is
- * durable. After failure the old file stands (a temporary file may be left by a power cut;
- * names begin with ".tmp-", ray_atomic_sweep removes them). RAY_ENOSPC, RAY_EIO, ... */
+ * durable. After failure the old file stands, or, when only the sync of the folder failed, the
+ * old or the new one. A power cut may leave a temporary file: names begin with ".tmp-",
+ * ray_atomic_sweep removes them. RAY_ENOSPC, RAY_EIO, ... */
 int ray_atomic_write(int dir_fd, const char *name, const void *data, size_t size, mode_t mode,
                      struct ray_err *err);
 
@@ -23,17 +24,18 @@ int ray_atomic_write(int dir_fd, const char *name, const void *data, size_t size
 int ray_file_read(int dir_fd, const char *name, size_t size_max, uint8_t **out_data,
                   size_t *out_size, struct ray_err *err);
 
-/* A short text file into `out`, trailing white space removed, always terminated. */
+/* A short text file into `out`, trailing white space and NULs removed, always terminated.
+ * RAY_EMALFORMED when there is a NUL inside. */
 int ray_file_read_text(int dir_fd, const char *name, char *out, size_t out_size,
                        struct ray_err *err);
 
 /* Writes to an existing file (sysfs, procfs, cgroupfs) in one write(2). */
 int ray_file_write_existing(int dir_fd, const char *name, const char *text, struct ray_err *err);
 
-/* mkdir -p with fsync of each parent that got a new entry. */
+/* mkdir -p with fsync of each parent that got a new entry. The umask cuts `mode`. */
 int ray_make_dirs(int dir_fd, const char *path, mode_t mode, struct ray_err *err);
 
-/* Removes ".tmp-*" left in a folder; returns how many, or a negative code. */
+/* Removes files ".tmp-*" left in a folder; returns how many, or a negative code. */
 int ray_atomic_sweep(int dir_fd, const char *path, struct ray_err *err);
 
 #endif

@@ -32,30 +32,34 @@ struct ray_child_rlimit {
 };
 
 struct ray_child_spec {
-    const char *path;         /* absolute; not searched */
-    const char *const *argv;  /* NULL-terminated, argv[0] too */
-    const char *const *envp;  /* NULL-terminated; NULL: empty environment */
-    const char *dir;          /* working directory; NULL: "/" */
+    const char *path;        /* absolute; not searched */
+    const char *const *argv; /* NULL-terminated, argv[0] too */
+    /* NULL-terminated; NULL: empty environment. The entry "LISTEN_PID=" without a value gets
+     * the child's pid, which services that take kept descriptors compare with their own. */
+    const char *const *envp;
+    const char *dir; /* working directory; NULL: "/" */
     const struct ray_child_fd *fds;
-    size_t fd_count;          /* 0, 1 and 2 are /dev/null unless named */
-    bool has_ids;             /* when set: setgroups, setgid, setuid */
+    size_t fd_count; /* 0, 1 and 2 are /dev/null unless named */
+    bool has_ids;    /* when set: setgroups, setresgid, setresuid */
     uid_t uid;
     gid_t gid;
     const gid_t *groups;
     size_t group_count;
-    uint64_t keep_caps;       /* bit mask of CAP_*; kept as ambient when has_ids. Without
-                               * keeps_all_caps everything else is dropped for good. */
-    bool keeps_all_caps;
+    uint64_t keep_caps;  /* bit mask of CAP_*, kept also as ambient. Everything else is
+                          * dropped for good, from the bounding set too (which needs
+                          * CAP_SETPCAP: an ordinary user's bounding set stays). */
+    bool keeps_all_caps; /* nothing is dropped by us; setuid does what it does */
     bool no_new_privs;
-    bool new_session;         /* setsid */
-    int parent_death_signal;  /* 0: none; checked against the race with a dying parent */
-    int cgroup_fd;            /* -1: stays; else a cgroup2 directory to be born in */
+    bool new_session;          /* setsid */
+    int parent_death_signal;   /* 0: none; when the thread that spawned ends; checked against
+                                * the race with a dying parent */
+    int cgroup_fd;             /* -1: stays; else a cgroup2 directory to be born in */
     const char *oom_score_adj; /* "0"; NULL: unchanged */
-    int nice;                 /* 0: unchanged */
+    int nice;                  /* 0: unchanged */
     const struct ray_child_rlimit *rlimits;
     size_t rlimit_count;
-    bool new_network;         /* own empty network namespace */
-    bool new_mount;           /* private mount namespace */
+    bool new_network; /* own empty network namespace */
+    bool new_mount;   /* private mount namespace */
     /* Runs in the child last, just before exec (seccomp, mounts). Only
      * async-signal-safe calls; nonzero fails the spawn with that errno. */
     int (*before_exec)(void *arg);
@@ -66,7 +70,7 @@ struct ray_child_spec {
 struct ray_child_exit {
     bool is_signaled;
     bool dumped_core;
-    int status;             /* exit status, or the signal's number */
+    int status; /* exit status, or the signal's number; -1: another reaped it */
 };
 
 struct ray_child {

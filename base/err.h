@@ -15,25 +15,25 @@
 
 /* X(name, value, api code, text, is_retryable).  The api code is the word that
  * users and JSON see (DESIGN.md section 4). */
-#define RAY_ERR_MAP(X)                                                                 \
-    X(EINVAL, -1, "invalid", "invalid argument", false)                                \
-    X(ENOTFOUND, -2, "not_found", "not found", false)                                  \
-    X(EEXISTS, -3, "exists", "already exists", false)                                  \
-    X(ECONFLICT, -4, "conflict", "conflicts with a newer state", false)                \
-    X(EDENIED, -5, "denied", "not permitted", false)                                   \
-    X(ENOQUORUM, -6, "no_quorum", "no quorum", true)                                   \
-    X(ETIMEOUT, -7, "timeout", "timed out", true)                                      \
-    X(EUNAVAILABLE, -8, "unavailable", "unavailable", true)                            \
-    X(EINTERNAL, -9, "internal", "internal error", false)                              \
-    X(ENOMEM, -10, "unavailable", "out of memory", true)                               \
-    X(EIO, -11, "unavailable", "input/output error", false)                            \
-    X(ENOSPC, -12, "unavailable", "no space left", true)                               \
-    X(EMALFORMED, -13, "invalid", "malformed data", false)                             \
-    X(EAGAIN, -14, "unavailable", "not complete yet", true)                            \
-    X(ETOOBIG, -15, "invalid", "larger than its limit", false)                         \
-    X(ECANCELED, -16, "unavailable", "canceled", false)                                \
-    X(ECLOSED, -17, "unavailable", "connection closed", true)                          \
-    X(EUSAGE, -18, "invalid", "wrong usage", false)                                    \
+#define RAY_ERR_MAP(X)                                                                             \
+    X(EINVAL, -1, "invalid", "invalid argument", false)                                            \
+    X(ENOTFOUND, -2, "not_found", "not found", false)                                              \
+    X(EEXISTS, -3, "exists", "already exists", false)                                              \
+    X(ECONFLICT, -4, "conflict", "conflicts with a newer state", false)                            \
+    X(EDENIED, -5, "denied", "not permitted", false)                                               \
+    X(ENOQUORUM, -6, "no_quorum", "no quorum", true)                                               \
+    X(ETIMEOUT, -7, "timeout", "timed out", true)                                                  \
+    X(EUNAVAILABLE, -8, "unavailable", "unavailable", true)                                        \
+    X(EINTERNAL, -9, "internal", "internal error", false)                                          \
+    X(ENOMEM, -10, "unavailable", "out of memory", true)                                           \
+    X(EIO, -11, "unavailable", "input/output error", false)                                        \
+    X(ENOSPC, -12, "unavailable", "no space left", true)                                           \
+    X(EMALFORMED, -13, "invalid", "malformed data", false)                                         \
+    X(EAGAIN, -14, "unavailable", "not complete yet", true)                                        \
+    X(ETOOBIG, -15, "invalid", "larger than its limit", false)                                     \
+    X(ECANCELED, -16, "unavailable", "canceled", false)                                            \
+    X(ECLOSED, -17, "unavailable", "connection closed", true)                                      \
+    X(EUSAGE, -18, "invalid", "wrong usage", false)                                                \
     X(EUNSUPPORTED, -19, "invalid", "not supported here", false)
 
 enum {

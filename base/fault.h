@@ -8,31 +8,32 @@
 #ifndef RAY_BASE_FAULT_H
 #define RAY_BASE_FAULT_H
 
+#include <errno.h>
 #include <stdbool.h>
 
-/* X(id, name, errno that the injection stands for) */
-#define RAY_FAULT_MAP(X)           \
-    X(ALLOC, "alloc", ENOMEM)      \
-    X(OPEN, "open", EMFILE)        \
-    X(READ, "read", EIO)           \
-    X(WRITE, "write", ENOSPC)      \
-    X(FSYNC, "fsync", EIO)         \
-    X(RENAME, "rename", EIO)       \
-    X(FORK, "fork", EAGAIN)        \
-    X(MOUNT, "mount", EPERM)       \
-    X(SEND, "send", ENOBUFS)       \
-    X(SOCKET, "socket", EMFILE)    \
-    X(CLOCK, "clock", 0)
+/* X(id, name, errno that the injection stands for); `clock` makes the wall clock jump. */
+#define RAY_FAULT_MAP(X)                                                                           \
+    X(ALLOC, "alloc", ENOMEM)                                                                      \
+    X(OPEN, "open", EMFILE)                                                                        \
+    X(READ, "read", EIO)                                                                           \
+    X(WRITE, "write", ENOSPC)                                                                      \
+    X(FSYNC, "fsync", EIO)                                                                         \
+    X(RENAME, "rename", EIO)                                                                       \
+    X(FORK, "fork", EAGAIN)                                                                        \
+    X(MOUNT, "mount", EPERM)                                                                       \
+    X(SEND, "send", ENOBUFS)                                                                       \
+    X(SOCKET, "socket", EMFILE)                                                                    \
+    X(CLOCK, "clock", ERANGE)
 
 enum ray_fault_point {
 #define RAY_FAULT_ENUM(id, name, errnum) RAY_FAULT_##id,
     RAY_FAULT_MAP(RAY_FAULT_ENUM)
 #undef RAY_FAULT_ENUM
-    RAY_FAULT_COUNT
+        RAY_FAULT_COUNT
 };
 
 #ifdef RAY_FAULTS
-/* Counts one pass of this point; the errno to fail with, or 0 to go on. */
+/* Counts one pass of this point; the errno to fail with (errno is set, too), or 0 to go on. */
 int ray_fault(enum ray_fault_point point);
 /* Sets the countdowns from text as above (NULL: none); false when it is malformed. */
 bool ray_fault_set(const char *text);
@@ -44,8 +45,14 @@ static inline int ray_fault(enum ray_fault_point point)
     (void)point;
     return 0;
 }
-static inline bool ray_fault_set(const char *text) { return text == (const char *)0; }
-static inline bool ray_fault_has_fired(void) { return false; }
+static inline bool ray_fault_set(const char *text)
+{
+    return text == (const char *)0;
+}
+static inline bool ray_fault_has_fired(void)
+{
+    return false;
+}
 #endif
 
 #endif

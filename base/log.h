@@ -49,7 +49,7 @@ enum ray_log_form ray_log_form_from_env(void);
 void ray_log(struct ray_logger *logger, enum ray_log_level level, const char *module,
              const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
-const char *ray_log_level_name(enum ray_log_level level); /* "error" ... "debug" */
+const char *ray_log_level_name(enum ray_log_level level);           /* "error" ... "debug" */
 int ray_log_level_parse(const char *name, enum ray_log_level *out); /* RAY_EINVAL */
 
 #endif

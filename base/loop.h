@@ -16,28 +16,33 @@
 
 #include "base/err.h"
 
+struct ray_loop_handle;
+
 struct ray_loop {
     uv_loop_t uv;
     bool is_open;
+    struct ray_loop_handle *handles; /* of the timers, polls and signals below */
 };
 
 int ray_loop_init(struct ray_loop *loop, struct ray_err *err);
-/* Closes whatever handles are left, runs their close callbacks; safe on zeroed. */
+/* Closes whatever handles are left, runs their close callbacks; safe on zeroed. Timers,
+ * polls and signals that are still open are closed with it and must not be used after. */
 void ray_loop_fini(struct ray_loop *loop);
 void ray_loop_run(struct ray_loop *loop);  /* until stop or nothing is left to wait for */
 void ray_loop_once(struct ray_loop *loop); /* one turn, waiting for an event */
 void ray_loop_stop(struct ray_loop *loop);
 uint64_t ray_loop_now_ns(const struct ray_loop *loop); /* monotonic, of this turn */
 
-/* Timers. start on a running timer re-arms it. repeat_ms 0: once. */
+/* Timers. start on a running timer re-arms it. repeat_ms 0: once. A timer, poll or signal
+ * stays at its address between init and fini; fini is safe on zeroed and twice. */
 struct ray_timer {
     uv_timer_t *uv; /* NULL until init */
     void (*cb)(void *arg);
     void *arg;
 };
 
-int ray_timer_init(struct ray_timer *timer, struct ray_loop *loop, void (*cb)(void *arg),
-                   void *arg, struct ray_err *err);
+int ray_timer_init(struct ray_timer *timer, struct ray_loop *loop, void (*cb)(void *arg), void *arg,
+                   struct ray_err *err);
 void ray_timer_start(struct ray_timer *timer, uint64_t after_ms, uint64_t repeat_ms);
 void ray_timer_stop(struct ray_timer *timer);
 bool ray_timer_is_active(const struct ray_timer *timer);
@@ -45,7 +50,8 @@ void ray_timer_fini(struct ray_timer *timer);
 
 /* Readiness of a descriptor, which stays the caller's (fini never closes it; fini before
  * closing it). events: UV_READABLE | UV_WRITABLE | UV_DISCONNECT | UV_PRIORITIZED; 0 pauses.
- * The callback gets the ready events, or a negative RAY_E* in `status`. */
+ * The callback gets the ready events, or a negative RAY_E* in `status`: RAY_ECLOSED when the
+ * kernel reports an error on the descriptor; the poll is paused then. */
 struct ray_poll {
     uv_poll_t *uv; /* NULL until init */
     void (*cb)(void *arg, int status, int events);

@@ -12,37 +12,34 @@
 #include "base/err.h"
 
 /* X(id, prefix, has_detail, explanation) */
-#define RAY_MARKER_MAP(X)                                                                 \
-    X(BOOT_KERNEL, "RAYOS_BOOT_MARKER:kernel", false,                                     \
-      "PID 1 has taken over from the kernel")                                             \
-    X(BOOT_SUBSYSTEMS, "RAYOS_BOOT_MARKER:subsystems", false,                             \
-      "mounts, devices, network, data folder and control socket are up")                  \
-    X(BOOT_SHELL, "RAYOS_BOOT_MARKER:shell", false, "the local prompt answers")           \
-    X(NODE_READY, "RAYOS_NODE_READY", true, "the node serves; detail: its name")          \
-    X(NODE_STOPPING, "RAYOS_NODE_STOPPING", true,                                         \
-      "ordered shutdown began; detail: poweroff, reboot or halt")                         \
-    X(NODE_DATA, "RAYOS_NODE_DATA", true,                                                 \
-      "where the node's data lives; detail: disk:<device>, ram:<reason>")                 \
-    X(NODE_FINGERPRINT, "RAYOS_NODE_FINGERPRINT", true,                                   \
-      "fingerprint of the node's key; detail: words joined by '-'")                       \
-    X(NODE_ADDRESS, "RAYOS_NODE_ADDRESS", true,                                           \
-      "ray0 has an address; detail: address/prefix")                                      \
-    X(SERVICE, "RAYOS_SERVICE", true,                                                     \
-      "a service changed state; detail: <name>:<ready|failed|gave-up|stopped>[:why]")     \
-    X(WATCHDOG, "RAYOS_WATCHDOG", true,                                                   \
-      "detail: adopted:<driver>:<seconds>, none, bite:<bootstatus>, withheld:<why>")      \
-    X(LOG, "RAYOS_LOG", true,                                                             \
-      "detail: open:<folder>, rotated, full, lost:<lines>, crash:<folder>, dirty")        \
-    X(BOOT_TIMELINE, "RAYOS_BOOT_TIMELINE", true,                                         \
-      "one step of the boot; detail: <step>:<begin_us>:<end_us> of CLOCK_BOOTTIME")       \
-    X(TEST_AGENT, "RAYOS_TEST_AGENT", true,                                               \
-      "only in the test image; detail: ready")
+#define RAY_MARKER_MAP(X)                                                                          \
+    X(BOOT_KERNEL, "RAYOS_BOOT_MARKER:kernel", false, "PID 1 has taken over from the kernel")      \
+    X(BOOT_SUBSYSTEMS, "RAYOS_BOOT_MARKER:subsystems", false,                                      \
+      "mounts, devices, network, data folder and control socket are up")                           \
+    X(BOOT_SHELL, "RAYOS_BOOT_MARKER:shell", false, "the local prompt answers")                    \
+    X(NODE_READY, "RAYOS_NODE_READY", true, "the node serves; detail: its name")                   \
+    X(NODE_STOPPING, "RAYOS_NODE_STOPPING", true,                                                  \
+      "ordered shutdown began; detail: poweroff, reboot or halt")                                  \
+    X(NODE_DATA, "RAYOS_NODE_DATA", true,                                                          \
+      "where the node's data lives; detail: disk:<device>, ram:<reason>")                          \
+    X(NODE_FINGERPRINT, "RAYOS_NODE_FINGERPRINT", true,                                            \
+      "fingerprint of the node's key; detail: words joined by '-'")                                \
+    X(NODE_ADDRESS, "RAYOS_NODE_ADDRESS", true, "ray0 has an address; detail: address/prefix")     \
+    X(SERVICE, "RAYOS_SERVICE", true,                                                              \
+      "a service changed state; detail: <name>:<ready|failed|gave-up|stopped>[:why]")              \
+    X(WATCHDOG, "RAYOS_WATCHDOG", true,                                                            \
+      "detail: adopted:<driver>:<seconds>, none, bite:<bootstatus>, withheld:<why>")               \
+    X(LOG, "RAYOS_LOG", true,                                                                      \
+      "detail: open:<folder>, rotated, full, lost:<lines>, crash:<folder>, dirty")                 \
+    X(BOOT_TIMELINE, "RAYOS_BOOT_TIMELINE", true,                                                  \
+      "one step of the boot; detail: <step>:<begin_us>:<end_us> of CLOCK_BOOTTIME")                \
+    X(TEST_AGENT, "RAYOS_TEST_AGENT", true, "only in the test image; detail: ready")
 
 enum ray_marker {
 #define RAY_MARKER_ENUM(id, prefix, has_detail, explanation) RAY_MARKER_##id,
     RAY_MARKER_MAP(RAY_MARKER_ENUM)
 #undef RAY_MARKER_ENUM
-    RAY_MARKER_COUNT
+        RAY_MARKER_COUNT
 };
 
 enum { RAY_MARKER_LINE_SIZE_MAX = 256 }; /* with newline and NUL */

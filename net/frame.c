@@ -75,8 +75,7 @@ static bool take_sync(struct ray_frame_reader *reader, struct ray_frame *out_fra
     const struct ray_buf *buf = &reader->buf;
     uint64_t nonce = 0;
 
-    if (buf->size < RAY_FRAME_SYNC_SIZE ||
-        memcmp(buf->data, sync_head, sizeof sync_head) != 0) {
+    if (buf->size < RAY_FRAME_SYNC_SIZE || memcmp(buf->data, sync_head, sizeof sync_head) != 0) {
         return false;
     }
     for (size_t i = 0; i < 8; i++) {

@@ -84,8 +84,8 @@ static void end_session(struct ray_agent_client *client, int code, const char *t
 static void flush(struct ray_agent_client *client)
 {
     while (client->out.size > 0) {
-        ssize_t n = send(client->fd, client->out.data, client->out.size,
-                         MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t n =
+            send(client->fd, client->out.data, client->out.size, MSG_DONTWAIT | MSG_NOSIGNAL);
 
         if (n < 0 && errno == EINTR) {
             continue;
@@ -99,8 +99,8 @@ static void flush(struct ray_agent_client *client)
         }
         ray_buf_consume(&client->out, (size_t)n);
     }
-    (void)ray_poll_set(&client->poll, client->out.size > 0 ? UV_READABLE | UV_WRITABLE
-                                                           : UV_READABLE);
+    (void)ray_poll_set(&client->poll,
+                       client->out.size > 0 ? UV_READABLE | UV_WRITABLE : UV_READABLE);
 }
 
 static void send_sync(struct ray_agent_client *client)
@@ -299,7 +299,7 @@ int ray_agent_client_create(struct ray_agent_client **out_client, struct ray_loo
     int rc;
 
     assert(out_client != NULL && socket_path != NULL);
-    if (strlen(socket_path) >= sizeof ((struct sockaddr_un *)0)->sun_path) {
+    if (strlen(socket_path) >= sizeof((struct sockaddr_un *)0)->sun_path) {
         return ray_fail(err, RAY_ETOOBIG, "socket path %s is too long", socket_path);
     }
     client = calloc(1, sizeof *client);
@@ -346,8 +346,8 @@ bool ray_agent_client_is_up(const struct ray_agent_client *client)
     return client->is_up;
 }
 
-void ray_agent_client_on_change(struct ray_agent_client *client,
-                                void (*cb)(void *arg, bool is_up), void *arg)
+void ray_agent_client_on_change(struct ray_agent_client *client, void (*cb)(void *arg, bool is_up),
+                                void *arg)
 {
     client->on_change = cb;
     client->on_change_arg = arg;
@@ -388,8 +388,7 @@ static int request_send(struct ray_agent_client *client, struct request *request
 
 int ray_agent_exec(struct ray_agent_client *client, const char *const *argv, size_t arg_count,
                    const void *input, size_t input_size, uint64_t timeout_ms,
-                   const struct ray_agent_handler *handler, uint64_t *out_id,
-                   struct ray_err *err)
+                   const struct ray_agent_handler *handler, uint64_t *out_id, struct ray_err *err)
 {
     Rayos__Agent__Request message = RAYOS__AGENT__REQUEST__INIT;
     Rayos__Agent__Exec exec = RAYOS__AGENT__EXEC__INIT;
@@ -412,7 +411,7 @@ int ray_agent_exec(struct ray_agent_client *client, const char *const *argv, siz
     }
     exec.n_argv = arg_count;
     exec.argv = words;
-    exec.stdin_ = (ProtobufCBinaryData){.len = input_size, .data = (uint8_t *)input};
+    exec.input = (ProtobufCBinaryData){.len = input_size, .data = (uint8_t *)input};
     exec.timeout_ms = timeout_ms;
     message.what_case = RAYOS__AGENT__REQUEST__WHAT_EXEC;
     message.exec = &exec;
@@ -431,8 +430,7 @@ int ray_agent_kill(struct ray_agent_client *client, uint64_t id, struct ray_err 
     int rc;
 
     if (find_request(client, id) == NULL) {
-        return ray_fail(err, RAY_ENOTFOUND, "no open command with id %llu",
-                        (unsigned long long)id);
+        return ray_fail(err, RAY_ENOTFOUND, "no open command with id %llu", (unsigned long long)id);
     }
     message.id = id;
     message.what_case = RAYOS__AGENT__REQUEST__WHAT_KILL;
@@ -468,9 +466,8 @@ static int send_chunks(struct ray_agent_client *client, uint64_t id, const uint8
     return RAY_OK;
 }
 
-int ray_agent_put(struct ray_agent_client *client, const char *path, mode_t mode,
-                  const void *bytes, size_t size, const struct ray_agent_handler *handler,
-                  struct ray_err *err)
+int ray_agent_put(struct ray_agent_client *client, const char *path, mode_t mode, const void *bytes,
+                  size_t size, const struct ray_agent_handler *handler, struct ray_err *err)
 {
     Rayos__Agent__Request message = RAYOS__AGENT__REQUEST__INIT;
     Rayos__Agent__Put put = RAYOS__AGENT__PUT__INIT;

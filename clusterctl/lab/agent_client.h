@@ -20,11 +20,11 @@
 #include "base/loop.h"
 
 enum {
-    RAY_AGENT_REQUEST_COUNT_MAX = 64,      /* open at once */
+    RAY_AGENT_REQUEST_COUNT_MAX = 64, /* open at once */
     RAY_AGENT_ARG_COUNT_MAX = 64,
-    RAY_AGENT_DATA_SIZE_MAX = 256 * 1024,  /* in one Data message */
+    RAY_AGENT_DATA_SIZE_MAX = 256 * 1024, /* in one Data message */
     RAY_AGENT_STDIN_SIZE_MAX = 512 * 1024,
-    RAY_AGENT_QUEUE_SIZE_MAX = 8 << 20,    /* waiting to be written */
+    RAY_AGENT_QUEUE_SIZE_MAX = 8 << 20, /* waiting to be written */
 };
 
 struct ray_agent_client;
@@ -32,10 +32,10 @@ struct ray_agent_client;
 /* How a request ended. code is RAY_OK for a command that ran, whatever its status. */
 struct ray_agent_end {
     int code;
-    const char *text; /* borrowed; "" for RAY_OK */
-    bool is_signaled; /* of an exec */
-    int status;       /* exit status or signal of an exec */
-    bool timed_out;   /* an exec that was killed at its timeout */
+    const char *text;                                /* borrowed; "" for RAY_OK */
+    bool is_signaled;                                /* of an exec */
+    int status;                                      /* exit status or signal of an exec */
+    bool timed_out;                                  /* an exec that was killed at its timeout */
     uint64_t boottime_ns, monotonic_ns, realtime_ns; /* of a ping */
 };
 
@@ -54,20 +54,18 @@ void ray_agent_client_destroy(struct ray_agent_client *client);
 /* Whether the agent has answered in this session. */
 bool ray_agent_client_is_up(const struct ray_agent_client *client);
 /* Called whenever that changes. */
-void ray_agent_client_on_change(struct ray_agent_client *client,
-                                void (*cb)(void *arg, bool is_up), void *arg);
+void ray_agent_client_on_change(struct ray_agent_client *client, void (*cb)(void *arg, bool is_up),
+                                void *arg);
 
 /* Each starts a request and may give its id (for kill). RAY_EUNAVAILABLE: the agent is not
  * up; RAY_EAGAIN: too many are open; RAY_ETOOBIG. timeout_ms 0: none. */
 int ray_agent_exec(struct ray_agent_client *client, const char *const *argv, size_t arg_count,
                    const void *input, size_t input_size, uint64_t timeout_ms,
-                   const struct ray_agent_handler *handler, uint64_t *out_id,
-                   struct ray_err *err);
+                   const struct ray_agent_handler *handler, uint64_t *out_id, struct ray_err *err);
 int ray_agent_kill(struct ray_agent_client *client, uint64_t id, struct ray_err *err);
 /* The file is on the machine's stable storage when it ends with RAY_OK. */
-int ray_agent_put(struct ray_agent_client *client, const char *path, mode_t mode,
-                  const void *bytes, size_t size, const struct ray_agent_handler *handler,
-                  struct ray_err *err);
+int ray_agent_put(struct ray_agent_client *client, const char *path, mode_t mode, const void *bytes,
+                  size_t size, const struct ray_agent_handler *handler, struct ray_err *err);
 int ray_agent_get(struct ray_agent_client *client, const char *path,
                   const struct ray_agent_handler *handler, struct ray_err *err);
 int ray_agent_ping(struct ray_agent_client *client, const struct ray_agent_handler *handler,

@@ -1,0 +1,89 @@
+"""Labs for tests: everything goes through `clusterctl lab`, as an operator would do it.
+
+A test waits for markers or events with generous limits (emulation is slow and its speed
+varies), never for time.
+"""
+import json
+import os
+import subprocess
+import uuid
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CLUSTERCTL = ROOT / "build/bin/clusterctl"
+IMAGE = ROOT / "build/image"
+TEST_IMAGE = ROOT / "build/image-test"
+LIMIT_S = 600  # for anything that an emulated machine does
+
+
+class Lab:
+    """One lab: boots on creation, is taken down by close()."""
+
+    def __init__(self, nodes=1, boot="direct", image=TEST_IMAGE, *options):
+        self.name = f"t{uuid.uuid4().hex[:8]}"
+        self.nodes = [f"node{index + 1}" for index in range(nodes)]
+        self.folder = ROOT / "build/lab" / self.name
+        self.up = self.verb("up", "--nodes", nodes, "--boot", boot, "--image", image,
+                            "--accel", os.environ.get("ACCEL", "auto"), *options)
+
+    def verb(self, verb, *words, check=True, timeout=LIMIT_S + 60, **kwargs):
+        """`clusterctl lab VERB --name ... WORDS`; fails the test unless check is False."""
+        command = [CLUSTERCTL, "lab", verb, "--name", self.name, *words]
+        done = subprocess.run([str(word) for word in command], cwd=ROOT, timeout=timeout,
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              check=False, **kwargs)
+        if check and done.returncode != 0:
+            pytest.fail(f"{' '.join(map(str, command))}\nstatus {done.returncode}\n"
+                        f"{done.stdout}\n{done.stderr}")
+        return done
+
+    def exec(self, node, *command, check=True, timeout=LIMIT_S):
+        return self.verb("exec", node, "--", *command, check=check, timeout=timeout)
+
+    def sh(self, node, script, check=True, timeout=LIMIT_S):
+        """A shell script in the node (test image only); its output."""
+        return self.exec(node, "/bin/sh", "-c", script, check=check, timeout=timeout).stdout
+
+    def json(self, node, *command):
+        return json.loads(self.exec(node, *command).stdout)
+
+    def status(self):
+        return json.loads(self.verb("status", "-o", "json").stdout)
+
+    def wait(self, node, marker, count=1, timeout=LIMIT_S):
+        self.verb("wait", "--node", node, "--marker", marker, "--count", count,
+                  "--timeout", timeout)
+
+    def chaos(self, *words):
+        return self.verb("chaos", *words)
+
+    def markers(self, node):
+        """All marker lines of a node so far, without their time stamps."""
+        path = self.folder / "machines" / node / "marker.log"
+        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+        return [line[line.index("RAYOS_"):] for line in lines if "RAYOS_" in line]
+
+    def count(self, node, prefix):
+        return sum(1 for line in self.markers(node)
+                   if line == prefix or line.startswith(prefix + ":"))
+
+    def console(self, node):
+        return (self.folder / "machines" / node / "console.log").read_text(errors="replace")
+
+    def again(self, node, act, marker="RAYOS_TEST_AGENT:ready"):
+        """Does `act`, then waits until `marker` was printed once more than before."""
+        before = self.count(node, marker)
+        act()
+        self.wait(node, marker, before + 1)
+
+    def close(self):
+        self.verb("down", check=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def built():
+    for path in (CLUSTERCTL, IMAGE / "rayos.efi", TEST_IMAGE / "rayos.efi"):
+        if not path.exists():
+            pytest.exit(f"{path} is missing; next: make image", returncode=1)

@@ -35,15 +35,16 @@ struct init_cgroup_limits {
 void init_cgroup_init(struct init_cgroup *cgroup);
 void init_cgroup_fini(struct init_cgroup *cgroup);
 
-/* Opens `path` ("/sys/fs/cgroup"), moves this process (and every other one found in the
- * root group) into init.scope, enables the controllers of the list (cpu, memory, pids, io)
- * top-down in the root and in rayos.slice and guests. A controller that is missing is
- * logged and left out. */
+/* Opens `path` ("/sys/fs/cgroup"), moves this process into init.scope (kernel threads stay
+ * in the root group), enables the controllers of the list (cpu, memory, pids, io) top-down
+ * in the root and in rayos.slice and guests. A controller that is missing is logged and
+ * left out. */
 int init_cgroup_setup(struct init_cgroup *cgroup, const char *path, struct ray_logger *logger,
                       struct ray_err *err);
 
 /* Makes (or finds) `parent`/`name` with limits; *out_fd is its directory, for
- * ray_child_spec.cgroup_fd; the caller closes it. */
+ * ray_child_spec.cgroup_fd; the caller closes it. A limit whose controller is missing
+ * (logged by setup) is left out. */
 int init_cgroup_make(struct init_cgroup *cgroup, const char *parent, const char *name,
                      const struct init_cgroup_limits *limits, int *out_fd, struct ray_err *err);
 /* SIGKILL to everything in the group; it ends later, watch init_cgroup_is_populated. */

@@ -46,7 +46,7 @@ int init_mount_private(struct ray_err *err);
 /* The initramfs is the kernel's rootfs, which pivot_root refuses. This puts a second
  * mount of the same file system over it and makes that our root; the first call of a
  * node's life, before init_mount_stage. Nothing is copied, no new exec is needed.
- * Does nothing when / has been switched before. */
+ * Call it once: a second call stacks one more mount. */
 int init_mount_switch_root(struct ray_err *err);
 
 /* Remounts the efivarfs below `root` for writing or back to read-only. */

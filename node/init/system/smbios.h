@@ -1,7 +1,8 @@
 /* node/init/system/smbios.h - hints and credentials that a hypervisor gives by SMBIOS type 11
  * strings ("io.systemd.credential:rayos.name=...", "io.systemd.credential.binary:...").
  *
- * Memory: values live in locked memory (sodium) and are wiped by fini.
+ * Memory: values live in one locked mapping of the table, left out of core dumps and wiped
+ * in forked children and by fini.
  * Threads: one owner.  Blocks: never.
  * Trust: whoever makes the machine chooses the bytes: sizes and counts are bounded, unknown
  * strings are ignored. Values are secrets: they are never logged nor quoted in errors. */
@@ -18,17 +19,20 @@ enum {
     INIT_CREDENTIAL_COUNT_MAX = 32,
     INIT_CREDENTIAL_NAME_SIZE_MAX = 64, /* with NUL */
     INIT_CREDENTIAL_SIZE_MAX = 16 * 1024,
+    INIT_CREDENTIAL_REGION_SIZE = 128 * 1024,
 };
 
 struct init_credential {
     char name[INIT_CREDENTIAL_NAME_SIZE_MAX]; /* "rayos.name" */
-    uint8_t *data; /* sodium_malloc; NUL behind the last byte */
+    uint8_t *data; /* into the table's mapping; NUL behind the last byte */
     size_t size;
 };
 
 struct init_credentials {
     struct init_credential entries[INIT_CREDENTIAL_COUNT_MAX];
     size_t count;
+    uint8_t *region; /* NULL until the first value */
+    size_t region_used_size;
 };
 
 void init_credentials_init(struct init_credentials *credentials);

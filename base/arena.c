@@ -2,6 +2,7 @@
 #include "base/arena.h"
 
 #include <assert.h>
+#include <stdalign.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -80,7 +81,7 @@ void *ray_arena_alloc(struct ray_arena *arena, size_t size)
     size_t total_size;
     void *out;
 
-    if (!ray_align_size(size > 0 ? size : 1, sizeof(max_align_t), &aligned_size) ||
+    if (!ray_align_size(size > 0 ? size : 1, alignof(max_align_t), &aligned_size) ||
         !ray_add_size(arena->used_size, aligned_size, &total_size) ||
         total_size > arena->size_max) {
         return NULL;

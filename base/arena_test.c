@@ -1,3 +1,4 @@
+#include <stdalign.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -13,8 +14,8 @@ static void test_arena_limit(void **state)
     ray_arena_init(&arena, 10000);
     bytes = ray_arena_alloc(&arena, 0);
     assert_non_null(bytes);
-    assert_int_equal((uintptr_t)bytes % sizeof(max_align_t), 0);
-    assert_int_equal(arena.used_size, sizeof(max_align_t));
+    assert_int_equal((uintptr_t)bytes % alignof(max_align_t), 0);
+    assert_int_equal(arena.used_size, alignof(max_align_t));
     text = ray_arena_printf(&arena, "%s-%d", "node", 7);
     assert_string_equal(text, "node-7");
     assert_string_equal(ray_arena_strndup(&arena, "abcdef", 3), "abc");
@@ -29,7 +30,7 @@ static void test_arena_limit(void **state)
     assert_null(ray_arena_alloc(&arena, 1000));
     assert_null(ray_arena_alloc(&arena, SIZE_MAX));
     assert_null(ray_arena_alloc(&arena, SIZE_MAX - 8));
-    assert_non_null(ray_arena_alloc(&arena, 10000 - arena.used_size - 16));
+    assert_non_null(ray_arena_alloc(&arena, 10000 - arena.used_size - alignof(max_align_t)));
     ray_arena_fini(&arena);
     ray_arena_fini(&arena);
     ray_arena_fini(NULL);

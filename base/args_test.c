@@ -265,6 +265,7 @@ static int run_main(char *out, size_t out_size, struct called *called, const cha
     for (; words[argc - 1] != NULL; argc++) {
         argv[argc] = (char *)(uintptr_t)words[argc - 1];
     }
+    assert_true(saved[0] >= 0 && saved[1] >= 0);
     assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
     assert_int_equal(fflush(stdout), 0);
     assert_true(dup2(fds[1], 1) == 1 && dup2(fds[1], 2) == 2);

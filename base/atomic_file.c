@@ -145,6 +145,7 @@ int ray_atomic_write(int dir_fd, const char *name, const void *data, size_t size
     if (folder_fd < 0) {
         return folder_fd;
     }
+    assert(leaf != NULL);
     /* Up to 256 bytes never fail once the pool is ready; before that (GRND_NONBLOCK: PID 1 must
      * not wait here) the name is only less unlike others, and O_EXCL still guards it. */
     if (getrandom(&random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random) {
@@ -242,6 +243,7 @@ int ray_file_read_text(int dir_fd, const char *name, char *out, size_t out_size,
     if (rc != RAY_OK) {
         return rc;
     }
+    assert(data != NULL);
     while (size > 0 && (isspace(data[size - 1]) != 0 || data[size - 1] == '\0')) {
         size--;
     }
@@ -352,7 +354,7 @@ int ray_atomic_sweep(int dir_fd, const char *path, struct ray_err *err)
             continue;
         }
         /* A folder of that name is not ours, and unlinkat leaves it. */
-        if (unlinkat(dirfd(dir), entry->d_name, 0) == 0) {
+        if (unlinkat(fd, entry->d_name, 0) == 0) {
             count++;
         }
     }

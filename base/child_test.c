@@ -149,7 +149,7 @@ static void test_exit_texts(void **state)
 static void test_environment_and_folder(void **state)
 {
     struct bench *bench = *state;
-    const char *const envp[] = {"A=1", "LISTEN_PID=", "B=2", NULL};
+    static const char *const envp[] = {"A=1", "LISTEN_PID=", "B=2", NULL};
 
     assert_string_equal(run(bench, "pwd; umask; echo ${HOME-none}"), "/\n0022\nnone\n");
     bench->spec.envp = envp;
@@ -217,7 +217,7 @@ static void test_signals_are_reset(void **state)
 static void test_session_limits_and_nice(void **state)
 {
     struct bench *bench = *state;
-    const struct ray_child_rlimit rlimits[] = {
+    static const struct ray_child_rlimit rlimits[] = {
         {.resource = RLIMIT_NOFILE, .limit = {.rlim_cur = 9, .rlim_max = 9}},
         {.resource = RLIMIT_CORE, .limit = {.rlim_cur = 0, .rlim_max = 0}},
     };
@@ -479,7 +479,7 @@ static void test_parent_death(void **state)
 static void test_faults(void **state)
 {
     static const char *const points[] = {"alloc", "open", "fork"};
-    const char *const envp[] = {"LISTEN_PID=", NULL};
+    static const char *const envp[] = {"LISTEN_PID=", NULL};
     struct bench *bench = *state;
 
     bench->spec.envp = envp;

@@ -14,16 +14,16 @@
 #include "base/size.h"
 
 struct err_info {
-    int code;
     const char *name;
     const char *api_code;
     const char *text;
+    int code;
     bool is_retryable;
 };
 
-static const struct err_info infos[] = {{RAY_OK, "RAY_OK", "ok", "success", false},
+static const struct err_info infos[] = {{"RAY_OK", "ok", "success", RAY_OK, false},
 #define ERR_INFO(name, value, api, text, retryable)                                                \
-    {RAY_##name, "RAY_" #name, (api), (text), (retryable)},
+    {"RAY_" #name, (api), (text), RAY_##name, (retryable)},
                                         RAY_ERR_MAP(ERR_INFO)
 #undef ERR_INFO
 };

@@ -139,7 +139,7 @@ static void sink(void *arg, enum ray_log_level level, const char *line)
 static void test_sink(void **state)
 {
     struct ray_logger logger;
-    struct sunk sunk = {0};
+    struct sunk sunk = {.level = RAY_LOG_DEBUG};
 
     (void)state;
     ray_logger_init(&logger, -1, RAY_LOG_SUPERVISED, RAY_LOG_INFO);

@@ -18,7 +18,7 @@ struct ray_loop_handle {
         uv_timer_t timer;
         uv_poll_t poll;
         uv_signal_t signal;
-    } uv; /* first: a pointer to it is a pointer to the block */
+    } uv; /* its `data` points to this block */
     void *owner;
     struct ray_loop_handle *next;
     struct ray_loop_handle **link; /* what points to us */
@@ -35,6 +35,11 @@ static struct ray_loop_handle *handle_new(void *owner)
     return handle;
 }
 
+static void *owner_of(const struct ray_loop_handle *handle)
+{
+    return handle->owner;
+}
+
 static void handle_link(struct ray_loop *loop, struct ray_loop_handle *handle)
 {
     handle->next = loop->handles;
@@ -43,11 +48,12 @@ static void handle_link(struct ray_loop *loop, struct ray_loop_handle *handle)
         handle->next->link = &handle->next;
     }
     loop->handles = handle;
+    handle->uv.any.data = handle;
 }
 
 static void on_handle_closed(uv_handle_t *uv)
 {
-    free(uv);
+    free(uv->data);
 }
 
 static void handle_close(struct ray_loop_handle *handle)
@@ -119,7 +125,7 @@ uint64_t ray_loop_now_ns(const struct ray_loop *loop)
 
 static void on_timer(uv_timer_t *uv)
 {
-    struct ray_timer *timer = ((struct ray_loop_handle *)(void *)uv)->owner;
+    struct ray_timer *timer = owner_of(uv->data);
 
     if (timer != NULL) {
         timer->cb(timer->arg);
@@ -167,14 +173,14 @@ bool ray_timer_is_active(const struct ray_timer *timer)
 void ray_timer_fini(struct ray_timer *timer)
 {
     if (timer != NULL && timer->uv != NULL) {
-        handle_close((struct ray_loop_handle *)(void *)timer->uv);
+        handle_close(timer->uv->data);
         timer->uv = NULL;
     }
 }
 
 static void on_poll(uv_poll_t *uv, int status, int events)
 {
-    struct ray_poll *poll = ((struct ray_loop_handle *)(void *)uv)->owner;
+    struct ray_poll *poll = owner_of(uv->data);
 
     if (poll != NULL) {
         /* libuv says EBADF for any POLLERR. */
@@ -216,14 +222,14 @@ int ray_poll_set(struct ray_poll *poll, int events)
 void ray_poll_fini(struct ray_poll *poll)
 {
     if (poll != NULL && poll->uv != NULL) {
-        handle_close((struct ray_loop_handle *)(void *)poll->uv);
+        handle_close(poll->uv->data);
         poll->uv = NULL;
     }
 }
 
 static void on_signal(uv_signal_t *uv, int signum)
 {
-    struct ray_signal *owner = ((struct ray_loop_handle *)(void *)uv)->owner;
+    struct ray_signal *owner = owner_of(uv->data);
 
     if (owner != NULL) {
         owner->cb(owner->arg, signum);
@@ -260,7 +266,7 @@ int ray_signal_init(struct ray_signal *signal, struct ray_loop *loop, int signum
 void ray_signal_fini(struct ray_signal *signal)
 {
     if (signal != NULL && signal->uv != NULL) {
-        handle_close((struct ray_loop_handle *)(void *)signal->uv);
+        handle_close(signal->uv->data);
         signal->uv = NULL;
     }
 }

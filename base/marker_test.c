@@ -93,6 +93,7 @@ static void test_strangers(void **state)
         "rayos_node_ready:x",
     };
     char line[RAY_MARKER_LINE_SIZE_MAX + 10];
+    int prefix_size;
 
     (void)state;
     for (size_t i = 0; i < sizeof strangers / sizeof strangers[0]; i++) {
@@ -100,8 +101,8 @@ static void test_strangers(void **state)
     }
     assert_false(parses("RAYOS_NODE_READY:x\0y", 20));
     /* The longest that format makes, and one more. */
-    memset(line, 'x', sizeof line);
-    memcpy(line, "RAYOS_NODE_READY:", 17);
+    prefix_size = snprintf(line, sizeof line, "RAYOS_NODE_READY:");
+    memset(line + prefix_size, 'x', sizeof line - (size_t)prefix_size);
     assert_true(parses(line, RAY_MARKER_LINE_SIZE_MAX - 2));
     assert_false(parses(line, RAY_MARKER_LINE_SIZE_MAX - 1));
 }

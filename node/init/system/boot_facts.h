@@ -47,7 +47,7 @@ bool init_cmdline_flag(const struct init_cmdline *cmdline, const char *key, bool
 
 enum init_boot_path {
     INIT_BOOT_PATH_UNKNOWN,
-    INIT_BOOT_PATH_PXE,    /* over the network: PXE, iPXE or HTTP */
+    INIT_BOOT_PATH_PXE, /* over the network: PXE, iPXE or HTTP */
     INIT_BOOT_PATH_DISK,
     INIT_BOOT_PATH_DIRECT, /* kernel given by a hypervisor */
 };
@@ -63,7 +63,7 @@ struct init_boot_facts {
     enum init_boot_path path;
     char loader_info[64]; /* LoaderInfo or StubInfo, "" when none */
     bool has_boot_mac;
-    uint8_t boot_mac[INIT_MAC_SIZE]; /* BOOTIF= or the EFI device path or iBFT */
+    uint8_t boot_mac[INIT_MAC_SIZE]; /* BOOTIF= or iBFT */
     char clocksource[32];
     bool is_clocksource_fit;
     char kernel[80];

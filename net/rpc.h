@@ -23,12 +23,15 @@
 
 enum {
     RAY_RPC_MESSAGE_SIZE_MAX = 65536,
-    RAY_RPC_BODY_SIZE_MAX = 60000,       /* leaves room for the envelope */
+    RAY_RPC_BODY_SIZE_MAX = 60000, /* leaves room for the envelope */
     RAY_RPC_METHOD_SIZE_MAX = 64,
     RAY_RPC_CALLS_PER_CONN_MAX = 256,    /* in flight */
     RAY_RPC_CONN_COUNT_MAX = 256,        /* per server */
     RAY_RPC_QUEUE_SIZE_MAX = 4 << 20,    /* bytes waiting to be sent, per connection */
     RAY_RPC_FD_COUNT_MAX = 8,            /* descriptors in one message (Unix only) */
+    RAY_RPC_CALLS_PER_SERVER_MAX = 4096, /* in flight, over all connections */
+    RAY_RPC_CONN_PER_UID_MAX = 64,       /* of one user other than root, per server */
+    RAY_RPC_STREAM_WINDOW = 32,          /* items that a client lets come unread, per call */
 };
 
 /* Who is at the other end of a Unix connection (SO_PEERCRED). */
@@ -43,47 +46,51 @@ struct ray_rpc_server;
 struct ray_rpc_call; /* one call on the server side, alive until it is ended */
 
 struct ray_rpc_method {
-    const char *name;                         /* "node.facts" */
-    const ProtobufCMessageDescriptor *input;  /* decoded and checked before `run` */
+    const char *name;                        /* "node.facts" */
+    const ProtobufCMessageDescriptor *input; /* decoded and checked before `run` */
     /* `input` is borrowed for the duration of run. The call must be ended now or later
-     * with reply, fail or (after items) end. */
+     * with reply or reply_err. */
     void (*run)(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg);
 };
 
 /* Listens at `path` (a stale socket file is replaced, a live one is RAY_EEXISTS) with `mode`.
  * `methods` ends with a NULL name and must outlive the server. */
 int ray_rpc_server_create_unix(struct ray_rpc_server **out_server, struct ray_loop *loop,
-                               const char *path, mode_t mode,
-                               const struct ray_rpc_method *methods, void *arg,
-                               struct ray_err *err);
+                               const char *path, mode_t mode, const struct ray_rpc_method *methods,
+                               void *arg, struct ray_err *err);
 /* Same on a listening SOCK_SEQPACKET descriptor, which the server takes over. */
 int ray_rpc_server_create_fd(struct ray_rpc_server **out_server, struct ray_loop *loop, int fd,
-                             const struct ray_rpc_method *methods, void *arg,
-                             struct ray_err *err);
+                             const struct ray_rpc_method *methods, void *arg, struct ray_err *err);
 void ray_rpc_server_destroy(struct ray_rpc_server *server); /* ends open calls; NULL is fine */
 
 const struct ray_rpc_peer *ray_rpc_call_peer(const struct ray_rpc_call *call);
+/* How long the caller still waits, for calls made on its behalf; 0: for ever. */
+uint64_t ray_rpc_call_remaining_ms(const struct ray_rpc_call *call);
 /* Descriptors that came with the request; the call owns them until taken (-1 then). */
 int ray_rpc_call_take_fd(struct ray_rpc_call *call, size_t index);
 /* Ends the call with a body. The call is gone afterwards, whatever is returned. */
 int ray_rpc_reply(struct ray_rpc_call *call, const ProtobufCMessage *body);
-/* Ends the call with an error: code, text and next_step of `err`. */
+/* Ends the call with an error: code (never RAY_OK), text and next_step of `err`. */
 int ray_rpc_reply_err(struct ray_rpc_call *call, const struct ray_err *err);
 /* One item of a stream; RAY_EAGAIN: the peer is slow, nothing was queued, `on_drain`
- * follows; RAY_ECLOSED: the peer left. */
+ * follows; RAY_ECLOSED: the peer left, on_cancel follows. Other failures are of this item
+ * (RAY_ETOOBIG, RAY_ENOMEM): the method still has to end the call. */
 int ray_rpc_send(struct ray_rpc_call *call, const ProtobufCMessage *item);
 void ray_rpc_call_on_drain(struct ray_rpc_call *call, void (*cb)(void *arg), void *arg);
-/* Called once when the peer cancels or leaves before the call was ended; the call is gone
- * after the callback. */
+/* Called once when the peer cancels or leaves, or the server is destroyed, before the call was
+ * ended; the call is gone after the callback. Without a callback the call stays until it is
+ * ended by reply, which then returns RAY_ECLOSED. */
 void ray_rpc_call_on_cancel(struct ray_rpc_call *call, void (*cb)(void *arg), void *arg);
 
 /* ---- client ---- */
 struct ray_rpc_client;
 struct ray_rpc_result {
-    int code;                     /* RAY_OK or the error */
-    const char *text;             /* borrowed; "" for RAY_OK */
+    int code;         /* RAY_OK or the error */
+    const char *text; /* borrowed; "" for RAY_OK */
     const char *next_step;
     const ProtobufCMessage *body; /* borrowed; of the type asked for; NULL on error */
+    const uint8_t *packed;        /* borrowed; the same body's bytes */
+    size_t packed_size;
 };
 
 int ray_rpc_client_create_unix(struct ray_rpc_client **out_client, struct ray_loop *loop,
@@ -99,6 +106,8 @@ int ray_rpc_call_start(struct ray_rpc_client *client, const char *method,
                        void (*on_item)(void *arg, const ProtobufCMessage *item),
                        void (*on_end)(void *arg, const struct ray_rpc_result *result), void *arg,
                        uint64_t *out_id, struct ray_err *err);
+/* on_end follows from the loop with RAY_ECANCELED; items that are under way are dropped. An id
+ * that has ended is ignored. */
 void ray_rpc_call_cancel(struct ray_rpc_client *client, uint64_t id);
 /* The connection is gone; calls in flight have been ended with RAY_ECLOSED before. */
 void ray_rpc_client_on_close(struct ray_rpc_client *client, void (*cb)(void *arg), void *arg);

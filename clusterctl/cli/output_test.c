@@ -1,0 +1,165 @@
+/* output_test.c - one tree in all four forms, hostile texts in each, and messages by their
+ * descriptors. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/test.h"
+#include "clusterctl/cli/output.h"
+#include "net/proto/node.pb-c.h"
+
+static char *print(const char *json, enum output_form form, const struct output_view *view)
+{
+    yyjson_doc *doc = yyjson_read(json, strlen(json), 0);
+    yyjson_mut_doc *copy = yyjson_doc_mut_copy(doc, NULL);
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+
+    assert_non_null(copy);
+    assert_non_null(stream);
+    assert_int_equal(output_print(stream, form, yyjson_mut_doc_get_root(copy), view, NULL), RAY_OK);
+    assert_int_equal(fclose(stream), 0);
+    yyjson_mut_doc_free(copy);
+    yyjson_doc_free(doc);
+    return text;
+}
+
+static void expect(const char *json, enum output_form form, const struct output_view *view,
+                   const char *wanted)
+{
+    char *text = print(json, form, view);
+
+    assert_string_equal(text, wanted);
+    free(text);
+}
+
+#define NODES                                                                                      \
+    "{\"nodes\":[{\"name\":\"a\",\"size_bytes\":1536,\"up\":true},"                                \
+    "{\"name\":\"bcd\",\"size_bytes\":0,\"up\":false}],\"count\":2}"
+
+static void test_list(void **state)
+{
+    static const struct output_column columns[] = {
+        {"NAME", "name", OUTPUT_AS_TEXT}, {"UP", "up", OUTPUT_AS_TEXT}, {0}};
+    const struct output_view view = {.list_key = "nodes", .columns = columns};
+    const struct output_view all = {.list_key = "nodes"};
+
+    (void)state;
+    expect(NODES, OUTPUT_TABLE, &view, "NAME  UP\na     yes\nbcd   no\n");
+    expect(NODES, OUTPUT_TABLE, &all, "NAME  SIZE     UP\na     1.5 KiB  yes\nbcd   0 B      no\n");
+    expect(NODES, OUTPUT_NAME, &view, "a\nbcd\n");
+    expect("{\"nodes\":[]}", OUTPUT_TABLE, &view, "NAME  UP\n");
+    expect("{\"nodes\":[]}", OUTPUT_NAME, &view, "");
+}
+
+static void test_object(void **state)
+{
+    (void)state;
+    expect("{\"name\":\"n\",\"cpu\":{\"count\":2,\"flags\":[\"a\",\"b\"]},\"disks\":"
+           "[{\"name\":\"vda\",\"parts\":[{\"name\":\"vda1\"}]}],\"empty\":[],\"t_us\":1500000}",
+           OUTPUT_TABLE, NULL,
+           "name       n\ncpu.count  2\ncpu.flags  a,b\nempty\nt_us       1.5 s\n"
+           "\ndisks:\nNAME  PARTS\nvda   vda1\n");
+    expect("{\"name\":\"n\"}", OUTPUT_NAME, NULL, "n\n");
+}
+
+static void test_json_has_everything(void **state)
+{
+    const struct output_view view = {.list_key = "nodes"};
+    char *text;
+
+    (void)state;
+    text = print(NODES, OUTPUT_JSON, &view);
+    assert_non_null(strstr(text, "\"count\": 2"));
+    free(text);
+    text = print("{\"n\":18446744073709551615}", OUTPUT_JSON, NULL);
+    assert_non_null(strstr(text, "18446744073709551615"));
+    free(text);
+}
+
+static void test_yaml(void **state)
+{
+    (void)state;
+    expect("{\"a\":\"plain\",\"b\":\"no\",\"c\":\"with: colon\",\"d\":[],\"e\":{},\"f\":"
+           "[{\"x\":1,\"z\":[\"p\",2.5]},{\"x\":null}],\"g\":{\"h\":true},\"12\":\"12\"}",
+           OUTPUT_YAML, NULL,
+           "a: plain\nb: \"no\"\nc: \"with: colon\"\nd: []\ne: {}\nf:\n- x: 1\n  z:\n  - p\n"
+           "  - 2.5\n- x: null\ng:\n  h: true\n\"12\": \"12\"\n");
+}
+
+static void test_hostile_text(void **state)
+{
+    static const char json[] = "{\"name\":\"\\u001b[31mred\\n\\u0000x\"}";
+
+    (void)state;
+    for (int form = OUTPUT_TABLE; form <= OUTPUT_NAME; form++) {
+        char *text = print(json, (enum output_form)form, NULL);
+
+        assert_null(strchr(text, 0x1b));
+        assert_non_null(strstr(text, "red"));
+        free(text);
+    }
+}
+
+static void test_message(void **state)
+{
+    Rayos__Node__Facts facts = RAYOS__NODE__FACTS__INIT;
+    Rayos__Node__Cpu cpu = RAYOS__NODE__CPU__INIT;
+    Rayos__Node__Disk disk = RAYOS__NODE__DISK__INIT;
+    Rayos__Node__Disk *disks[] = {&disk};
+    char *features[] = {"svm", "npt"};
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root;
+    char *text;
+
+    (void)state;
+    facts.name = "node1";
+    facts.uptime_s = UINT64_MAX;
+    facts.cpu = &cpu;
+    cpu.count = 3;
+    cpu.n_features = 2;
+    cpu.features = features;
+    facts.n_disks = 1;
+    facts.disks = disks;
+    disk.size_bytes = 1ull << 40;
+    disk.is_rotational = true;
+    root = output_from_message(doc, &facts.base);
+    assert_non_null(root);
+    text = yyjson_mut_val_write(root, 0, NULL);
+    assert_non_null(strstr(text, "\"name\":\"node1\""));
+    assert_non_null(strstr(text, "\"uptime_s\":18446744073709551615"));
+    assert_non_null(strstr(text, "\"features\":[\"svm\",\"npt\"]"));
+    assert_non_null(strstr(text, "\"size_bytes\":1099511627776"));
+    assert_non_null(strstr(text, "\"is_rotational\":true"));
+    assert_non_null(strstr(text, "\"memory\":null"));
+    assert_non_null(strstr(text, "\"network_cards\":[]"));
+    free(text);
+    yyjson_mut_doc_free(doc);
+}
+
+static void test_forms(void **state)
+{
+    enum output_form form;
+    struct ray_err err = {0};
+
+    (void)state;
+    assert_int_equal(output_form_parse("yaml", &form, &err), RAY_OK);
+    assert_int_equal(form, OUTPUT_YAML);
+    assert_int_equal(output_form_parse("xml", &form, &err), RAY_EUSAGE);
+    assert_non_null(strstr(err.text, "xml"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_list),
+        cmocka_unit_test(test_object),
+        cmocka_unit_test(test_json_has_everything),
+        cmocka_unit_test(test_yaml),
+        cmocka_unit_test(test_hostile_text),
+        cmocka_unit_test(test_message),
+        cmocka_unit_test(test_forms),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

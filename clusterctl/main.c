@@ -1,0 +1,38 @@
+/* main.c - clusterctl: the tree of commands. The program in the node image is built without
+ * the lab (RAY_WITH_LAB unset). */
+#include <signal.h>
+#include <stdio.h>
+
+#include "base/args.h"
+#include "clusterctl/cli/completion.h"
+#include "clusterctl/verbs/node.h"
+#ifdef RAY_WITH_LAB
+#include "clusterctl/lab/lab_api.h"
+#endif
+
+static int run_version(const struct ray_args *args, void *context)
+{
+    (void)args;
+    (void)context;
+    (void)printf("clusterctl %s\n", RAY_VERSION);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const struct ray_args_command version_command = {
+        .name = "version", .help = "print the version", .run = run_version};
+    const struct ray_args_command commands[] = {node_command,
+#ifdef RAY_WITH_LAB
+                                                ray_lab_command,
+#endif
+                                                completion_command,
+                                                version_command,
+                                                {0}};
+    const struct ray_args_command root = {
+        .name = "clusterctl", .help = "operates RayOS", .subcommands = commands};
+
+    /* A reader that leaves (| head) is an error of the write, not a death by signal. */
+    (void)signal(SIGPIPE, SIG_IGN);
+    return ray_args_main(&root, NULL, RAY_VERSION, argc, argv, NULL);
+}

@@ -1,0 +1,314 @@
+/* node.c - each verb is one call on one socket and one view of its answer. */
+#include "clusterctl/verbs/node.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/size.h"
+#include "clusterctl/cli/output.h"
+#include "net/proto/init.pb-c.h"
+#include "net/proto/node.pb-c.h"
+#include "net/rpc.h"
+
+enum { TIMEOUT_S_MAX = 3600, PATH_SIZE_MAX = 108 };
+
+#define SOCKET_DIR_OPTION                                                                          \
+    {.name = "socket-dir",                                                                         \
+     .value_name = "DIR",                                                                          \
+     .default_value = "/run/rayos",                                                                \
+     .help = "where the node's sockets are"}
+#define TIMEOUT_OPTION                                                                             \
+    {.name = "timeout",                                                                            \
+     .value_name = "SECONDS",                                                                      \
+     .default_value = "30",                                                                        \
+     .help = "give up after so many seconds"}
+
+static const struct ray_args_option read_options[] = {
+    OUTPUT_OPTION, SOCKET_DIR_OPTION, TIMEOUT_OPTION, {0}};
+
+/* Calls `method` on `socket` of the socket folder. */
+static int call(const struct ray_args *args, const char *socket, const char *method,
+                const ProtobufCMessage *input, const ProtobufCMessageDescriptor *output,
+                ProtobufCMessage **out_body, struct ray_err *err)
+{
+    char path[PATH_SIZE_MAX];
+    const char *dir = ray_args_value(args, "socket-dir");
+    uint64_t timeout_s;
+    int n = snprintf(path, sizeof path, "%s/%s", dir, socket);
+    int rc = ray_parse_u64(ray_args_value(args, "timeout"), 1, TIMEOUT_S_MAX, &timeout_s);
+
+    if (rc != RAY_OK) {
+        return ray_fail(err, RAY_EUSAGE, "--timeout wants 1 to %d seconds", TIMEOUT_S_MAX);
+    }
+    if (n < 0 || (size_t)n >= sizeof path) {
+        return ray_fail(err, RAY_EUSAGE, "--socket-dir is too long for a socket's path");
+    }
+    rc = ray_rpc_call_unix(path, method, input, output, timeout_s * 1000, out_body, err);
+    if (rc == RAY_ENOTFOUND && out_body != NULL && err->next_step[0] == '\0') {
+        (void)ray_next(err, "run this on a RayOS node, or give --socket-dir");
+    }
+    return rc;
+}
+
+/* A verb that only shows what a method answers. */
+static int show(const struct ray_args *args, const char *socket, const char *method,
+                const ProtobufCMessage *input, const ProtobufCMessageDescriptor *output,
+                const struct output_view *view)
+{
+    ProtobufCMessage *body = NULL;
+    struct ray_err err = {0};
+    int status;
+
+    if (call(args, socket, method, input, output, &body, &err) != RAY_OK) {
+        return output_error(&err);
+    }
+    status = output_message(args, body, view);
+    protobuf_c_message_free_unpacked(body, NULL);
+    return status;
+}
+
+static int run_facts(const struct ray_args *args, void *context)
+{
+    Rayos__Node__FactsRequest request = RAYOS__NODE__FACTS_REQUEST__INIT;
+
+    (void)context;
+    return show(args, "node.sock", "node.facts", &request.base, &rayos__node__facts__descriptor,
+                NULL);
+}
+
+static int run_health(const struct ray_args *args, void *context)
+{
+    static const struct output_column columns[] = {{"CHECK", "name", OUTPUT_AS_TEXT},
+                                                   {"STATE", "state", OUTPUT_AS_TEXT},
+                                                   {"MESSAGE", "message", OUTPUT_AS_TEXT},
+                                                   {"NEXT", "next_step", OUTPUT_AS_TEXT},
+                                                   {0}};
+    static const struct output_view view = {.list_key = "checks", .columns = columns};
+    Rayos__Node__HealthRequest request = RAYOS__NODE__HEALTH_REQUEST__INIT;
+
+    (void)context;
+    return show(args, "node.sock", "node.health", &request.base, &rayos__node__health__descriptor,
+                &view);
+}
+
+static int run_status(const struct ray_args *args, void *context)
+{
+    Rayos__Init__StatusRequest request = RAYOS__INIT__STATUS_REQUEST__INIT;
+
+    (void)context;
+    return show(args, "init.sock", "init.status", &request.base, &rayos__init__status__descriptor,
+                &(const struct output_view){.name_key = "node_name"});
+}
+
+static int run_services(const struct ray_args *args, void *context)
+{
+    static const struct output_column columns[] = {{"SERVICE", "name", OUTPUT_AS_TEXT},
+                                                   {"STATE", "state", OUTPUT_AS_TEXT},
+                                                   {"SINCE", "since_us", OUTPUT_AS_SECONDS},
+                                                   {"PID", "pid", OUTPUT_AS_TEXT},
+                                                   {"STARTS", "start_count", OUTPUT_AS_TEXT},
+                                                   {"FAILURES", "failure_count", OUTPUT_AS_TEXT},
+                                                   {"MEMORY", "memory_bytes", OUTPUT_AS_SIZE},
+                                                   {"WHY", "why", OUTPUT_AS_TEXT},
+                                                   {0}};
+    static const struct output_view view = {.list_key = "services", .columns = columns};
+    Rayos__Init__StatusRequest request = RAYOS__INIT__STATUS_REQUEST__INIT;
+
+    (void)context;
+    return show(args, "init.sock", "init.status", &request.base, &rayos__init__status__descriptor,
+                &view);
+}
+
+static int run_timeline(const struct ray_args *args, void *context)
+{
+    static const struct output_column columns[] = {
+        {"STAGE", "name", OUTPUT_AS_TEXT},    {"BEGIN US", "begin_us", OUTPUT_AS_TEXT},
+        {"END US", "end_us", OUTPUT_AS_TEXT}, {"RESULT", "result", OUTPUT_AS_TEXT},
+        {"ERROR", "error", OUTPUT_AS_TEXT},   {0}};
+    static const struct output_view view = {.list_key = "stages", .columns = columns};
+    Rayos__Init__BootRequest request = RAYOS__INIT__BOOT_REQUEST__INIT;
+
+    (void)context;
+    return show(args, "init.sock", "init.boot", &request.base, &rayos__init__boot__descriptor,
+                &view);
+}
+
+/* ---- the log: a stream, so a loop of its own ---- */
+
+struct log_call {
+    struct ray_loop loop;
+    int code;
+    struct ray_err err;
+};
+
+static void on_log_line(void *arg, const ProtobufCMessage *item)
+{
+    (void)arg;
+    (void)printf("%s\n", ((const Rayos__Init__LogLine *)item)->text);
+}
+
+static void on_log_end(void *arg, const struct ray_rpc_result *result)
+{
+    struct log_call *log = arg;
+
+    log->code = result->code;
+    if (result->code != RAY_OK) {
+        (void)ray_fail(&log->err, result->code, "%s", result->text);
+        (void)ray_next(&log->err, "%s", result->next_step);
+    }
+    ray_loop_stop(&log->loop);
+}
+
+static int run_log(const struct ray_args *args, void *context)
+{
+    Rayos__Init__LogTailRequest request = RAYOS__INIT__LOG_TAIL_REQUEST__INIT;
+    struct log_call log = {.code = RAY_EINTERNAL};
+    struct ray_rpc_client *client = NULL;
+    char path[PATH_SIZE_MAX];
+    uint64_t lines;
+    int rc;
+
+    (void)context;
+    if (ray_parse_u64(ray_args_value(args, "lines"), 1, 100000, &lines) != RAY_OK) {
+        (void)ray_fail(&log.err, RAY_EUSAGE, "--lines wants a number from 1 to 100000");
+        return output_error(&log.err);
+    }
+    request.lines = (uint32_t)lines;
+    (void)snprintf(path, sizeof path, "%.90s/init.sock", ray_args_value(args, "socket-dir"));
+    rc = ray_loop_init(&log.loop, &log.err);
+    if (rc == RAY_OK) {
+        rc = ray_rpc_client_create_unix(&client, &log.loop, path, &log.err);
+    }
+    if (rc == RAY_OK) {
+        rc = ray_rpc_call_start(client, "init.log_tail", &request.base, NULL, 0,
+                                &rayos__init__log_tail_end__descriptor, 30000, on_log_line,
+                                on_log_end, &log, NULL, &log.err);
+    }
+    if (rc == RAY_OK) {
+        ray_loop_run(&log.loop);
+        rc = log.code;
+    }
+    ray_rpc_client_destroy(client);
+    ray_loop_fini(&log.loop);
+    return rc == RAY_OK ? 0 : output_error(&log.err);
+}
+
+/* ---- changes ---- */
+
+static const struct ray_args_option change_options[] = {
+    {.name = "reason", .value_name = "TEXT", .help = "why, for the log"},
+    {.name = "dry-run", .help = "say what would happen, change nothing"},
+    SOCKET_DIR_OPTION,
+    TIMEOUT_OPTION,
+    {0}};
+
+static int shut_down(const struct ray_args *args, const char *mode)
+{
+    Rayos__Init__ShutdownRequest request = RAYOS__INIT__SHUTDOWN_REQUEST__INIT;
+    const char *reason = ray_args_value(args, "reason");
+    ProtobufCMessage *body = NULL;
+    struct ray_err err = {0};
+    char fallback[64];
+
+    (void)snprintf(fallback, sizeof fallback, "clusterctl node %s", args->command->name);
+    request.mode = (char *)mode;
+    request.reason = (char *)(reason == NULL ? fallback : reason);
+    if (ray_args_flag(args, "dry-run")) {
+        (void)printf("would stop all services in order, then %s (reason: %s)\n", mode,
+                     request.reason);
+        return 0;
+    }
+    if (call(args, "init.sock", "init.shutdown", &request.base, &rayos__init__done__descriptor,
+             &body, &err) != RAY_OK) {
+        return output_error(&err);
+    }
+    protobuf_c_message_free_unpacked(body, NULL);
+    (void)printf("%s has begun\n", mode);
+    return 0;
+}
+
+static int run_shutdown(const struct ray_args *args, void *context)
+{
+    (void)context;
+    return shut_down(args, "poweroff");
+}
+
+static int run_reboot(const struct ray_args *args, void *context)
+{
+    (void)context;
+    return shut_down(args, "reboot");
+}
+
+static int run_restart(const struct ray_args *args, void *context)
+{
+    Rayos__Init__ServiceRestartRequest request = RAYOS__INIT__SERVICE_RESTART_REQUEST__INIT;
+    ProtobufCMessage *body = NULL;
+    struct ray_err err = {0};
+
+    (void)context;
+    request.name = (char *)args->positionals[0];
+    if (ray_args_flag(args, "dry-run")) {
+        (void)printf("would restart service %s\n", request.name);
+        return 0;
+    }
+    if (call(args, "init.sock", "init.service_restart", &request.base,
+             &rayos__init__done__descriptor, &body, &err) != RAY_OK) {
+        return output_error(&err);
+    }
+    protobuf_c_message_free_unpacked(body, NULL);
+    (void)printf("service %s was told to restart\n", request.name);
+    return 0;
+}
+
+static const struct ray_args_option log_options[] = {{.name = "lines",
+                                                      .short_name = 'n',
+                                                      .value_name = "N",
+                                                      .default_value = "50",
+                                                      .help = "how many of the last lines"},
+                                                     SOCKET_DIR_OPTION,
+                                                     {0}};
+
+static const struct ray_args_command node_subcommands[] = {
+    {.name = "facts", .help = "what this machine is", .options = read_options, .run = run_facts},
+    {.name = "health",
+     .help = "what is well and what is not, with the next step",
+     .options = read_options,
+     .run = run_health},
+    {.name = "status",
+     .help = "PID 1: services, watchdog, data, log",
+     .options = read_options,
+     .run = run_status},
+    {.name = "services",
+     .help = "the services and their states",
+     .options = read_options,
+     .run = run_services},
+    {.name = "timeline",
+     .help = "the steps of this boot in microseconds",
+     .options = read_options,
+     .run = run_timeline},
+    {.name = "log",
+     .help = "the last lines of the node's log",
+     .options = log_options,
+     .run = run_log},
+    {.name = "service-restart",
+     .positional = "NAME",
+     .positional_min = 1,
+     .positional_max = 1,
+     .help = "stop a service in order and start it again",
+     .options = change_options,
+     .run = run_restart},
+    {.name = "shutdown",
+     .help = "stop everything in order and switch off",
+     .options = change_options,
+     .run = run_shutdown},
+    {.name = "reboot",
+     .help = "stop everything in order and boot again",
+     .options = change_options,
+     .run = run_reboot},
+    {0}};
+
+const struct ray_args_command node_command = {
+    .name = "node",
+    .help = "the node that this runs on",
+    .subcommands = node_subcommands,
+};

@@ -15,6 +15,8 @@
 #include "base/err.h"
 #include "base/loop.h"
 
+enum { RAY_HTTP_ANSWER_SIZE_MAX = 4 << 20 }; /* of a body from memory */
+
 struct ray_http_server;
 struct ray_http_request; /* one request being answered; alive until answered */
 
@@ -30,7 +32,7 @@ struct ray_http_config {
     uint32_t idle_timeout_ms;     /* keep-alive, and no progress while sending */
     uint32_t transfer_timeout_ms; /* total for one file */
     size_t header_size_max;
-    size_t body_size_max;         /* request bodies (POST) */
+    size_t body_size_max; /* request bodies (POST) */
     /* Answers or refuses `request`, now or later. */
     void (*on_request)(struct ray_http_request *request, void *arg);
     /* One call per answered or broken request, for the access log; may be NULL. */
@@ -40,12 +42,16 @@ struct ray_http_config {
 
 int ray_http_server_create(struct ray_http_server **out_server, struct ray_loop *loop,
                            const struct ray_http_config *config, struct ray_err *err);
+/* Ends all connections; requests that were not answered yet are gone with it (on_done is
+ * called for each). Not from within a callback. NULL is fine. */
 void ray_http_server_destroy(struct ray_http_server *server);
 uint16_t ray_http_server_port(const struct ray_http_server *server);
 
 /* Facts of a request; texts are NUL-terminated and free of control bytes. */
 enum ray_http_method ray_http_request_method(const struct ray_http_request *request);
-const char *ray_http_request_path(const struct ray_http_request *request); /* decoded, no "..", begins with "/" */
+/* Decoded, begins with "/", has no empty, "." or ".." segment; "" in on_done of a request that
+ * was refused before its target was understood. */
+const char *ray_http_request_path(const struct ray_http_request *request);
 /* Decoded value of a query parameter, or NULL. */
 const char *ray_http_request_query(const struct ray_http_request *request, const char *name);
 const char *ray_http_request_header(const struct ray_http_request *request, const char *name);
@@ -54,15 +60,21 @@ const uint8_t *ray_http_request_body(const struct ray_http_request *request, siz
 /* For on_done: status, bytes of body sent, whether all of it was, and times (monotonic). */
 int ray_http_request_status(const struct ray_http_request *request);
 uint64_t ray_http_request_sent_size(const struct ray_http_request *request);
+const char *ray_http_request_reason(const struct ray_http_request *request); /* of a refusal, "" */
 bool ray_http_request_is_complete(const struct ray_http_request *request);
 uint64_t ray_http_request_start_ns(const struct ray_http_request *request); /* headers complete */
 uint64_t ray_http_request_end_ns(const struct ray_http_request *request);
 
-/* Answers; each ends the request for the handler. Bytes are copied. extra_headers may be
- * NULL or whole lines, each ending in "\r\n". */
+/* Answers; each ends the request for the handler, also when the client has left meanwhile. A
+ * client that closes its side while it waits (for the handler or in the queue) has left.
+ *
+ * Bytes are copied. extra_headers may be NULL or whole lines, each ending in "\r\n". Texts
+ * that would break the framing, or a body above RAY_HTTP_ANSWER_SIZE_MAX, become a 500. */
 void ray_http_answer(struct ray_http_request *request, int status, const char *content_type,
                      const void *body, size_t body_size, const char *extra_headers);
-/* Sends the file behind fd (taken over), honouring HEAD and one Range. `etag` may be NULL. */
+/* Sends the regular file behind fd (taken over), honouring HEAD, one Range, If-Range and
+ * If-None-Match. `size` is what is promised: when the file ends earlier the connection is
+ * reset. `etag` (with its quotes) may be NULL. */
 void ray_http_answer_file(struct ray_http_request *request, int fd, uint64_t size,
                           const char *content_type, const char *etag);
 

@@ -1,0 +1,237 @@
+/* Files to many clients: the cap and its queue, clients that vanish or stall, files that shrink. */
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/test.h"
+#include "net/http/test_server.h"
+
+static const char get_file[] = "GET /file HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+
+enum { FILE_SIZE = 300000, LARGE_FILE_SIZE = 24 << 20 };
+
+struct client {
+    int fd;
+    size_t size;      /* received, with the head */
+    size_t head_size; /* 0 until it is complete */
+    char head[1024];
+    size_t wrong_count;
+};
+
+static void client_take(struct client *client, const uint8_t *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (client->head_size == 0) {
+            assert_true(client->size < sizeof(client->head) - 1);
+            client->head[client->size] = (char)bytes[i];
+            if (client->size >= 3 && memcmp(client->head + client->size - 3, "\r\n\r\n", 4) == 0) {
+                client->head_size = client->size + 1;
+            }
+        } else {
+            client->wrong_count += bytes[i] != test_file_byte(client->size - client->head_size);
+        }
+        client->size++;
+    }
+}
+
+static void test_hundred_clients(void **state)
+{
+    enum { COUNT = 100, CAP = 4 };
+    static uint8_t block[65536];
+    static struct client clients[COUNT];
+    struct pollfd polls[COUNT];
+    struct test_server ts;
+    size_t open_count = COUNT;
+
+    (void)state;
+    test_server_init(&ts, FILE_SIZE);
+    ts.config.transfer_count_max = CAP;
+    test_server_start(&ts);
+    memset(clients, 0, sizeof(clients));
+    for (size_t i = 0; i < COUNT; i++) {
+        clients[i].fd = test_connect(&ts);
+        assert_true(clients[i].fd >= 0);
+        test_send(clients[i].fd, get_file, sizeof(get_file) - 1);
+        polls[i] = (struct pollfd){.fd = clients[i].fd, .events = POLLIN};
+    }
+    while (open_count > 0) {
+        assert_true(poll(polls, COUNT, 20000) > 0);
+        for (size_t i = 0; i < COUNT; i++) {
+            ssize_t count;
+            if (polls[i].fd < 0 || polls[i].revents == 0) {
+                continue;
+            }
+            count = recv(clients[i].fd, block, sizeof(block), MSG_DONTWAIT);
+            if (count == 0) {
+                (void)close(clients[i].fd);
+                polls[i].fd = -1;
+                open_count--;
+            } else {
+                assert_true(count > 0);
+                client_take(&clients[i], block, (size_t)count);
+            }
+        }
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_int_equal(test_status(clients[i].head), 200);
+        assert_int_equal(clients[i].size - clients[i].head_size, FILE_SIZE);
+        assert_int_equal(clients[i].wrong_count, 0);
+    }
+    test_server_wait_done(&ts, COUNT);
+    assert_int_equal(test_server_counts(&ts).complete_count, COUNT);
+    assert_int_equal(test_server_counts(&ts).transfer_max, CAP);
+    test_server_stop(&ts);
+    test_server_fini(&ts);
+}
+
+/* One slot; its holder and one in the queue vanish; the third gets the file. */
+static void test_vanishing(void **state)
+{
+    struct test_server ts;
+    struct client last = {0};
+    char block[16];
+    char *text;
+    size_t size;
+    int fds[3];
+
+    (void)state;
+    test_server_init(&ts, LARGE_FILE_SIZE);
+    ts.config.transfer_count_max = 1;
+    test_server_start(&ts);
+    for (int i = 0; i < 3; i++) {
+        fds[i] = test_connect(&ts);
+        test_send(fds[i], get_file, sizeof(get_file) - 1);
+        if (i == 0) { /* it has the slot and takes but a little */
+            assert_int_equal(recv(fds[0], block, sizeof(block), MSG_WAITALL), sizeof(block));
+        }
+    }
+    (void)close(fds[1]);
+    test_server_wait_done(&ts, 1); /* noticed while it waits */
+    assert_int_equal(test_server_counts(&ts).complete_count, 0);
+    assert_int_equal(test_server_counts(&ts).sent_size, 0);
+    (void)close(fds[0]);
+    text = test_receive(fds[2], &size, NULL);
+    client_take(&last, (const uint8_t *)text, size);
+    assert_int_equal(last.size - last.head_size, LARGE_FILE_SIZE);
+    assert_int_equal(last.wrong_count, 0);
+    free(text);
+    (void)close(fds[2]);
+    test_server_wait_done(&ts, 3);
+    assert_int_equal(test_server_counts(&ts).complete_count, 1);
+    assert_int_equal(test_server_counts(&ts).transfer_max, 1);
+    test_server_stop(&ts);
+    test_server_fini(&ts);
+}
+
+/* The answer promised more than the file has: a reset, not a short file that looks whole. */
+static void test_truncated(void **state)
+{
+    struct test_server ts;
+    bool is_reset = false;
+    char *text;
+    int fd;
+
+    (void)state;
+    test_server_init(&ts, 1000);
+    ts.promised_size = 5000;
+    test_server_start(&ts);
+    fd = test_connect(&ts);
+    test_send(fd, get_file, sizeof(get_file) - 1);
+    text = test_receive(fd, NULL, &is_reset);
+    assert_true(is_reset);
+    free(text);
+    (void)close(fd);
+    test_server_wait_done(&ts, 1);
+    assert_int_equal(test_server_counts(&ts).complete_count, 0);
+    assert_int_equal(test_server_counts(&ts).sent_size, 1000);
+    test_server_stop(&ts);
+    test_server_fini(&ts);
+}
+
+/* A client that reads nothing: cut off by the lack of progress, or by the total. */
+static void test_stalled(void **state)
+{
+    (void)state;
+    for (int by_total = 0; by_total <= 1; by_total++) {
+        struct test_server ts;
+        int fd;
+
+        test_server_init(&ts, LARGE_FILE_SIZE);
+        if (by_total) {
+            ts.config.transfer_timeout_ms = 80;
+        } else {
+            ts.config.idle_timeout_ms = 80;
+        }
+        test_server_start(&ts);
+        fd = test_connect(&ts);
+        test_send(fd, get_file, sizeof(get_file) - 1);
+        test_server_wait_done(&ts, 1);
+        assert_int_equal(test_server_counts(&ts).complete_count, 0);
+        assert_true(test_server_counts(&ts).sent_size > 0);
+        assert_true(test_server_counts(&ts).sent_size < LARGE_FILE_SIZE);
+        (void)close(fd);
+        test_server_stop(&ts);
+        test_server_fini(&ts);
+    }
+}
+
+/* The server goes while transfers run, wait and a handler still owes an answer. */
+static void test_destroy_busy(void **state)
+{
+    static const char never[] = "GET /never HTTP/1.1\r\nHost: a\r\n\r\n";
+    struct test_server ts;
+    int fds[4];
+    char byte;
+
+    (void)state;
+    test_server_init(&ts, LARGE_FILE_SIZE);
+    ts.config.transfer_count_max = 1;
+    test_server_start(&ts);
+    for (int i = 0; i < 3; i++) {
+        fds[i] = test_connect(&ts);
+        test_send(fds[i], get_file, sizeof(get_file) - 1);
+        if (i == 0) {
+            assert_int_equal(recv(fds[0], &byte, 1, 0), 1);
+        }
+    }
+    fds[3] = test_connect(&ts);
+    test_send(fds[3], never, sizeof(never) - 1);
+    test_server_stop(&ts);
+    assert_int_equal(ts.counts.complete_count, 0);
+    for (int i = 0; i < 4; i++) {
+        (void)close(fds[i]);
+    }
+    test_server_fini(&ts);
+}
+
+/* The client leaves while the handler works: the answer finds nobody and nothing breaks. */
+static void test_orphan(void **state)
+{
+    static const char later[] = "GET /later HTTP/1.1\r\nHost: a\r\n\r\n";
+    struct test_server ts;
+    int fd;
+
+    (void)state;
+    test_server_init(&ts, 1);
+    test_server_start(&ts);
+    fd = test_connect(&ts);
+    test_send(fd, later, sizeof(later) - 1);
+    (void)close(fd);
+    test_server_wait_done(&ts, 1);
+    assert_int_equal(test_server_counts(&ts).complete_count, 0);
+    test_server_stop(&ts);
+    test_server_fini(&ts);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_hundred_clients), cmocka_unit_test(test_vanishing),
+        cmocka_unit_test(test_truncated),       cmocka_unit_test(test_stalled),
+        cmocka_unit_test(test_destroy_busy),    cmocka_unit_test(test_orphan),
+    };
+    return cmocka_run_group_tests_name("net/http/transfer", tests, NULL, NULL);
+}

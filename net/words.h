@@ -11,8 +11,8 @@
 #include "base/err.h"
 
 enum {
-    RAY_WORD_SIZE_MAX = 8,   /* longest word, with NUL */
-    RAY_WORDS_COUNT = 8,     /* of a fingerprint: its first 8 bytes */
+    RAY_WORD_SIZE_MAX = 8, /* longest word, with NUL */
+    RAY_WORDS_COUNT = 8,   /* of a fingerprint: its first 8 bytes */
     RAY_WORDS_TEXT_SIZE = RAY_WORDS_COUNT * RAY_WORD_SIZE_MAX,
 };
 

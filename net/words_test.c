@@ -1,11 +1,10 @@
 /* words_test.c - the list's promises, and both directions. */
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "net/words.h"
 

@@ -28,7 +28,7 @@ struct init_cgroup_limits {
     uint64_t memory_high_bytes;
     uint64_t memory_low_bytes; /* protected from reclaim */
     uint64_t pids_max;
-    unsigned cpu_weight; /* 1 to 10000 */
+    unsigned cpu_weight;    /* 1 to 10000 */
     bool kills_whole_group; /* memory.oom.group */
 };
 

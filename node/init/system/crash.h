@@ -31,24 +31,24 @@ enum {
 enum init_end {
     INIT_END_FIRST_BOOT, /* no boot before this one on this disk */
     INIT_END_CLEAN,
-    INIT_END_DIRTY,      /* power cut or reset: it just stopped */
-    INIT_END_WATCHDOG,   /* the hardware watchdog bit */
-    INIT_END_PANIC,      /* pstore holds records of a panic or oops */
+    INIT_END_DIRTY,    /* power cut or reset: it just stopped */
+    INIT_END_WATCHDOG, /* the hardware watchdog bit */
+    INIT_END_PANIC,    /* pstore holds records of a panic or oops */
 };
 const char *init_end_word(enum init_end end); /* "clean", "dirty", "watchdog", ... */
 
 struct init_crash_inputs {
     int data_fd;
-    int root_fd;            /* for sys/fs/pstore */
-    const char *boot_id;    /* of this boot, to tell it from the previous */
+    int root_fd;                  /* for sys/fs/pstore */
+    const char *boot_id;          /* of this boot, to tell it from the previous */
     uint32_t watchdog_bootstatus; /* WDIOF_*; 0: none or unknown */
-    const char *log_name;   /* "log/rayos.log", relative to data_fd */
+    const char *log_name;         /* "log/rayos.log", relative to data_fd */
 };
 
 struct init_crash_report {
     enum init_end end;
     bool has_folder;
-    char folder[INIT_BOOT_ID_SIZE]; /* below crash/; detail of RAYOS_LOG:crash:<folder> */
+    char folder[INIT_BOOT_ID_SIZE];           /* below crash/; detail of RAYOS_LOG:crash:<folder> */
     char previous_boot_id[INIT_BOOT_ID_SIZE]; /* "" when unknown */
     char last_marker[RAY_MARKER_LINE_SIZE_MAX];
     size_t pstore_count; /* stored, then unlinked */
@@ -62,8 +62,7 @@ int init_crash_collect(const struct init_crash_inputs *inputs, struct ray_logger
 
 /* This boot's state. mark is called with each marker line; end as the last act. */
 int init_crash_begin(int data_fd, const char *boot_id, struct ray_err *err);
-int init_crash_mark(int data_fd, const char *boot_id, const char *marker_line,
-                    struct ray_err *err);
+int init_crash_mark(int data_fd, const char *boot_id, const char *marker_line, struct ray_err *err);
 int init_crash_end(int data_fd, const char *boot_id, struct ray_err *err);
 
 /* Pure, exported for tests: is this a boot id as the kernel prints it? */

@@ -24,15 +24,15 @@
 enum { INIT_DATA_LAYOUT_VERSION = 1, INIT_DATA_DEVICE_SIZE_MAX = 64 };
 
 /* X(id, word of the marker RAYOS_NODE_DATA:ram:<word>, explanation) */
-#define INIT_DATA_REASON_MAP(X)                                                            \
-    X(NONE, "none", "the disk is in use")                                                  \
-    X(ABSENT, "absent", "no partition is named RAYOS_DATA")                                \
-    X(SEVERAL, "several", "more than one partition is named RAYOS_DATA")                   \
-    X(NOT_XFS, "not-xfs", "the partition holds no XFS")                                    \
-    X(DAMAGED, "damaged", "the XFS superblock makes no sense, or the mount failed")        \
-    X(READONLY, "readonly", "the device cannot be written")                                \
-    X(NEWER, "newer", "its layout was made by a newer RayOS")                              \
-    X(LAYOUT, "layout", "the layout on it could not be read or made")                      \
+#define INIT_DATA_REASON_MAP(X)                                                                    \
+    X(NONE, "none", "the disk is in use")                                                          \
+    X(ABSENT, "absent", "no partition is named RAYOS_DATA")                                        \
+    X(SEVERAL, "several", "more than one partition is named RAYOS_DATA")                           \
+    X(NOT_XFS, "not-xfs", "the partition holds no XFS")                                            \
+    X(DAMAGED, "damaged", "the XFS superblock makes no sense, or the mount failed")                \
+    X(READONLY, "readonly", "the device cannot be written")                                        \
+    X(NEWER, "newer", "its layout was made by a newer RayOS")                                      \
+    X(LAYOUT, "layout", "the layout on it could not be read or made")                              \
     X(FULL, "full", "no space is left to make the layout")
 
 enum init_data_reason {

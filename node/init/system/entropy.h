@@ -17,7 +17,7 @@ enum { INIT_ENTROPY_SEED_SIZE = 512 };
 #define INIT_ENTROPY_SEED_FILE "identity/random-seed"
 
 struct init_entropy_device {
-    int fd; /* /dev/urandom, or a file in tests */
+    int fd;          /* /dev/urandom, or a file in tests */
     bool can_credit; /* RNDADDENTROPY is used; otherwise the seed is only written to fd */
 };
 

@@ -27,7 +27,8 @@ int init_hotplug_create(struct ray_loop *loop, int root_fd, struct ray_logger *l
                         void (*on_rescan)(void *arg), void *arg, struct init_hotplug **out,
                         struct ray_err *err);
 void init_hotplug_enable_loading(struct init_hotplug *hotplug);
-/* Waits for nothing: a load in progress ends by itself and then frees what it holds. */
+/* Waits for nothing: a load in progress ends by itself and then frees what it holds. Not
+ * from within on_event or on_rescan. */
 void init_hotplug_destroy(struct init_hotplug *hotplug);
 
 #endif

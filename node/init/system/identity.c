@@ -102,8 +102,7 @@ static int set_aside(int data_fd, struct ray_err *err)
 {
     int errnum = ray_fault(RAY_FAULT_RENAME);
 
-    if (errnum == 0 &&
-        renameat2(data_fd, KEY_FILE, data_fd, DAMAGED_FILE, RENAME_NOREPLACE) != 0) {
+    if (errnum == 0 && renameat2(data_fd, KEY_FILE, data_fd, DAMAGED_FILE, RENAME_NOREPLACE) != 0) {
         errnum = errno;
     }
     return errnum == 0 ? RAY_OK : ray_fail_errno(err, errnum, "setting the key file aside");
@@ -181,8 +180,7 @@ static void choose_name(int data_fd, const char *name_hint, struct init_identity
                init_identity_is_name(stored)) {
         (void)snprintf(identity->name, sizeof identity->name, "%s", stored);
     } else {
-        (void)snprintf(identity->name, sizeof identity->name, "n-%.8s",
-                       identity->fingerprint_hex);
+        (void)snprintf(identity->name, sizeof identity->name, "n-%.8s", identity->fingerprint_hex);
     }
 }
 
@@ -203,8 +201,7 @@ static int keep_file(int data_fd, const char *path, const void *data, size_t siz
 int init_identity_open(int root_fd, int data_fd, bool is_disk, const char *name_hint,
                        struct init_identity *out, struct ray_err *err)
 {
-    struct init_identity identity = {.is_persistent = is_disk,
-                                     .key_folder = "/var/rayos/identity"};
+    struct init_identity identity = {.is_persistent = is_disk, .key_folder = "/var/rayos/identity"};
     int rc;
 
     if (sodium_init() < 0) {
@@ -276,8 +273,7 @@ static int write_json(const struct init_identity *identity, int root_fd, struct 
 }
 
 /* 32 hex digits and a newline, as machine-id(5) wants; under a hash domain of its own. */
-static int write_machine_id(const struct init_identity *identity, int root_fd,
-                            struct ray_err *err)
+static int write_machine_id(const struct init_identity *identity, int root_fd, struct ray_err *err)
 {
     static const uint8_t domain[] = "rayos machine-id";
     uint8_t id[16];

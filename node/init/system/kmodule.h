@@ -18,9 +18,9 @@
 struct init_kmodule;
 
 struct init_kmodule_summary {
-    size_t alias_count;   /* distinct modaliases seen */
-    size_t module_count;  /* distinct modules wanted, without dependencies */
-    size_t failed_count;  /* the kernel refused them; logged */
+    size_t alias_count;  /* distinct modaliases seen */
+    size_t module_count; /* distinct modules wanted, without dependencies */
+    size_t failed_count; /* the kernel refused them; logged */
 };
 
 enum { INIT_KMODULE_THREAD_COUNT_MAX = 8 };
@@ -37,9 +37,8 @@ int init_kmodule_load(struct init_kmodule *kmodule, const char *name, struct ray
  * efi_pstore, ramoops, KVM for this CPU with nesting, tun, vhost, bridge, ... What the image
  * or the machine lacks is skipped without a word above debug. `root_fd` is "/" (reads
  * proc/cpuinfo). */
-int init_kmodule_load_listed(struct init_kmodule *kmodule, int root_fd,
-                             struct ray_logger *logger, struct init_kmodule_summary *out,
-                             struct ray_err *err);
+int init_kmodule_load_listed(struct init_kmodule *kmodule, int root_fd, struct ray_logger *logger,
+                             struct init_kmodule_summary *out, struct ray_err *err);
 
 /* Reads every modalias below sys/devices of `root_fd` and loads what matches.
  * `thread_count` 0: as many as CPUs, at most INIT_KMODULE_THREAD_COUNT_MAX. */

@@ -28,23 +28,22 @@ static const struct init_mount_entry mount_table[] = {
     {"proc", "proc", SAFE, "hidepid=invisible", INIT_MOUNT_EARLY, true, true},
     {"sys", "sysfs", SAFE, NULL, INIT_MOUNT_EARLY, true, true},
     {"dev", "devtmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755", INIT_MOUNT_EARLY, true, true},
-    {"dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "gid=5,mode=620,ptmxmode=666",
-     INIT_MOUNT_EARLY, true, true},
-    {"dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=50%,nr_inodes=64k",
-     INIT_MOUNT_EARLY, true, true},
+    {"dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "gid=5,mode=620,ptmxmode=666", INIT_MOUNT_EARLY,
+     true, true},
+    {"dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=50%,nr_inodes=64k", INIT_MOUNT_EARLY,
+     true, true},
     {"run", "tmpfs", SAFE, "mode=0755,size=10%,nr_inodes=64k", INIT_MOUNT_EARLY, true, true},
     {"tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=10%,nr_inodes=64k", INIT_MOUNT_EARLY,
      true, true},
-    {"sys/fs/cgroup", "cgroup2", SAFE, "nsdelegate,memory_recursiveprot", INIT_MOUNT_EARLY,
-     false, false},
+    {"sys/fs/cgroup", "cgroup2", SAFE, "nsdelegate,memory_recursiveprot", INIT_MOUNT_EARLY, false,
+     false},
     {"dev/mqueue", "mqueue", SAFE, NULL, INIT_MOUNT_EARLY, false, true},
     {"dev/hugepages", "hugetlbfs", MS_NOSUID | MS_NODEV, "mode=0700", INIT_MOUNT_EARLY, false,
      true},
     {"sys/kernel/security", "securityfs", SAFE, NULL, INIT_MOUNT_EARLY, false, false},
     {"sys/fs/bpf", "bpf", SAFE, "mode=0700", INIT_MOUNT_EARLY, false, false},
     {"sys/fs/pstore", "pstore", SAFE, NULL, INIT_MOUNT_EARLY, false, false},
-    {"sys/firmware/efi/efivars", "efivarfs", SAFE | MS_RDONLY, NULL, INIT_MOUNT_LATE, false,
-     false},
+    {"sys/firmware/efi/efivars", "efivarfs", SAFE | MS_RDONLY, NULL, INIT_MOUNT_LATE, false, false},
 };
 
 const struct init_mount_entry *init_mount_table(size_t *out_count)
@@ -80,8 +79,7 @@ static int mount_one(const char *root, const struct init_mount_entry *entry, str
         return RAY_OK;
     }
     errnum = ray_fault(RAY_FAULT_MOUNT);
-    if (errnum == 0 &&
-        mount(entry->type, path, entry->type, entry->flags, entry->options) != 0) {
+    if (errnum == 0 && mount(entry->type, path, entry->type, entry->flags, entry->options) != 0) {
         errnum = errno;
     }
     if (errnum != 0) {

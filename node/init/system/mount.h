@@ -24,8 +24,8 @@ struct init_mount_entry {
     unsigned long flags; /* MS_* */
     const char *options; /* may be NULL */
     enum init_mount_stage stage;
-    bool is_required;   /* failure stops the table; otherwise it is logged and skipped */
-    bool makes_target;  /* mkdir, mode 0755; not for targets inside sysfs */
+    bool is_required;  /* failure stops the table; otherwise it is logged and skipped */
+    bool makes_target; /* mkdir, mode 0755; not for targets inside sysfs */
 };
 
 /* The node's table, `*out_count` entries. */

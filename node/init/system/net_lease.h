@@ -2,7 +2,7 @@
  *
  * rayos-dhcp-event turns dhcpcd's environment into a lease and writes
  * /run/rayos/dhcp.json; PID 1 reads that.
- * Memory: plain structs; to/from JSON allocate and free inside.  Threads: any.
+ * Memory: plain structs; reading and writing allocate and free inside.  Threads: any.
  * Blocks: file functions on /run.  Trust: every value comes from the network and is
  * hostile: addresses are parsed to binary and printed again, names are [A-Za-z0-9.-] or
  * dropped, counts are bounded. */
@@ -23,11 +23,12 @@ enum {
 };
 
 #define INIT_LEASE_FILE "run/rayos/dhcp.json"
+#define INIT_LEASE_NTP_FILE "run/rayos/chrony.sources"
 
 typedef char init_address_text[INET_ADDRSTRLEN];
 
 struct init_lease {
-    bool is_bound; /* false: the lease was lost; the rest is empty */
+    bool is_bound;   /* false: the lease was lost; the rest is empty */
     char reason[16]; /* dhcpcd's: "BOUND", "RENEW", "EXPIRE", ... */
     init_address_text address;
     uint8_t prefix;
@@ -56,9 +57,10 @@ int init_lease_write(int root_fd, const struct init_lease *lease, struct ray_err
 /* RAY_ENOTFOUND before the first lease. */
 int init_lease_read(int root_fd, struct init_lease *out, struct ray_err *err);
 
-/* etc/resolv.conf and run/rayos/chrony.sources; the latter is empty without servers. */
+/* etc/resolv.conf; and INIT_LEASE_NTP_FILE, which is empty without servers. */
 int init_lease_write_resolv(int root_fd, const struct init_lease *lease, struct ray_err *err);
-int init_lease_write_ntp_sources(int root_fd, const struct init_lease *lease,
-                                 struct ray_err *err);
+int init_lease_write_ntp_sources(int root_fd, const struct init_lease *lease, struct ray_err *err);
+/* Whether both name the same NTP servers. */
+bool init_lease_has_same_ntp(const struct init_lease *a, const struct init_lease *b);
 
 #endif

@@ -4,13 +4,15 @@
  * Runs on the loop: start returns at once. A card that appears late, or gets its cable
  * late, is taken then. Only one card is ever put into ray0.
  *
- * The services that PID 1 runs for it (exact command lines below):
- *   dhcp  starts on on_bridge; root (it drops to _dhcpcd by itself, and needs
+ * The services that PID 1 runs for it (command lines and environment below):
+ *   dhcp  starts on on_bridge; as root: its main process becomes user
+ *         "dhcpcd" in an empty folder by itself and keeps a small root helper, so it needs
  *         CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE, CAP_SETUID, CAP_SETGID,
- *         CAP_SYS_CHROOT, CAP_KILL, CAP_CHOWN, CAP_DAC_OVERRIDE)
- *   time  starts on the first on_lease with ntp_count > 0; restart is not needed when
- *         servers change: chronyd reads /run/rayos/chrony.sources on
- *         `chronyc reload sources`, and net_setup sends that request by itself
+ *         CAP_SYS_CHROOT, CAP_KILL, CAP_CHOWN, CAP_DAC_OVERRIDE; it does not tell when it is
+ *         ready; SIGTERM leaves the address in place, so a restart does not cut the network
+ *   time  starts on the first on_lease with ntp_count > 0, restarts when has_new_ntp;
+ *         as root: it becomes user "_chrony" by itself; needs CAP_SYS_TIME, CAP_SETUID,
+ *         CAP_SETGID, CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_NET_BIND_SERVICE
  *
  * Memory: created and destroyed here; borrows loop and logger.  Threads: the loop's.
  * Blocks: netlink requests (microseconds, at most 2 s).
@@ -32,15 +34,16 @@
 /* NULL-terminated, for ray_child_spec; argv[0] is the absolute path. */
 extern const char *const init_net_dhcp_argv[];
 extern const char *const init_net_time_argv[];
-/* Made before either starts, by init_net_prepare_folders: state folders and owners. */
+/* State folders that both need: call once, before either starts. */
 int init_net_prepare_folders(int root_fd, struct ray_err *err);
 
 struct init_net_callbacks {
     /* ray0 exists, is up and has a card: start DHCP. Once, and again when the bridge had to
      * be made anew with another card. */
     void (*on_bridge)(void *arg, const char *card, const uint8_t mac[INIT_MAC_SIZE]);
-    /* The lease is new or changed (is_bound), or was lost. */
-    void (*on_lease)(void *arg, const struct init_lease *lease);
+    /* The lease is new or changed (is_bound), or was lost; resolv.conf and the list of NTP
+     * servers are written already. has_new_ntp: that list is not what it was. */
+    void (*on_lease)(void *arg, const struct init_lease *lease, bool has_new_ntp);
     void *arg;
 };
 
@@ -51,6 +54,7 @@ struct init_net_options {
     uint8_t boot_mac[INIT_MAC_SIZE];
     uint64_t boot_card_wait_ms; /* for that very card, then any; 0: 10 s */
     uint64_t carrier_wait_ms;   /* for a card with carrier, then the first; 0: 4 s */
+    bool takes_software_links;  /* tests in namespaces have no other */
 };
 
 struct init_net;

@@ -7,18 +7,17 @@
 #ifndef RAY_NODE_INIT_SYSTEM_NETLINK_H
 #define RAY_NODE_INIT_SYSTEM_NETLINK_H
 
-#include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
 
-enum { INIT_LINK_COUNT_MAX = 256, INIT_MAC_SIZE = 6 };
+enum { INIT_LINK_COUNT_MAX = 256, INIT_MAC_SIZE = 6, INIT_LINK_NAME_SIZE = 16 };
 
 struct init_link {
     uint32_t index;
-    uint32_t master_index; /* 0: none */
+    uint32_t master_index;  /* 0: none */
     uint16_t hardware_type; /* ARPHRD_* */
     bool is_up;             /* IFF_UP */
     bool has_carrier;
@@ -26,7 +25,7 @@ struct init_link {
     bool has_kind; /* made by software: bridge, veth, vlan, ... */
     uint8_t mac[INIT_MAC_SIZE];
     uint8_t permanent_mac[INIT_MAC_SIZE]; /* of the card; equals mac when unknown */
-    char name[IFNAMSIZ];
+    char name[INIT_LINK_NAME_SIZE];
     char kind[16]; /* "" or "bridge" */
 };
 
@@ -43,8 +42,8 @@ void init_netlink_fini(struct init_netlink *netlink);
 int init_netlink_links(struct init_netlink *netlink, struct init_link *out_links,
                        size_t link_count_max, size_t *out_count, struct ray_err *err);
 /* RAY_ENOTFOUND when there is none of this name. */
-int init_netlink_link_by_name(struct init_netlink *netlink, const char *name,
-                              struct init_link *out, struct ray_err *err);
+int init_netlink_link_by_name(struct init_netlink *netlink, const char *name, struct init_link *out,
+                              struct ray_err *err);
 int init_netlink_set_up(struct init_netlink *netlink, uint32_t index, bool is_up,
                         struct ray_err *err);
 /* A bridge without spanning tree and forward delay; `mac` NULL: the kernel chooses.

@@ -51,8 +51,7 @@ static int64_t read_last_seen(int data_fd)
     uint64_t value = 0;
 
     if (data_fd < 0 ||
-        ray_file_read_text(data_fd, INIT_CLOCK_LAST_SEEN_FILE, text, sizeof text, NULL) !=
-            RAY_OK ||
+        ray_file_read_text(data_fd, INIT_CLOCK_LAST_SEEN_FILE, text, sizeof text, NULL) != RAY_OK ||
         ray_parse_u64(text, 0, INT64_MAX, &value) != RAY_OK) {
         return 0; /* unknown */
     }
@@ -171,8 +170,7 @@ int init_clock_save_seen(int data_fd, struct ray_err *err)
 
 void init_clock_source_name(int root_fd, char out[static 32], bool *out_is_fit_for_grants)
 {
-    static const char path[] =
-        "sys/devices/system/clocksource/clocksource0/current_clocksource";
+    static const char path[] = "sys/devices/system/clocksource/clocksource0/current_clocksource";
     static const char *const fit[] = {"tsc", "kvm-clock", "hpet"};
 
     if (ray_file_read_text(root_fd, path, out, 32, NULL) != RAY_OK) {

@@ -16,7 +16,7 @@
 #define INIT_CLOCK_LAST_SEEN_FILE "log/last-seen"
 
 enum init_clock_source {
-    INIT_CLOCK_KEPT,       /* the system time was sane */
+    INIT_CLOCK_KEPT, /* the system time was sane */
     INIT_CLOCK_FROM_RTC,
     INIT_CLOCK_FROM_FLOOR, /* image build time or last-seen time, whichever is later */
 };

@@ -238,8 +238,8 @@ static int load_entry(int root_fd, size_t index, struct init_credentials *creden
     return rc;
 }
 
-int init_smbios_load(int root_fd, struct init_credentials *credentials,
-                     size_t *out_skipped_count, struct ray_err *err)
+int init_smbios_load(int root_fd, struct init_credentials *credentials, size_t *out_skipped_count,
+                     struct ray_err *err)
 {
     size_t skipped_count = 0;
     int rc = RAY_OK;

@@ -51,7 +51,7 @@ int init_smbios_parse(const uint8_t *raw, size_t size, struct init_credentials *
                       size_t *out_skipped_count, struct ray_err *err);
 
 /* All of sys/firmware/dmi/entries/11-*. RAY_OK with none when the machine has no SMBIOS. */
-int init_smbios_load(int root_fd, struct init_credentials *credentials,
-                     size_t *out_skipped_count, struct ray_err *err);
+int init_smbios_load(int root_fd, struct init_credentials *credentials, size_t *out_skipped_count,
+                     struct ray_err *err);
 
 #endif

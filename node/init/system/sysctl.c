@@ -58,8 +58,8 @@ void init_sysctl_apply(int root_fd, const struct init_sysctl_entry *table, size_
 
         if (ray_file_write_existing(root_fd, table[i].path, table[i].value, &err) != RAY_OK) {
             skipped_count++;
-            ray_log(logger, RAY_LOG_INFO, "sysctl", "skipped path=/%s value=%s: %s",
-                    table[i].path, table[i].value, err.text);
+            ray_log(logger, RAY_LOG_INFO, "sysctl", "skipped path=/%s value=%s: %s", table[i].path,
+                    table[i].value, err.text);
         }
     }
     if (out_skipped_count != NULL) {

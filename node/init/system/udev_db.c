@@ -91,8 +91,7 @@ struct all_bits {
 static void classify_pointer(const struct all_bits *all, struct init_input_class *out)
 {
     bool has_abs_xy = has_bit(&all->abs, ABS_X) && has_bit(&all->abs, ABS_Y);
-    bool has_mt_xy =
-        has_bit(&all->abs, ABS_MT_POSITION_X) && has_bit(&all->abs, ABS_MT_POSITION_Y);
+    bool has_mt_xy = has_bit(&all->abs, ABS_MT_POSITION_X) && has_bit(&all->abs, ABS_MT_POSITION_Y);
     bool is_direct = has_bit(&all->properties, INPUT_PROP_DIRECT);
     bool has_finger = has_bit(&all->key, BTN_TOOL_FINGER) && !has_bit(&all->key, BTN_TOOL_PEN);
     bool has_stylus = has_bit(&all->key, BTN_STYLUS) || has_bit(&all->key, BTN_TOOL_PEN);
@@ -144,10 +143,9 @@ int init_input_classify(const struct init_input_caps *caps, struct init_input_cl
         }
     }
     found.is_switch = has_bit(&all.ev, EV_SW) && has_any(&all.sw, 0, SW_CNT);
-    found.is_accelerometer =
-        has_bit(&all.properties, INPUT_PROP_ACCELEROMETER) ||
-        (!has_bit(&all.ev, EV_KEY) && has_bit(&all.abs, ABS_X) && has_bit(&all.abs, ABS_Y) &&
-         has_bit(&all.abs, ABS_Z));
+    found.is_accelerometer = has_bit(&all.properties, INPUT_PROP_ACCELEROMETER) ||
+                             (!has_bit(&all.ev, EV_KEY) && has_bit(&all.abs, ABS_X) &&
+                              has_bit(&all.abs, ABS_Y) && has_bit(&all.abs, ABS_Z));
     if (!found.is_accelerometer) {
         classify_pointer(&all, &found);
         found.is_joystick = !found.is_tablet && !found.is_touchpad && !found.is_mouse &&

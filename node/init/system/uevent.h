@@ -20,7 +20,7 @@ struct init_uevent {
     const char *subsystem; /* NULL when absent, as all below */
     const char *devtype;
     const char *modalias;
-    const char *devname;   /* "vda1", "input/event3" */
+    const char *devname; /* "vda1", "input/event3" */
     const char *driver;
     const char *partname;  /* GPT partition name */
     const char *interface; /* network interface */
@@ -37,8 +37,8 @@ int init_uevent_parse(const uint8_t *data, size_t size, struct init_uevent *out,
 
 /* The same fields of a `uevent` file in sysfs: newline-separated, writable text of `size`
  * bytes with a NUL behind; newlines become NULs. action is "add". */
-int init_uevent_parse_file(char *text, size_t size, const char *devpath,
-                           struct init_uevent *out, struct ray_err *err);
+int init_uevent_parse_file(char *text, size_t size, const char *devpath, struct init_uevent *out,
+                           struct ray_err *err);
 
 struct init_uevent_source {
     int fd; /* -1: closed; owned */

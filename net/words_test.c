@@ -1,11 +1,7 @@
 /* words_test.c - the list's promises, and both directions. */
-#include <cmocka.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
+#include "base/test.h"
 #include "net/words.h"
 
 /* Whether a and b differ by one letter changed, added or dropped. */

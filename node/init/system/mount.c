@@ -168,7 +168,7 @@ int init_mount_switch_root(struct ray_err *err)
     int tree = -1;
 
     if (errnum == 0) {
-        tree = open_tree(AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+        tree = open_tree(AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
         errnum = tree < 0 ? errno : 0;
     }
     if (errnum == 0) {

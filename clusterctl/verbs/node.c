@@ -260,6 +260,41 @@ static int run_restart(const struct ray_args *args, void *context)
     return 0;
 }
 
+/* ---- only where PID 1 is the test image's: elsewhere it answers that there is no such method ----
+ */
+
+static int run_test_hang(const struct ray_args *args, void *context)
+{
+    Rayos__Init__TestHangRequest request = RAYOS__INIT__TEST_HANG_REQUEST__INIT;
+    struct ray_err err = {0};
+    uint64_t ms;
+
+    (void)context;
+    if (ray_parse_u64(ray_args_value(args, "ms"), 1, UINT32_MAX, &ms) != RAY_OK) {
+        (void)ray_fail(&err, RAY_EUSAGE, "--ms wants a number of milliseconds");
+        return output_error(&err);
+    }
+    request.ms = (uint32_t)ms;
+    return show(args, "init.sock", "init.test_hang", &request.base, &rayos__init__done__descriptor,
+                NULL);
+}
+
+static int run_test_panic(const struct ray_args *args, void *context)
+{
+    Rayos__Init__TestPanicRequest request = RAYOS__INIT__TEST_PANIC_REQUEST__INIT;
+
+    (void)context;
+    return show(args, "init.sock", "init.test_panic", &request.base, &rayos__init__done__descriptor,
+                NULL);
+}
+
+static const struct ray_args_option hang_options[] = {
+    {.name = "ms", .value_name = "N", .default_value = "60000", .help = "how long"},
+    OUTPUT_OPTION,
+    SOCKET_DIR_OPTION,
+    TIMEOUT_OPTION,
+    {0}};
+
 static const struct ray_args_option log_options[] = {{.name = "lines",
                                                       .short_name = 'n',
                                                       .value_name = "N",
@@ -305,6 +340,16 @@ static const struct ray_args_command node_subcommands[] = {
      .help = "stop everything in order and boot again",
      .options = change_options,
      .run = run_reboot},
+    {.name = "test-hang",
+     .help = "block PID 1 (test image)",
+     .options = hang_options,
+     .run = run_test_hang,
+     .is_hidden = true},
+    {.name = "test-panic",
+     .help = "panic the kernel (test image)",
+     .options = read_options,
+     .run = run_test_panic,
+     .is_hidden = true},
     {0}};
 
 const struct ray_args_command node_command = {

@@ -1,0 +1,277 @@
+"""One node with a data disk under UEFI firmware, booted directly with the test image: what
+PID 1 makes of a machine, and what it does when things break."""
+import json
+import re
+import threading
+import time
+
+import pytest
+
+from conftest import Lab
+
+
+@pytest.fixture(scope="module")
+def lab():
+    lab = Lab(1, "direct-uefi")
+    lab.wait("node1", "RAYOS_TEST_AGENT:ready")
+    yield lab
+    lab.close()
+
+
+def crash_folders(lab):
+    return set(lab.sh("node1", "ls /var/rayos/crash").split())
+
+
+def boot_id(lab):
+    return lab.sh("node1", "cat /proc/sys/kernel/random/boot_id").strip()
+
+
+# ---- what the machine is like ----
+
+def test_facts(lab):
+    facts = lab.json("node1", "clusterctl", "node", "facts", "-o", "json")
+    assert facts["name"] == "node1"
+    assert re.fullmatch(r"[0-9a-f]{64}", facts["fingerprint"])
+    assert facts["has_persistent_identity"] is True
+    assert facts["firmware"]["kind"] == "uefi"
+    assert facts["boot_path"] == "direct"
+    assert facts["boot_counter"] == 1
+    assert facts["cpu"]["count"] == 1 and facts["cpu"]["virtualization"] == "svm"
+    assert facts["memory"]["total_bytes"] > 256 << 20
+    assert facts["clock"] == {"source": facts["clock"]["source"], "is_fit_for_leases": True}
+    cards = [card["mac"] for card in facts["network_cards"]]
+    assert "52:54:00:77:00:15" in cards
+    labels = {part["label"]: disk["in_use"] for disk in facts["disks"]
+              for part in disk["partitions"]}
+    assert "RAYOS_DATA" in labels and labels["RAYOS_DATA"]
+
+
+def test_health_is_ok(lab):
+    health = lab.json("node1", "clusterctl", "node", "health", "-o", "json")
+    assert health["state"] == "ok", health
+    assert {check["name"] for check in health["checks"]} >= {"data", "clock", "services"}
+
+
+def test_forms_of_output(lab):
+    assert lab.exec("node1", "clusterctl", "node", "facts", "-o", "name").stdout == "node1\n"
+    assert "name: node1\n" in lab.exec("node1", "clusterctl", "node", "facts", "-o",
+                                       "yaml").stdout
+    table = lab.exec("node1", "clusterctl", "node", "services").stdout
+    assert re.search(r"^rayosd +ready", table, re.MULTILINE)
+    done = lab.exec("node1", "clusterctl", "node", "facts", "-o", "xml", check=False)
+    assert done.returncode == 2
+    done = lab.exec("node1", "clusterctl", "node", "service-restart", "nobody", check=False)
+    assert done.returncode == 3 and "next:" in done.stderr
+
+
+def test_mounts_have_their_flags(lab):
+    mounts = {}
+    for line in lab.sh("node1", "cat /proc/self/mountinfo").splitlines():
+        left, _, right = line.partition(" - ")
+        words = left.split()
+        mounts[words[4]] = (right.split()[0], set(words[5].split(",")), right.split()[2])
+    kind, flags, _ = mounts["/var/rayos"]
+    assert kind == "xfs" and flags >= {"nosuid", "nodev", "noexec", "noatime"}
+    for place in ("/proc", "/sys", "/run"):
+        assert mounts[place][1] >= {"nosuid", "nodev", "noexec"}, place
+    assert "nsdelegate" in mounts["/sys/fs/cgroup"][2]
+    assert mounts["/sys/firmware/efi/efivars"][1] >= {"ro"}
+    assert "/sys/kernel/debug" not in mounts
+
+
+def test_root_can_be_pivoted(lab):
+    """A jail needs pivot_root, which the kernel refuses on its first root."""
+    lab.sh("node1", "mkdir -p /tmp/jail && mount -t tmpfs jail /tmp/jail && mkdir /tmp/jail/old"
+                    " && busybox unshare -m sh -c 'cd /tmp/jail && pivot_root . old'"
+                    " && umount /tmp/jail")
+
+
+def test_services_have_their_own_cgroup_and_user(lab):
+    pid = lab.sh("node1", "busybox pidof rayosd").split()[0]
+    assert "rayosd" in lab.sh("node1", f"cat /proc/{pid}/cgroup")
+    status = lab.sh("node1", f"cat /proc/{pid}/status")
+    assert re.search(r"^Uid:\s+900\s+900\s+900\s+900", status, re.MULTILINE)
+    assert re.search(r"^CapEff:\s+0+$", status, re.MULTILINE)
+    assert re.search(r"^Seccomp:\s+2$", status, re.MULTILINE)
+
+
+def test_bridge_and_address(lab):
+    link = lab.sh("node1", "busybox ip addr show ray0")
+    assert "52:54:00:77:00:15" in link
+    lab.wait("node1", "RAYOS_NODE_ADDRESS:10.77.0.21/24")
+
+
+def test_sysctls(lab):
+    wanted = {"kernel/panic": "10", "kernel/panic_on_oops": "1", "kernel/kptr_restrict": "2",
+              "kernel/dmesg_restrict": "1"}
+    for name, value in wanted.items():
+        assert lab.sh("node1", f"cat /proc/sys/{name}").strip() == value, name
+
+
+def test_zombies_are_reaped(lab):
+    """Orphans become children of PID 1, which must reap them."""
+    lab.sh("node1", "for i in 1 2 3 4 5 6 7 8; do (sh -c 'true &' &) ; done; true")
+    count = "busybox ps -o stat | grep -c '^Z' || true"
+    deadline = time.monotonic() + 60
+    while int(lab.sh("node1", count)) > 0:
+        assert time.monotonic() < deadline, "zombies stay"
+
+
+def test_prompt_answers_on_the_console(lab):
+    done = lab.verb("console", "node1", "--help")
+    assert done.returncode == 0
+    lab.wait("node1", "RAYOS_BOOT_MARKER:shell")
+    assert "rayos" in lab.console("node1")
+
+
+# ---- what happens when things break ----
+
+def test_a_service_that_crashes_is_restarted(lab):
+    before = lab.count("node1", "RAYOS_SERVICE:rayosd:ready")
+    lab.sh("node1", "kill -9 $(busybox pidof rayosd)")
+    lab.wait("node1", "RAYOS_SERVICE:rayosd:ready", before + 1)
+    lab.json("node1", "clusterctl", "node", "facts", "-o", "json")
+
+
+def test_a_service_that_crashes_for_ever_is_given_up(lab):
+    """Killed at each start; PID 1 goes on, says so, and takes an order to try again."""
+    lab.sh("node1", "(while [ ! -e /tmp/enough ]; do kill -9 $(busybox pidof rayosd) 2>/dev/null;"
+                    " busybox usleep 20000; done) >/dev/null 2>&1 &")
+    lab.wait("node1", "RAYOS_SERVICE:rayosd:gave-up")
+    lab.sh("node1", "touch /tmp/enough")
+    services = lab.json("node1", "clusterctl", "node", "services", "-o", "json")["services"]
+    rayosd = next(entry for entry in services if entry["name"] == "rayosd")
+    assert rayosd["state"] == "gave-up" and rayosd["failure_count"] >= 5
+    ready = lab.count("node1", "RAYOS_SERVICE:rayosd:ready")
+    lab.exec("node1", "clusterctl", "node", "service-restart", "rayosd")
+    lab.wait("node1", "RAYOS_SERVICE:rayosd:ready", ready + 1)
+
+
+def test_full_data_disk(lab):
+    """Nothing falls over, the node says so, and it recovers by itself."""
+    lab.sh("node1", "busybox dd if=/dev/zero of=/var/rayos/images/fill bs=1M 2>/dev/null;"
+                    " busybox dd if=/dev/zero of=/var/rayos/images/fill2 bs=4k 2>/dev/null; sync",
+           check=False)
+    health = lab.json("node1", "clusterctl", "node", "health", "-o", "json")
+    data = next(check for check in health["checks"] if check["name"] == "data")
+    assert data["state"] != "ok" and data["next_step"]
+    # The log wants room, too: restarts of a service write lines until it says so.
+    ready = lab.count("node1", "RAYOS_SERVICE:rayosd:ready")
+    lab.exec("node1", "clusterctl", "node", "service-restart", "rayosd")
+    lab.wait("node1", "RAYOS_SERVICE:rayosd:ready", ready + 1)
+    lab.sh("node1", "rm -f /var/rayos/images/fill /var/rayos/images/fill2; sync")
+    health = lab.json("node1", "clusterctl", "node", "health", "-o", "json")
+    assert next(check for check in health["checks"] if check["name"] == "data")["state"] == "ok"
+    lab.sh("node1", "test -s /var/rayos/log/rayos.log")
+
+
+def test_power_cut_in_mid_write(lab, tmp_path):
+    """A file that is replaced without end is old or new after the cut, never torn, and never
+    older than what was acknowledged."""
+    acknowledged = [-1]
+    stop = threading.Event()
+
+    def writer():
+        number = 0
+        while not stop.is_set():
+            source = tmp_path / "content"
+            source.write_bytes(f"{number:08d}\n".encode() * 8192)
+            done = lab.verb("cp", source, "node1:/var/rayos/images/victim", check=False)
+            if done.returncode != 0:
+                return
+            acknowledged[0] = number
+            number += 1
+
+    thread = threading.Thread(target=writer)
+    thread.start()
+    while acknowledged[0] < 5 and thread.is_alive():
+        time.sleep(0.05)
+    assert thread.is_alive(), "the writer stopped by itself"
+    lab.chaos("kill", "node1")
+    stop.set()
+    thread.join()
+    lab.again("node1", lambda: lab.chaos("start", "node1"))
+    text = lab.sh("node1", "cat /var/rayos/images/victim")
+    lines = set(text.splitlines())
+    assert len(lines) == 1 and len(text) == 9 * 8192, "torn"
+    assert int(lines.pop()) >= acknowledged[0]
+    assert lab.count("node1", "RAYOS_LOG:crash") >= 1  # the end was not ordered, and it knows
+    assert lab.json("node1", "clusterctl", "node", "facts", "-o", "json")["boot_counter"] == 2
+
+
+def test_identity_survives(lab):
+    words = [line for line in lab.markers("node1")
+             if line.startswith("RAYOS_NODE_FINGERPRINT:")]
+    assert len(words) >= 2 and len(set(words)) == 1
+
+
+def test_watchdog_bites_when_pid_1_hangs(lab):
+    old = boot_id(lab)
+    before = crash_folders(lab)
+    lab.again("node1", lambda: lab.verb("exec", "node1", "--", "clusterctl", "node", "test-hang",
+                                        "--ms", "600000", check=False, timeout=900))
+    assert any(re.fullmatch(r"RAYOS_WATCHDOG:bite:\d+", line) for line in lab.markers("node1"))
+    new = crash_folders(lab) - before
+    assert new == {old}
+    folder = f"/var/rayos/crash/{old}"
+    report = json.loads(lab.sh("node1", f"cat {folder}/report.json"))
+    assert report["end"] == "watchdog"
+    assert int(lab.sh("node1", f"cat {folder}/bootstatus")) & 32
+    assert lab.sh("node1", f"cat {folder}/last_marker").startswith("RAYOS_")
+    assert len(lab.sh("node1", f"cat {folder}/log_tail").splitlines()) > 5
+
+
+def test_panic_leaves_its_record(lab):
+    old = boot_id(lab)
+    lab.again("node1", lambda: lab.verb("exec", "node1", "--", "clusterctl", "node",
+                                        "test-panic", check=False, timeout=900))
+    folder = f"/var/rayos/crash/{old}"
+    assert json.loads(lab.sh("node1", f"cat {folder}/report.json"))["end"] == "panic"
+    text = lab.sh("node1", f"cat {folder}/pstore/*")
+    assert "Panic#" in text and "sysrq" in text.lower()
+    assert lab.sh("node1", "ls /sys/fs/pstore").strip() == ""
+
+
+def test_ordered_reboot(lab):
+    """Services stop in reverse order, the log ends ordered, and the next boot has no crash."""
+    before = crash_folders(lab)
+    lab.again("node1", lambda: lab.exec("node1", "clusterctl", "node", "reboot", "--reason",
+                                        "test of the order", check=False))
+    markers = lab.markers("node1")
+    stopping = max(i for i, line in enumerate(markers)
+                   if line == "RAYOS_NODE_STOPPING:reboot")
+    assert "RAYOS_SERVICE:rayosd:stopped" in markers[stopping:]
+    assert crash_folders(lab) == before
+    log = lab.sh("node1", "cat /var/rayos/log/rayos.log*")
+    assert "test of the order" in log
+
+
+def test_power_button_switches_off_in_order(lab):
+    before = lab.count("node1", "RAYOS_NODE_STOPPING:poweroff")
+    lab.chaos("poweroff", "node1")
+    lab.verb("wait", "--node", "node1", "--state", "off", "--timeout", "300")
+    assert lab.count("node1", "RAYOS_NODE_STOPPING:poweroff") == before + 1
+    before_folders = lab.count("node1", "RAYOS_LOG:crash")
+    lab.again("node1", lambda: lab.chaos("start", "node1"))
+    assert lab.count("node1", "RAYOS_LOG:crash") == before_folders
+
+
+def test_clock_rate_through_a_stall(lab):
+    """CLOCK_BOOTTIME against the host for 60 s with 10 s of SIGSTOP inside: grants rest on it."""
+    def read():
+        reply = json.loads(lab.verb("ping", "node1", "-o", "json").stdout)
+        host = (reply["host_sent_ns"] + reply["host_received_ns"]) / 2
+        return host, reply["boottime_ns"], reply["host_received_ns"] - reply["host_sent_ns"]
+
+    # Of several readings the one with the shortest round trip is the most exact.
+    first = min((read() for _ in range(5)), key=lambda sample: sample[2])
+    time.sleep(25)
+    lab.chaos("pause", "node1")
+    time.sleep(10)
+    lab.chaos("resume", "node1")
+    while read()[0] - first[0] < 60e9:
+        time.sleep(1)
+    last = min((read() for _ in range(5)), key=lambda sample: sample[2])
+    rate = (last[1] - first[1]) / (last[0] - first[0])
+    print(f"rate of CLOCK_BOOTTIME: {rate:.5f}")
+    assert abs(rate - 1) <= 0.005

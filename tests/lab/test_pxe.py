@@ -1,0 +1,107 @@
+"""The main job: three machines boot the real image over the network at once."""
+import json
+import re
+
+import pytest
+
+from conftest import IMAGE, ROOT, Lab
+
+BOOT_ORDER = ["RAYOS_BOOT_MARKER:kernel", "RAYOS_BOOT_MARKER:subsystems"]
+
+
+@pytest.fixture(scope="module")
+def lab():
+    lab = Lab(3, "pxe-uefi", IMAGE)
+    yield lab
+    lab.close()
+
+
+def test_all_are_ready_and_the_last_line_says_so(lab):
+    last = lab.up.stdout.strip().splitlines()[-1]
+    assert re.fullmatch(r"lab: 3 nodes ready in \d+(\.\d+)? s", last), last
+    status = lab.status()
+    assert status["ready_count"] == 3
+    assert [node["phase"] for node in status["nodes"]] == ["ready"] * 3
+
+
+def test_every_phase_was_measured(lab):
+    for node in lab.status()["nodes"]:
+        phases = {phase["phase"]: phase["length_us"] for phase in node["phases"]}
+        assert set(phases) >= {"firmware", "dhcp", "download", "kernel", "init"}, phases
+        assert all(length > 0 for length in phases.values()), phases
+        # The phases are the whole boot, nothing is counted twice.
+        assert abs(sum(phases.values()) - node["total_us"]) <= 0.05 * node["total_us"]
+
+
+def test_markers_come_in_order(lab):
+    for node in lab.nodes:
+        lab.wait(node, "RAYOS_BOOT_MARKER:shell")
+        markers = lab.markers(node)
+        places = [markers.index(marker) for marker in BOOT_ORDER]
+        ready = next(i for i, line in enumerate(markers) if line.startswith("RAYOS_NODE_READY:"))
+        assert places == sorted(places) and places[-1] < ready
+        assert f"RAYOS_NODE_READY:{node}" in markers
+        assert any(line.startswith("RAYOS_NODE_FINGERPRINT:") for line in markers)
+        assert any(line.startswith("RAYOS_BOOT_TIMELINE:") for line in markers)
+
+
+def test_fingerprints_differ(lab):
+    words = {line for node in lab.nodes for line in lab.markers(node)
+             if line.startswith("RAYOS_NODE_FINGERPRINT:")}
+    assert len(words) == 3
+
+
+def test_nodes_have_their_addresses(lab):
+    for number, node in enumerate(lab.nodes, 1):
+        lab.wait(node, f"RAYOS_NODE_ADDRESS:10.77.0.{20 + number}/24")
+
+
+def test_the_image_came_over_http_and_was_the_one_on_disk(lab):
+    events = [json.loads(line) for line in
+              (lab.folder / "provision.jsonl").read_text().splitlines()]
+    done = [event for event in events if event["event"] == "http-done"
+            and event["bytes"] == (IMAGE / "rayos.efi").stat().st_size]
+    assert len({event["ip"] for event in done}) == 3
+    assert not [event for event in events if event["event"] == "error"]
+
+
+def test_the_switch_dropped_nothing(lab):
+    """A lab that nobody disturbs loses no frame."""
+    assert not lab.status()["faults"]
+
+
+def test_exec_on_the_real_image_is_refused_with_the_reason(lab):
+    done = lab.exec("node1", "true", check=False)
+    assert done.returncode != 0
+    assert "test image" in done.stderr and "next:" in done.stderr
+
+
+def test_screenshot(lab):
+    target = ROOT / "build/test/node1.png"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    lab.verb("screenshot", "node1", target)
+    assert target.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_reset_boots_again_over_the_network(lab):
+    before = lab.count("node2", "RAYOS_NODE_READY")
+    lab.chaos("reset", "node2")
+    lab.wait("node2", "RAYOS_NODE_READY", before + 1)
+    assert lab.count("node1", "RAYOS_NODE_READY") == 1
+
+
+def test_a_second_up_of_the_same_name_is_refused(lab):
+    done = lab.verb("up", "--nodes", "1", check=False)
+    assert done.returncode != 0 and "next:" in done.stderr
+
+
+def test_down_leaves_logs_and_report_only(lab):
+    lab.verb("down")
+    left = {path.name for path in lab.folder.iterdir()}
+    assert "report.json" in left
+    assert not any(name.endswith(".sock") for name in left)
+    assert not list(lab.folder.glob("machines/*/*.sock"))
+    assert not list(lab.folder.glob("machines/*/data.img"))
+    assert list(lab.folder.glob("machines/node1/console.log"))
+    lab.verb("down")  # once more is no error

@@ -1,0 +1,352 @@
+/* The control socket /run/rayos/init.sock: net/proto/init.proto says who may call what. */
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/size.h"
+#include "net/proto/init.pb-c.h"
+#include "node/init/init.h"
+
+enum { ARENA_SIZE_MAX = 256 << 10, TAIL_DEFAULT = 50, TAIL_MAX = 5000 };
+
+static uint64_t to_us(uint64_t ns)
+{
+    return ns / RAY_NS_PER_US;
+}
+
+/* protobuf-c wants char *; nobody writes through it. */
+static char *text(const char *borrowed)
+{
+    return (char *)(uintptr_t)borrowed;
+}
+
+static bool is_root(struct ray_rpc_call *call)
+{
+    struct ray_err err = {0};
+
+    if (ray_rpc_call_peer(call)->uid == 0) {
+        return true;
+    }
+    (void)ray_fail(&err, RAY_EDENIED, "only root may do this");
+    (void)ray_next(&err, "use the node's console, or become root");
+    (void)ray_rpc_reply_err(call, &err); /* gone either way */
+    return false;
+}
+
+static void reply_done(struct ray_rpc_call *call, int rc, const struct ray_err *err)
+{
+    Rayos__Init__Done done = RAYOS__INIT__DONE__INIT;
+
+    if (rc == RAY_OK) {
+        (void)ray_rpc_reply(call, &done.base); /* the peer may have left */
+    } else {
+        (void)ray_rpc_reply_err(call, err);
+    }
+}
+
+static void reply_no_memory(struct ray_rpc_call *call)
+{
+    struct ray_err err = {0};
+
+    (void)ray_fail(&err, RAY_ENOMEM, "no memory for the answer");
+    (void)ray_rpc_reply_err(call, &err); /* gone either way */
+}
+
+/* ---- init.status ---- */
+
+static Rayos__Init__Service *describe_service(struct ray_arena *arena, struct supervise_unit *unit)
+{
+    const struct supervise_service *state = supervise_unit_state(unit);
+    Rayos__Init__Service *out = ray_arena_alloc(arena, sizeof *out);
+
+    if (out == NULL) {
+        return NULL;
+    }
+    rayos__init__service__init(out);
+    out->name = text(unit->def->name);
+    out->state = text(supervise_state_name(state->state));
+    out->why = text(supervise_why_text(state->why));
+    out->pid = (uint32_t)unit->child.pid;
+    out->since_us = to_us(state->since_ns);
+    out->start_count = state->start_count;
+    out->failure_count = state->failure_count;
+    out->last_exit = unit->last_exit;
+    out->status_text = unit->status_text;
+    out->needed_for_ready = unit->def->needed_for_ready;
+    out->kept_fd_count = (uint32_t)unit->kept.count;
+    if (unit->cgroup_fd >= 0) {
+        (void)init_cgroup_memory_bytes(unit->cgroup_fd, &out->memory_bytes, NULL); /* or 0 */
+    }
+    if (state->state == SUPERVISE_BACKOFF || state->state == SUPERVISE_GAVE_UP) {
+        out->next_start_us = to_us(state->deadline_ns);
+    }
+    return out;
+}
+
+static bool describe_services(struct init *init, struct ray_arena *arena,
+                              Rayos__Init__Status *status)
+{
+    size_t count = init->supervise.count;
+
+    if (count == 0) {
+        return true;
+    }
+    status->services = ray_arena_alloc(arena, count * sizeof status->services[0]);
+    for (size_t i = 0; status->services != NULL && i < count; i++) {
+        status->services[i] = describe_service(arena, &init->supervise.units[i]);
+        if (status->services[i] == NULL) {
+            return false;
+        }
+        status->n_services++;
+    }
+    return status->services != NULL;
+}
+
+static bool describe_degraded(struct init *init, struct ray_arena *arena,
+                              Rayos__Init__Status *status)
+{
+    const struct timeline *timeline = &init->timeline;
+
+    status->degraded =
+        ray_arena_alloc(arena, (timeline->stage_count + 1) * sizeof status->degraded[0]);
+    for (size_t i = 0; status->degraded != NULL && i < timeline->stage_count; i++) {
+        const struct timeline_stage *stage = &timeline->stages[i];
+        if (stage->result == TIMELINE_FAILED || stage->result == TIMELINE_LATE) {
+            char *line = ray_arena_printf(arena, "%s: %s", stage->name, stage->error);
+            if (line == NULL) {
+                return false;
+            }
+            status->degraded[status->n_degraded++] = line;
+        }
+    }
+    return status->degraded != NULL;
+}
+
+static void run_status(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
+{
+    struct init *init = arg;
+    struct ray_arena arena;
+    Rayos__Init__Status status = RAYOS__INIT__STATUS__INIT;
+    Rayos__Init__Watchdog watchdog = RAYOS__INIT__WATCHDOG__INIT;
+    Rayos__Init__Data data = RAYOS__INIT__DATA__INIT;
+    Rayos__Init__Log log = RAYOS__INIT__LOG__INIT;
+
+    (void)input;
+    ray_arena_init(&arena, ARENA_SIZE_MAX);
+    status.node_name = text(init_node_name(init));
+    status.state = text(init_state_name(init->state));
+    status.boot_id = init->facts.boot_id;
+    status.image_version = init->facts.image_version;
+    status.now_us = to_us(ray_clock_boottime_ns());
+    status.fingerprint_words = text(init->has_identity ? init->identity.words : "");
+    watchdog.driver = init->watchdog.choice.driver;
+    watchdog.is_hardware = init->watchdog.choice.is_hardware;
+    watchdog.timeout_s = init->watchdog.timeout_s;
+    watchdog.bootstatus = init->watchdog.bootstatus;
+    watchdog.fed_count = init->watchdog.fed_count;
+    watchdog.withheld = init->watchdog.withheld;
+    status.watchdog = &watchdog;
+    if (init->has_data) {
+        data.is_persistent = init->data.is_disk;
+        data.device = init->data.device;
+        data.reason = text(init->data.is_disk ? "" : init_data_reason_word(init->data.reason));
+        data.path = text("/" INIT_DATA_FOLDER);
+    }
+    status.data = &data;
+    log.folder = init->log.folder;
+    log.level = text(ray_log_level_name((enum ray_log_level)atomic_load(&init->log.level)));
+    log.line_count = persist_log_line_count(&init->log);
+    log.lost_count = persist_log_lost_count(&init->log);
+    log.is_full = init->log.is_full;
+    status.log = &log;
+    if (describe_services(init, &arena, &status) && describe_degraded(init, &arena, &status)) {
+        (void)ray_rpc_reply(call, &status.base); /* the peer may have left */
+    } else {
+        reply_no_memory(call);
+    }
+    ray_arena_fini(&arena);
+}
+
+/* ---- init.boot ---- */
+
+static bool describe_stages(struct init *init, struct ray_arena *arena, Rayos__Init__Boot *boot)
+{
+    size_t count = init->timeline.stage_count;
+
+    boot->stages = ray_arena_alloc(arena, (count + 1) * sizeof boot->stages[0]);
+    for (size_t i = 0; boot->stages != NULL && i < count; i++) {
+        struct timeline_stage *stage = &init->timeline.stages[i];
+        Rayos__Init__Stage *out = ray_arena_alloc(arena, sizeof *out);
+        if (out == NULL) {
+            return false;
+        }
+        rayos__init__stage__init(out);
+        out->name = text(stage->name);
+        out->begin_us = stage->begin_us;
+        out->end_us = stage->end_us;
+        out->result = text(timeline_result_name(stage->result));
+        out->error = stage->error;
+        boot->stages[boot->n_stages++] = out;
+    }
+    return boot->stages != NULL;
+}
+
+static bool describe_marks(struct init *init, struct ray_arena *arena, Rayos__Init__Boot *boot)
+{
+    size_t count = init->timeline.mark_count;
+
+    boot->marks = ray_arena_alloc(arena, (count + 1) * sizeof boot->marks[0]);
+    for (size_t i = 0; boot->marks != NULL && i < count; i++) {
+        Rayos__Init__BootMark *out = ray_arena_alloc(arena, sizeof *out);
+        if (out == NULL) {
+            return false;
+        }
+        rayos__init__boot_mark__init(out);
+        out->line = init->timeline.marks[i].line;
+        out->at_us = init->timeline.marks[i].at_us;
+        boot->marks[boot->n_marks++] = out;
+    }
+    return boot->marks != NULL;
+}
+
+static void run_boot(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
+{
+    struct init *init = arg;
+    struct ray_arena arena;
+    Rayos__Init__Boot boot = RAYOS__INIT__BOOT__INIT;
+
+    (void)input;
+    ray_arena_init(&arena, ARENA_SIZE_MAX);
+    boot.boot_id = init->facts.boot_id;
+    if (describe_stages(init, &arena, &boot) && describe_marks(init, &arena, &boot)) {
+        (void)ray_rpc_reply(call, &boot.base); /* the peer may have left */
+    } else {
+        reply_no_memory(call);
+    }
+    ray_arena_fini(&arena);
+}
+
+/* ---- init.log_tail ---- */
+
+struct tail {
+    struct ray_rpc_call *call;
+    uint32_t sent_count;
+    int rc;
+};
+
+static bool send_line(void *arg, const char *line)
+{
+    struct tail *tail = arg;
+    Rayos__Init__LogLine item = RAYOS__INIT__LOG_LINE__INIT;
+
+    item.text = text(line);
+    tail->rc = ray_rpc_send(tail->call, &item.base);
+    tail->sent_count += tail->rc == RAY_OK;
+    return tail->rc == RAY_OK;
+}
+
+/* All at once: what is kept in memory is far below a connection's queue. */
+static void run_log_tail(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
+{
+    struct init *init = arg;
+    const Rayos__Init__LogTailRequest *request = (const Rayos__Init__LogTailRequest *)input;
+    uint32_t count = request->lines == 0 ? TAIL_DEFAULT : request->lines;
+    struct tail tail = {.call = call};
+    Rayos__Init__LogTailEnd end = RAYOS__INIT__LOG_TAIL_END__INIT;
+
+    persist_log_tail(&init->log, count < TAIL_MAX ? count : TAIL_MAX, send_line, &tail);
+    end.lines = tail.sent_count;
+    (void)ray_rpc_reply(call, &end.base); /* the peer may have left */
+}
+
+/* ---- changes ---- */
+
+static void run_service_restart(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
+{
+    struct init *init = arg;
+    const Rayos__Init__ServiceRestartRequest *request =
+        (const Rayos__Init__ServiceRestartRequest *)input;
+    struct ray_err err = {0};
+
+    if (is_root(call)) {
+        int rc = supervise_restart(&init->supervise, request->name, &err);
+        reply_done(call, rc, &err);
+    }
+}
+
+static void run_shutdown(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
+{
+    struct init *init = arg;
+    const Rayos__Init__ShutdownRequest *request = (const Rayos__Init__ShutdownRequest *)input;
+    struct ray_err err = {0};
+    enum shutdown_mode mode;
+    int rc;
+
+    if (!is_root(call)) {
+        return;
+    }
+    if (shutdown_mode_parse(request->mode, &mode) != RAY_OK) {
+        rc = ray_fail(&err, RAY_EINVAL, "mode '%.32s' is none of poweroff, reboot, halt",
+                      request->mode);
+    } else {
+        rc = init_shutdown(init, mode, request->reason, &err);
+    }
+    reply_done(call, rc, &err);
+}
+
+static void run_log_level(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
+{
+    struct init *init = arg;
+    const Rayos__Init__LogLevelRequest *request = (const Rayos__Init__LogLevelRequest *)input;
+    Rayos__Init__LogLevel reply = RAYOS__INIT__LOG_LEVEL__INIT;
+    enum ray_log_level level = (enum ray_log_level)atomic_load(&init->log.level);
+
+    if (!is_root(call)) {
+        return;
+    }
+    if (request->level[0] != '\0') {
+        if (ray_log_level_parse(request->level, &level) != RAY_OK) {
+            struct ray_err err = {0};
+            (void)ray_fail(&err, RAY_EINVAL,
+                           "level '%.32s' is none of error, warn, notice, info, "
+                           "debug",
+                           request->level);
+            (void)ray_rpc_reply_err(call, &err); /* gone either way */
+            return;
+        }
+        atomic_store(&init->log.level, (int)level);
+        atomic_store(&init->logger.level, (int)level);
+        ray_log(&init->logger, RAY_LOG_NOTICE, "init", "log level is %s now",
+                ray_log_level_name(level));
+    }
+    reply.level = text(ray_log_level_name(level));
+    (void)ray_rpc_reply(call, &reply.base); /* the peer may have left */
+}
+
+static const struct ray_rpc_method methods[] = {
+    {"init.status", &rayos__init__status_request__descriptor, run_status},
+    {"init.boot", &rayos__init__boot_request__descriptor, run_boot},
+    {"init.log_tail", &rayos__init__log_tail_request__descriptor, run_log_tail},
+    {"init.service_restart", &rayos__init__service_restart_request__descriptor,
+     run_service_restart},
+    {"init.shutdown", &rayos__init__shutdown_request__descriptor, run_shutdown},
+    {"init.log_level", &rayos__init__log_level_request__descriptor, run_log_level},
+    {NULL, NULL, NULL},
+};
+
+int init_control_open(struct init *init, struct ray_err *err)
+{
+    size_t count = 0;
+
+    /* Ours, then those of the test image. */
+    for (const struct ray_rpc_method *m = methods; m->name != NULL; m++) {
+        init->methods[count++] = *m;
+    }
+    for (const struct ray_rpc_method *m = init_test_methods();
+         m->name != NULL && count + 1 < RAY_ARRAY_COUNT(init->methods); m++) {
+        init->methods[count++] = *m;
+    }
+    init->methods[count] = (struct ray_rpc_method){.name = NULL};
+    return ray_rpc_server_create_unix(&init->control, &init->loop, init->control_path, 0666,
+                                      init->methods, init, err);
+}

@@ -36,7 +36,7 @@ root:
 	@tools/buildroot ensure
 
 build: root ## programs, release build, in build/bin
-	@$(IN) tools/build release
+	@$(IN) tools/build release programs
 	@ln -sfn release/bin build/bin
 
 image: build ## the node image in build/image, and the one for tests in build/image-test

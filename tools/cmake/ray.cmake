@@ -99,6 +99,9 @@ function(ray_library)
     endif()
 endfunction()
 
+# All programs without the tests: `tools/build release programs`.
+add_custom_target(programs)
+
 # ray_program(NAME rayosd SOURCES rayosd.c LINKS net base)
 function(ray_program)
     cmake_parse_arguments(arg "" "NAME" "SOURCES;LINKS" ${ARGN})
@@ -106,6 +109,7 @@ function(ray_program)
     target_compile_options(${arg_NAME} PRIVATE ${ray_warnings})
     target_link_libraries(${arg_NAME} PRIVATE ray_flags)
     ray_link(${arg_NAME} PRIVATE ${arg_LINKS})
+    add_dependencies(programs ${arg_NAME})
 endfunction()
 
 # ray_test(NAME base_err SOURCES err_test.c LINKS base [LABEL unit] [TIMEOUT seconds] [ARGS ...])

@@ -5,9 +5,9 @@
 
 static const char *const groups[] = {".", "init.scope", "rayos.slice", "guests",
                                      "rayos.slice/rayosd"};
-static const char *const files[] = {"cgroup.subtree_control", "cgroup.procs",     "cgroup.kill",
-                                    "memory.max",             "memory.oom.group", "pids.max",
-                                    "cpu.weight"};
+static const char *const files[] = {
+    "cgroup.subtree_control", "cgroup.procs", "cgroup.kill", "memory.max",
+    "memory.oom.group",       "pids.max",     "cpu.weight"};
 
 static void make_tree(const struct fake_root *root)
 {
@@ -101,8 +101,7 @@ static void test_names(void **state)
         assert_int_equal(init_cgroup_make(&cgroup, INIT_CGROUP_SERVICES, bad[i], &none, &fd, &err),
                          RAY_EINVAL);
         assert_int_equal(init_cgroup_make(&cgroup, bad[i], "x", &none, &fd, &err), RAY_EINVAL);
-        assert_int_equal(init_cgroup_remove(&cgroup, INIT_CGROUP_GUESTS, bad[i], &err),
-                         RAY_EINVAL);
+        assert_int_equal(init_cgroup_remove(&cgroup, INIT_CGROUP_GUESTS, bad[i], &err), RAY_EINVAL);
     }
     memset(longest, 'n', sizeof longest);
     longest[128] = '\0';
@@ -113,8 +112,7 @@ static void test_names(void **state)
                      RAY_OK);
     (void)close(fd);
     assert_int_equal(init_cgroup_remove(&cgroup, INIT_CGROUP_GUESTS, longest, &err), RAY_OK);
-    assert_int_equal(init_cgroup_remove(&cgroup, INIT_CGROUP_GUESTS, longest, &err),
-                     RAY_ENOTFOUND);
+    assert_int_equal(init_cgroup_remove(&cgroup, INIT_CGROUP_GUESTS, longest, &err), RAY_ENOTFOUND);
     init_cgroup_fini(&cgroup);
 }
 

@@ -18,8 +18,8 @@ static void read_seed(const struct fake_root *root, uint8_t out[static FILE_SIZE
     uint8_t *data = NULL;
     size_t size = 0;
 
-    assert_int_equal(
-        ray_file_read(root->fd, INIT_ENTROPY_SEED_FILE, 4096, &data, &size, NULL), RAY_OK);
+    assert_int_equal(ray_file_read(root->fd, INIT_ENTROPY_SEED_FILE, 4096, &data, &size, NULL),
+                     RAY_OK);
     assert_int_equal(size, FILE_SIZE);
     memcpy(out, data, FILE_SIZE);
     free(data);

@@ -296,26 +296,37 @@ static bool from_json(yyjson_val *root, struct init_lease *out)
            (out->domain[0] == '\0' || is_domain(out->domain));
 }
 
-int init_lease_read(int root_fd, struct init_lease *out, struct ray_err *err)
+int init_lease_parse(const char *text, size_t size, struct init_lease *out, struct ray_err *err)
 {
     struct init_lease lease = {0};
-    yyjson_doc *doc = NULL;
+    yyjson_doc *doc;
+    bool is_lease;
+
+    if (size > INIT_LEASE_FILE_SIZE_MAX) {
+        return ray_fail(err, RAY_EMALFORMED, "lease of %zu bytes, at most %d", size,
+                        INIT_LEASE_FILE_SIZE_MAX);
+    }
+    doc = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : yyjson_read(text, size, 0);
+    is_lease = doc != NULL && from_json(yyjson_doc_get_root(doc), &lease);
+    yyjson_doc_free(doc);
+    if (!is_lease) {
+        return ray_fail(err, RAY_EMALFORMED, "/" INIT_LEASE_FILE " is not a lease");
+    }
+    *out = lease;
+    return RAY_OK;
+}
+
+int init_lease_read(int root_fd, struct init_lease *out, struct ray_err *err)
+{
     uint8_t *data = NULL;
     size_t size = 0;
     int rc;
 
     rc = ray_file_read(root_fd, INIT_LEASE_FILE, INIT_LEASE_FILE_SIZE_MAX, &data, &size, err);
-    if (rc != RAY_OK) {
-        return rc;
+    if (rc == RAY_OK) {
+        rc = init_lease_parse((const char *)data, size, out, err);
+        free(data);
     }
-    doc = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : yyjson_read((const char *)data, size, 0);
-    if (doc == NULL || !from_json(yyjson_doc_get_root(doc), &lease)) {
-        rc = ray_fail(err, RAY_EMALFORMED, "/" INIT_LEASE_FILE " is not a lease");
-    } else {
-        *out = lease;
-    }
-    yyjson_doc_free(doc);
-    free(data);
     return rc;
 }
 

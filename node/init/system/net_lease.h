@@ -54,6 +54,8 @@ int init_lease_from_env(char *const *envp, enum init_lease_change *out_change,
                         struct init_lease *out, struct ray_err *err);
 
 int init_lease_write(int root_fd, const struct init_lease *lease, struct ray_err *err);
+/* The text of that file; pure. RAY_EMALFORMED: not one that init_lease_write makes. */
+int init_lease_parse(const char *text, size_t size, struct init_lease *out, struct ray_err *err);
 /* RAY_ENOTFOUND before the first lease. */
 int init_lease_read(int root_fd, struct init_lease *out, struct ray_err *err);
 

@@ -1,0 +1,330 @@
+/* net_setup_test.c - the choice of a card as a table, and the whole of it on the loop in a
+ * network namespace: a card that comes late, goes, comes again, and a lease. */
+#include <linux/if_arp.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
+#include <sys/socket.h>
+
+#include "node/init/system/fake_root.h"
+#include "node/init/system/net_setup.h"
+
+static struct init_link card(uint32_t index, uint8_t last, bool has_carrier)
+{
+    return (struct init_link){.index = index,
+                              .hardware_type = ARPHRD_ETHER,
+                              .has_mac = true,
+                              .has_carrier = has_carrier,
+                              .mac = {0x52, 0x54, 0, 0, 0, last},
+                              .permanent_mac = {0x52, 0x54, 0, 0, 0, last}};
+}
+
+static void test_choose(void **state)
+{
+    struct init_net_options options = {.boot_card_wait_ms = 1000, .carrier_wait_ms = 500};
+    struct init_link links[4] = {{.index = 1, .hardware_type = ARPHRD_LOOPBACK, .name = "lo"},
+                                 card(2, 2, false),
+                                 card(3, 3, true),
+                                 card(4, 4, true)};
+
+    (void)state;
+    assert_int_equal(init_net_choose(links, 0, &options, 99999), -1);
+    assert_int_equal(init_net_choose(links, 1, &options, 99999), -1); /* never loopback */
+    assert_int_equal(init_net_choose(links, 4, &options, 0), 2);      /* first with carrier */
+    assert_int_equal(init_net_choose(links, 2, &options, 499), -1);
+    assert_int_equal(init_net_choose(links, 2, &options, 500), 1); /* first of all */
+    /* What software made is no card. */
+    links[2].has_kind = true;
+    assert_int_equal(init_net_choose(links, 4, &options, 0), 3);
+    options.takes_software_links = true;
+    assert_int_equal(init_net_choose(links, 4, &options, 0), 2);
+    (void)snprintf(links[2].kind, sizeof links[2].kind, "bridge");
+    assert_int_equal(init_net_choose(links, 4, &options, 0), 3);
+    /* The boot card, whatever its carrier; else wait for it, else any. */
+    options.has_boot_mac = true;
+    memcpy(options.boot_mac, links[1].mac, INIT_MAC_SIZE);
+    assert_int_equal(init_net_choose(links, 4, &options, 0), 1);
+    links[1].mac[0] = 0x02; /* changed by software: the permanent one still tells */
+    assert_int_equal(init_net_choose(links, 4, &options, 0), 1);
+    options.boot_mac[5] = 9;
+    assert_int_equal(init_net_choose(links, 4, &options, 999), -1);
+    assert_int_equal(init_net_choose(links, 4, &options, 1000), 3);
+    assert_int_equal(init_net_choose(links, 2, &options, 1499), -1);
+    assert_int_equal(init_net_choose(links, 2, &options, 1500), 1);
+}
+
+/* A pair of virtual cards, by hand: the product never makes one. */
+static int make_veth(const char *name, const char *peer)
+{
+    struct {
+        struct nlmsghdr header;
+        struct ifinfomsg info;
+        uint8_t attributes[256];
+    } request = {.header = {.nlmsg_type = RTM_NEWLINK,
+                            .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL}};
+    uint8_t *at = request.attributes;
+    struct rtattr *nests[3];
+    const struct ifinfomsg zero = {0};
+    uint8_t answer[512];
+    int32_t code = -1;
+    int fd;
+
+#define PUT(type, data, size)                                                                      \
+    do {                                                                                           \
+        struct rtattr header = {.rta_len = (uint16_t)RTA_LENGTH(size), .rta_type = (type)};        \
+        memcpy(at, &header, sizeof header);                                                        \
+        memcpy(at + RTA_LENGTH(0), (data), (size));                                                \
+        at += RTA_SPACE(size);                                                                     \
+    } while (0)
+    PUT(IFLA_IFNAME, name, strlen(name) + 1);
+    nests[0] = (struct rtattr *)(void *)at;
+    PUT(IFLA_LINKINFO, "", 0);
+    PUT(IFLA_INFO_KIND, "veth", 5);
+    nests[1] = (struct rtattr *)(void *)at;
+    PUT(IFLA_INFO_DATA, "", 0);
+    nests[2] = (struct rtattr *)(void *)at;
+    PUT(VETH_INFO_PEER, &zero, sizeof zero);
+    PUT(IFLA_IFNAME, peer, strlen(peer) + 1);
+#undef PUT
+    for (int i = 0; i < 3; i++) {
+        nests[i]->rta_len = (uint16_t)(at - (uint8_t *)nests[i]);
+    }
+    request.header.nlmsg_len = (uint32_t)(at - (uint8_t *)&request);
+    fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    FAKE_CHECK(fd >= 0);
+    FAKE_CHECK(send(fd, &request, request.header.nlmsg_len, 0) > 0);
+    FAKE_CHECK(recv(fd, answer, sizeof answer, 0) >= (ssize_t)NLMSG_LENGTH(sizeof code));
+    memcpy(&code, answer + NLMSG_HDRLEN, sizeof code);
+    (void)close(fd);
+    FAKE_CHECK(code == 0);
+    return 0;
+}
+
+static int delete_link(const char *name)
+{
+    struct {
+        struct nlmsghdr header;
+        struct ifinfomsg info;
+    } request = {.header = {.nlmsg_len = sizeof request,
+                            .nlmsg_type = RTM_DELLINK,
+                            .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK}};
+    struct init_netlink netlink;
+    struct init_link link;
+    uint8_t answer[512];
+    int fd;
+
+    init_netlink_init(&netlink);
+    FAKE_CHECK(init_netlink_open(&netlink, NULL) == RAY_OK);
+    FAKE_CHECK(init_netlink_link_by_name(&netlink, name, &link, NULL) == RAY_OK);
+    init_netlink_fini(&netlink);
+    request.info.ifi_index = (int)link.index;
+    fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    FAKE_CHECK(fd >= 0);
+    FAKE_CHECK(send(fd, &request, sizeof request, 0) > 0);
+    FAKE_CHECK(recv(fd, answer, sizeof answer, 0) > 0);
+    (void)close(fd);
+    return 0;
+}
+
+struct seen {
+    struct ray_loop loop;
+    struct ray_timer guard;
+    size_t bridge_count;
+    size_t lease_count;
+    size_t new_ntp_count;
+    char card[INIT_LINK_NAME_SIZE];
+    uint8_t mac[INIT_MAC_SIZE];
+    struct init_lease lease;
+    bool is_late;
+};
+
+static void on_bridge(void *arg, const char *name, const uint8_t mac[INIT_MAC_SIZE])
+{
+    struct seen *seen = arg;
+
+    seen->bridge_count++;
+    (void)snprintf(seen->card, sizeof seen->card, "%s", name);
+    memcpy(seen->mac, mac, INIT_MAC_SIZE);
+    ray_loop_stop(&seen->loop);
+}
+
+static void on_lease(void *arg, const struct init_lease *lease, bool has_new_ntp)
+{
+    struct seen *seen = arg;
+
+    seen->lease_count++;
+    seen->new_ntp_count += has_new_ntp ? 1 : 0;
+    seen->lease = *lease;
+    ray_loop_stop(&seen->loop);
+}
+
+static void on_guard(void *arg)
+{
+    struct seen *seen = arg;
+
+    seen->is_late = true;
+    ray_loop_stop(&seen->loop);
+}
+
+static int check_bridge(const struct seen *seen)
+{
+    struct init_netlink netlink;
+    struct init_link bridge;
+    struct init_link port;
+
+    init_netlink_init(&netlink);
+    FAKE_CHECK(init_netlink_open(&netlink, NULL) == RAY_OK);
+    FAKE_CHECK(init_netlink_link_by_name(&netlink, INIT_NET_BRIDGE, &bridge, NULL) == RAY_OK);
+    FAKE_CHECK(init_netlink_link_by_name(&netlink, seen->card, &port, NULL) == RAY_OK);
+    init_netlink_fini(&netlink);
+    FAKE_CHECK(bridge.is_up && port.is_up && port.master_index == bridge.index);
+    FAKE_CHECK(memcmp(bridge.mac, seen->mac, INIT_MAC_SIZE) == 0);
+    return 0;
+}
+
+static int check_lease(struct seen *seen, int root_fd)
+{
+    struct init_lease lease = {.is_bound = true,
+                               .reason = "BOUND",
+                               .address = "10.77.0.21",
+                               .prefix = 24,
+                               .ntp = {"10.77.0.1"},
+                               .ntp_count = 1};
+
+    FAKE_CHECK(init_lease_write(root_fd, &lease, NULL) == RAY_OK);
+    ray_loop_run(&seen->loop);
+    FAKE_CHECK(seen->lease_count == 1 && seen->new_ntp_count == 1);
+    FAKE_CHECK(strcmp(seen->lease.address, "10.77.0.21") == 0);
+    FAKE_CHECK(faccessat(root_fd, INIT_LEASE_NTP_FILE, F_OK, 0) == 0);
+    FAKE_CHECK(faccessat(root_fd, "etc/resolv.conf", F_OK, 0) == 0);
+    lease.mtu = 1400; /* the same servers */
+    FAKE_CHECK(init_lease_write(root_fd, &lease, NULL) == RAY_OK);
+    ray_loop_run(&seen->loop);
+    FAKE_CHECK(seen->lease_count == 2 && seen->new_ntp_count == 1);
+    lease = (struct init_lease){.reason = "EXPIRE"};
+    FAKE_CHECK(init_lease_write(root_fd, &lease, NULL) == RAY_OK);
+    ray_loop_run(&seen->loop);
+    FAKE_CHECK(seen->lease_count == 3 && !seen->lease.is_bound && !seen->is_late);
+    return 0;
+}
+
+static int loop_body(void *arg)
+{
+    const struct fake_root *root = arg;
+    const struct init_net_options options = {
+        .root_fd = root->fd, .carrier_wait_ms = 1, .takes_software_links = true};
+    struct seen seen = {0};
+    const struct init_net_callbacks callbacks = {on_bridge, on_lease, &seen};
+    struct init_net *net = NULL;
+    struct ray_err err = {0};
+
+    FAKE_CHECK(ray_loop_init(&seen.loop, &err) == RAY_OK);
+    FAKE_CHECK(ray_timer_init(&seen.guard, &seen.loop, on_guard, &seen, &err) == RAY_OK);
+    ray_timer_start(&seen.guard, 30000, 0);
+    FAKE_CHECK(ray_make_dirs(root->fd, "etc", 0755, NULL) == RAY_OK);
+    FAKE_CHECK(init_net_create(&seen.loop, &options, &callbacks, NULL, &net, &err) == RAY_OK);
+    ray_loop_once(&seen.loop); /* no card yet */
+    FAKE_CHECK(seen.bridge_count == 0);
+    if (make_veth("card0", "peer0") != 0) {
+        return 1;
+    }
+    ray_loop_run(&seen.loop);
+    FAKE_CHECK(seen.bridge_count == 1 && !seen.is_late);
+    if (check_bridge(&seen) != 0 || check_lease(&seen, root->fd) != 0) {
+        return 1;
+    }
+    /* The card goes away, another one comes: the bridge takes its address. */
+    if (delete_link(seen.card) != 0 || make_veth("card1", "peer1") != 0) {
+        return 1;
+    }
+    ray_loop_run(&seen.loop);
+    FAKE_CHECK(seen.bridge_count == 2 && !seen.is_late);
+    if (check_bridge(&seen) != 0) {
+        return 1;
+    }
+    init_net_rescan(net);
+    FAKE_CHECK(seen.bridge_count == 2);
+    init_net_destroy(net);
+    init_net_destroy(NULL);
+    ray_timer_fini(&seen.guard);
+    ray_loop_fini(&seen.loop);
+    return 0;
+}
+
+static void test_on_loop(void **state)
+{
+    fake_in_namespaces(CLONE_NEWNET, loop_body, *state);
+}
+
+static int fault_body(void *arg)
+{
+    static const char *const points[] = {"alloc", "socket", "open", "send", "read"};
+    const struct fake_root *root = arg;
+    const struct init_net_options options = {.root_fd = root->fd};
+    struct seen seen = {0};
+    const struct init_net_callbacks callbacks = {on_bridge, on_lease, &seen};
+
+    for (size_t i = 0; i < sizeof points / sizeof points[0]; i++) {
+        for (unsigned n = 1;; n++) {
+            struct init_net *net = NULL;
+            struct ray_err err = {0};
+            int rc;
+
+            FAKE_CHECK(ray_loop_init(&seen.loop, NULL) == RAY_OK);
+            ray_test_fault_arm(points[i], n);
+            rc = init_net_create(&seen.loop, &options, &callbacks, NULL, &net, &err);
+            init_net_destroy(net);
+            ray_loop_fini(&seen.loop);
+            if (!ray_test_fault_disarm()) {
+                FAKE_CHECK(rc == RAY_OK);
+                break;
+            }
+            FAKE_CHECK(rc == RAY_OK || err.text[0] != '\0');
+        }
+    }
+    return 0;
+}
+
+static void test_faults(void **state)
+{
+    fake_in_namespaces(CLONE_NEWNET, fault_body, *state);
+}
+
+static void test_folders(void **state)
+{
+    struct fake_root *root = *state;
+    struct ray_err err = {0};
+    struct stat st;
+
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(init_net_prepare_folders(root->fd, &err), RAY_OK);
+    }
+    assert_int_equal(fstatat(root->fd, "var/lib/empty", &st, 0), 0);
+    assert_int_equal(st.st_mode & 07777, 0555);
+}
+
+static void test_command_lines(void **state)
+{
+    size_t count = 0;
+
+    (void)state;
+    while (init_net_dhcp_argv[count] != NULL) {
+        count++;
+    }
+    assert_string_equal(init_net_dhcp_argv[count - 1], INIT_NET_BRIDGE);
+    assert_int_equal(init_net_dhcp_argv[0][0], '/');
+    assert_int_equal(init_net_time_argv[0][0], '/');
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_choose),
+        cmocka_unit_test_setup_teardown(test_on_loop, fake_root_setup, fake_root_teardown),
+        cmocka_unit_test_setup_teardown(test_faults, fake_root_setup, fake_root_teardown),
+        cmocka_unit_test_setup_teardown(test_folders, fake_root_setup, fake_root_teardown),
+        cmocka_unit_test(test_command_lines),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

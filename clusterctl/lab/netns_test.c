@@ -167,7 +167,7 @@ static bool start_lab(enum kind kind, struct guarded *out)
         enter(kind, &netns);
         check_inside(&netns, kind);
         CHILD_CHECK(write(from_lab[1], &netns.pid, sizeof netns.pid) == sizeof netns.pid);
-        (void)read(to_lab[0], &byte, 1); /* end of file */
+        CHILD_CHECK(read(to_lab[0], &byte, 1) == 0); /* end of file */
         _exit(STATUS_OK);
     }
     (void)close(to_lab[0]);

@@ -1,0 +1,165 @@
+/* The QEMU command line, checked piece by piece for each boot path. */
+// clang-format off
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+// clang-format on
+#include <stdio.h>
+#include <string.h>
+
+#include "base/size.h"
+#include "clusterctl/lab/machine.h"
+
+static const char *const tcg_args[] = {"-accel", "tcg,thread=multi", "-cpu", "max", NULL};
+
+static struct lab_config sample_config(enum lab_boot boot)
+{
+    return (struct lab_config){
+        .node_count = 3,
+        .boot = boot,
+        .image_dir = "/x, y/image",
+        .memory_mib = 768,
+        .cpu_count = 2,
+        .data_disk_size_bytes = LAB_DATA_DISK_SIZE_MIN,
+    };
+}
+
+/* The value after the first `flag` whose value holds `part`; NULL: none. */
+static const char *value_with(const struct lab_argv *argv, const char *flag, const char *part)
+{
+    for (size_t i = 0; i + 1 < argv->count; i++) {
+        if (strcmp(argv->items[i], flag) == 0 && strstr(argv->items[i + 1], part) != NULL) {
+            return argv->items[i + 1];
+        }
+    }
+    return NULL;
+}
+
+static void test_pxe(void **state)
+{
+    static const char *const credentials[] = {"rayos.name", "with,comma"};
+    struct lab_config config = sample_config(LAB_BOOT_PXE_UEFI);
+    struct lab_machine_spec spec = {
+        .config = &config,
+        .index = 1,
+        .accel_args = tcg_args,
+        .credentials = credentials,
+        .credential_count = RAY_ARRAY_COUNT(credentials),
+    };
+    struct lab_argv argv;
+
+    (void)state;
+    lab_argv_init(&argv);
+    assert_int_equal(lab_machine_argv(&spec, &argv, NULL), RAY_OK);
+    assert_string_equal(argv.items[0], LAB_QEMU_PATH);
+    assert_null(argv.items[argv.count]);
+    assert_string_equal(value_with(&argv, "-name", ""), "node2");
+    assert_non_null(value_with(&argv, "-machine", "pflash0=code,pflash1=vars"));
+    assert_string_equal(value_with(&argv, "-accel", ""), "tcg,thread=multi");
+    assert_string_equal(value_with(&argv, "-cpu", ""), "max");
+    assert_string_equal(value_with(&argv, "-m", ""), "768");
+    assert_string_equal(value_with(&argv, "-smp", ""), "2");
+    assert_non_null(value_with(&argv, "-netdev", "path=../../ports/node2.sock,reconnect-ms=300"));
+    assert_non_null(value_with(&argv, "-device", "mac=52:54:00:77:00:16"));
+    assert_non_null(value_with(&argv, "-device", "bootindex=1"));
+    assert_non_null(value_with(&argv, "-device", "i6300esb"));
+    assert_non_null(value_with(&argv, "-device", "name=rayos.marker"));
+    assert_non_null(value_with(&argv, "-device", "name=rayos.test"));
+    assert_non_null(value_with(&argv, "-blockdev", "filename=data.img"));
+    assert_non_null(value_with(&argv, "-smbios", "type=11,path=smbios/rayos.name"));
+    assert_non_null(value_with(&argv, "-smbios", "type=11,path=smbios/with,,comma"));
+    assert_null(value_with(&argv, "-kernel", ""));
+    lab_argv_fini(&argv);
+}
+
+static void test_direct(void **state)
+{
+    struct lab_config config = sample_config(LAB_BOOT_DIRECT);
+    struct lab_machine_spec spec = {
+        .config = &config,
+        .accel_args = tcg_args,
+        .kernel_cmdline = "console=ttyS0 a=b,c",
+    };
+    struct lab_argv argv;
+
+    (void)state;
+    config.data_disk_size_bytes = 0;
+    lab_argv_init(&argv);
+    assert_int_equal(lab_machine_argv(&spec, &argv, NULL), RAY_OK);
+    assert_string_equal(value_with(&argv, "-kernel", ""), "/x, y/image/vmlinuz");
+    assert_string_equal(value_with(&argv, "-initrd", ""), "/x, y/image/initrd");
+    assert_string_equal(value_with(&argv, "-append", ""), "console=ttyS0 a=b,c");
+    assert_null(strstr(value_with(&argv, "-machine", "q35"), "pflash"));
+    assert_null(value_with(&argv, "-device", "bootindex"));
+    assert_null(value_with(&argv, "-device", "virtio-blk-pci"));
+    assert_null(value_with(&argv, "-smbios", ""));
+    lab_argv_fini(&argv);
+}
+
+static void test_direct_uefi(void **state)
+{
+    struct lab_config config = sample_config(LAB_BOOT_DIRECT_UEFI);
+    struct lab_machine_spec spec = {
+        .config = &config, .accel_args = tcg_args, .kernel_cmdline = ""};
+    struct lab_argv argv;
+
+    (void)state;
+    lab_argv_init(&argv);
+    assert_int_equal(lab_machine_argv(&spec, &argv, NULL), RAY_OK);
+    assert_non_null(value_with(&argv, "-machine", "pflash0=code"));
+    assert_non_null(value_with(&argv, "-kernel", "vmlinuz"));
+    lab_argv_fini(&argv);
+}
+
+/* Machine arguments come last, so that they win; and they do not move the other devices. */
+static void test_machine_args(void **state)
+{
+    struct lab_config config = sample_config(LAB_BOOT_PXE_UEFI);
+    struct lab_machine_spec spec = {.config = &config, .accel_args = tcg_args};
+    struct lab_argv argv;
+
+    (void)state;
+    config.machine_arg_count = LAB_MACHINE_ARG_COUNT_MAX;
+    for (size_t i = 0; i < LAB_MACHINE_ARG_COUNT_MAX; i++) {
+        (void)snprintf(config.machine_args[i], LAB_MACHINE_ARG_SIZE, "arg %zu %%s", i);
+    }
+    lab_argv_init(&argv);
+    assert_int_equal(lab_machine_argv(&spec, &argv, NULL), RAY_OK);
+    assert_string_equal(argv.items[argv.count - 1], "arg 15 %s");
+    lab_argv_fini(&argv);
+}
+
+static void test_argv_limits(void **state)
+{
+    struct lab_argv argv;
+
+    (void)state;
+    lab_argv_init(&argv);
+    for (int i = 0; i < LAB_ARGV_COUNT_MAX - 1; i++) {
+        lab_argv_push(&argv, "%d", i);
+    }
+    assert_int_equal(lab_argv_check(&argv, NULL), RAY_OK);
+    lab_argv_push(&argv, "one more");
+    assert_int_equal(lab_argv_check(&argv, NULL), RAY_ETOOBIG);
+    lab_argv_push(&argv, "and more");
+    assert_null(argv.items[LAB_ARGV_COUNT_MAX]);
+    lab_argv_fini(&argv);
+
+    lab_argv_init(&argv);
+    lab_argv_push(&argv, "%*d", LAB_ARGV_SIZE_MAX, 1);
+    assert_int_equal(lab_argv_check(&argv, NULL), RAY_ENOMEM);
+    lab_argv_fini(&argv);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pxe),         cmocka_unit_test(test_direct),
+        cmocka_unit_test(test_direct_uefi), cmocka_unit_test(test_machine_args),
+        cmocka_unit_test(test_argv_limits),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

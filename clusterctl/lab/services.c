@@ -1,0 +1,323 @@
+/* clusterctl/lab/services.c - see services.h. */
+#include "clusterctl/lab/services.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "clusterctl/lab/argv.h"
+#include "clusterctl/lab/lab.h"
+#include "clusterctl/lab/provision_event.h"
+#include "clusterctl/lab/switch_client.h"
+
+enum { STOP_GRACE_MS = 3000, SWITCH_TIMEOUT_MS = 2000, READY_FD = 3 };
+
+#define CAPTURE_SIZE_MAX "512M"
+
+extern char **environ;
+
+void lab_services_init(struct lab *lab)
+{
+    lab->services = (struct lab_services){.provision_log = {.fd = -1}};
+    lab_stream_init(&lab->services.switch_ready);
+    lab_stream_init(&lab->services.provision_out);
+}
+
+void lab_services_fini(struct lab *lab)
+{
+    lab_stream_close(&lab->services.switch_ready);
+    lab_stream_close(&lab->services.provision_out);
+    lab_logfile_close(&lab->services.provision_log);
+}
+
+bool lab_services_are_running(const struct lab *lab)
+{
+    return lab_process_is_running(&lab->services.switch_process) ||
+           lab_process_is_running(&lab->services.provision);
+}
+
+void lab_services_stop(struct lab *lab)
+{
+    lab_process_stop(&lab->services.provision, STOP_GRACE_MS);
+    lab_process_stop(&lab->services.switch_process, STOP_GRACE_MS);
+}
+
+/* A program of ours: one descriptor that we read, its messages in a log of its own. */
+static int start_service(struct lab *lab, struct lab_process *process, const struct lab_argv *argv,
+                         const char *log_name, int child_fd, int *out_fd,
+                         void (*on_exit)(void *arg, const struct ray_child_exit *how),
+                         struct ray_err *err)
+{
+    int pair[2] = {-1, -1};
+    int log_fd = openat(lab->dir_fd, log_name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    int rc;
+
+    if (log_fd < 0) {
+        return ray_fail_errno(err, errno, "%s", log_name);
+    }
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+        rc = ray_fail_errno(err, errno, "socket pair");
+    } else {
+        const struct ray_child_fd fds[] = {{log_fd, 2}, {pair[1], child_fd}};
+        const struct ray_child_spec spec = {
+            .path = argv->items[0],
+            .argv = argv->items,
+            .envp = (const char *const *)environ,
+            .dir = lab->paths.dir,
+            .fds = fds,
+            .fd_count = 2,
+            .keeps_all_caps = true,
+            .cgroup_fd = -1,
+        };
+
+        rc = lab_process_start(process, &lab->processes, &spec, on_exit, lab, err);
+        (void)close(pair[1]);
+        if (rc != RAY_OK) {
+            (void)close(pair[0]);
+        }
+    }
+    (void)close(log_fd);
+    if (rc == RAY_OK) {
+        *out_fd = pair[0];
+    }
+    return rc;
+}
+
+/* ---- the switch ---- */
+
+static void start_capture(struct lab *lab)
+{
+    struct ray_err err = {0};
+
+    if (lab->config.captures &&
+        lab_switch_command(lab, NULL, &err, "pcap all " LAB_FILE_CAPTURE " " CAPTURE_SIZE_MAX) !=
+            RAY_OK) {
+        lab_failed(lab, "capture: %s", err.text);
+    }
+}
+
+static void on_switch_ready(void *arg, const uint8_t *bytes, size_t size)
+{
+    struct lab *lab = arg;
+    char text[64];
+
+    if (!lab->services.is_switch_ready) {
+        lab->services.is_switch_ready = true;
+        while (size > 0 && bytes[size - 1] == '\n') {
+            size--;
+        }
+        (void)ray_escape(text, sizeof text, bytes, size);
+        lab_event(lab, LAB_KIND_LAB, NULL, "switch %s", text);
+        start_capture(lab);
+        lab_step_end(lab);
+    }
+}
+
+static void on_switch_exit(void *arg, const struct ray_child_exit *how)
+{
+    struct lab *lab = arg;
+    char text[48];
+
+    lab_stream_close(&lab->services.switch_ready);
+    if (lab->state != LAB_STATE_STOPPING) {
+        lab_failed(lab, "the switch ended with %s; %s has its last words",
+                   ray_child_exit_text(how, text), LAB_FILE_SWITCH_LOG);
+        lab_stop(lab, "the switch ended");
+    }
+    lab_check_stopped(lab);
+}
+
+int lab_switch_start(struct lab *lab, struct ray_err *err)
+{
+    struct lab_argv argv;
+    int fd = -1;
+    int rc;
+
+    lab_argv_init(&argv);
+    lab_argv_push(&argv, "%s", lab->paths.program);
+    lab_argv_push(&argv, "lab");
+    lab_argv_push(&argv, "switch");
+    lab_argv_pair(&argv, "--control", "%s", LAB_FILE_SWITCH);
+    lab_argv_pair(&argv, "--seed", "%llu", (unsigned long long)lab->config.seed);
+    lab_argv_pair(&argv, "--ready-fd", "%d", READY_FD);
+    lab_argv_pair(&argv, "--packet", "host=%s", LAB_SWITCH_INTERFACE);
+    for (uint32_t i = 0; i < lab->config.node_count; i++) {
+        struct lab_identity who;
+
+        lab_identity(i, &who);
+        lab_argv_push(&argv, "%s=" LAB_DIR_PORTS "/%s.sock", who.name, who.name);
+    }
+    rc = lab_argv_check(&argv, err);
+    if (rc == RAY_OK) {
+        rc = start_service(lab, &lab->services.switch_process, &argv, LAB_FILE_SWITCH_LOG, READY_FD,
+                           &fd, on_switch_exit, err);
+    }
+    lab_argv_fini(&argv);
+    if (rc != RAY_OK) {
+        return ray_wrap(err, rc, "switch");
+    }
+    lab_step_begin(lab);
+    return lab_stream_open(&lab->services.switch_ready, &lab->loop, fd, on_switch_ready, lab, err);
+}
+
+int lab_switch_command(const struct lab *lab, struct ray_buf *reply, struct ray_err *err,
+                       const char *fmt, ...)
+{
+    struct ray_buf unwanted;
+    char command[LAB_REASON_SIZE];
+    va_list ap;
+    int size;
+    int rc;
+
+    va_start(ap, fmt);
+    size = vsnprintf(command, sizeof command, fmt, ap);
+    va_end(ap);
+    if (!lab->services.is_switch_ready) {
+        return ray_fail(err, RAY_EUNAVAILABLE, "the switch is not up yet");
+    }
+    if (size < 0 || (size_t)size >= sizeof command) {
+        return ray_fail(err, RAY_ETOOBIG, "command to the switch of %d bytes", size);
+    }
+    ray_buf_init(&unwanted, 64 << 10);
+    rc = ray_switch_client_call(LAB_FILE_SWITCH, command, SWITCH_TIMEOUT_MS,
+                                reply != NULL ? reply : &unwanted, err);
+    ray_buf_fini(&unwanted);
+    return rc;
+}
+
+/* ---- rayos-provision ---- */
+
+/* The machine that an event is about, or NULL. */
+static struct lab_node *node_of(struct lab *lab, const struct lab_provision_event *event)
+{
+    for (size_t i = 0; i < lab->node_count; i++) {
+        struct lab_node *node = &lab->nodes[i];
+
+        if (strcmp(node->who.mac, event->mac) == 0 ||
+            (event->mac[0] == '\0' && strcmp(node->who.address, event->ip) == 0)) {
+            return node;
+        }
+    }
+    return NULL;
+}
+
+static void move_phase(struct lab_node *node, const struct lab_provision_event *event,
+                       uint64_t t_us)
+{
+    switch (event->kind) {
+    case LAB_PROVISION_DHCP_DISCOVER:
+        lab_node_phase_event(node, LAB_EVENT_DHCP_DISCOVER, t_us);
+        break;
+    case LAB_PROVISION_TFTP:
+    case LAB_PROVISION_SCRIPT:
+        lab_node_phase_event(node, LAB_EVENT_BOOT_FILE, t_us);
+        break;
+    case LAB_PROVISION_HTTP_START:
+        lab_node_phase_event(node, LAB_EVENT_HTTP_START, t_us);
+        break;
+    case LAB_PROVISION_HTTP_DONE:
+        lab_node_phase_event(node, LAB_EVENT_HTTP_DONE, t_us);
+        break;
+    default:
+        break;
+    }
+}
+
+static void on_provision_line(void *arg, const char *line, size_t size)
+{
+    struct lab *lab = arg;
+    struct lab_provision_event event;
+    struct lab_node *node;
+    struct ray_err err = {0};
+    uint64_t start_us = lab->start_ns / RAY_NS_PER_US;
+    uint64_t t_us;
+
+    lab_logfile_line(&lab->services.provision_log, line, size);
+    if (lab_provision_event_parse(line, size, &event, &err) != RAY_OK) {
+        lab_event(lab, LAB_KIND_ERROR, NULL, "%s", err.text);
+        return;
+    }
+    t_us = event.t_us > start_us ? event.t_us - start_us : 0;
+    node = node_of(lab, &event);
+    lab_event(lab, event.kind == LAB_PROVISION_ERROR ? LAB_KIND_ERROR : LAB_KIND_PROVISION, node,
+              "%s%s%s%s%s", event.name, event.ip[0] != '\0' ? " " : "", event.ip,
+              event.detail[0] != '\0' ? " " : "", event.detail);
+    if (event.kind == LAB_PROVISION_LISTENING && !lab->services.is_provision_ready) {
+        lab->services.is_provision_ready = true;
+        lab_step_end(lab);
+    } else if (node != NULL) {
+        move_phase(node, &event, t_us);
+    }
+}
+
+static void on_provision_data(void *arg, const uint8_t *bytes, size_t size)
+{
+    struct lab *lab = arg;
+
+    lab_lines_feed(&lab->services.provision_lines, bytes, size);
+}
+
+static void on_provision_exit(void *arg, const struct ray_child_exit *how)
+{
+    struct lab *lab = arg;
+    char text[48];
+
+    lab_stream_drain(&lab->services.provision_out);
+    lab_stream_close(&lab->services.provision_out);
+    if (lab->state != LAB_STATE_STOPPING) {
+        (void)ray_child_exit_text(how, text);
+        lab_event(lab, LAB_KIND_EXIT, NULL, "rayos-provision ended with %s", text);
+        if (lab->state == LAB_STATE_STARTING) {
+            lab_failed(lab, "rayos-provision ended with %s; %s has its last words", text,
+                       LAB_FILE_PROVISION_LOG);
+        }
+    }
+    lab_check_stopped(lab);
+}
+
+int lab_provision_start(struct lab *lab, struct ray_err *err)
+{
+    struct lab_services *services = &lab->services;
+    struct lab_argv argv;
+    int fd = -1;
+    int rc;
+
+    rc = lab_logfile_open(&services->provision_log, lab->dir_fd, LAB_FILE_PROVISION_EVENTS,
+                          LAB_LOGFILE_SIZE_MAX, err);
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    lab_lines_init(&services->provision_lines, on_provision_line, lab);
+    lab_argv_init(&argv);
+    lab_argv_push(&argv, "%s/rayos-provision", lab->paths.bin_dir);
+    lab_argv_push(&argv, "serve");
+    lab_argv_pair(&argv, "--interface", "%s", LAB_INTERFACE);
+    lab_argv_pair(&argv, "--address", "%s/%d", LAB_HOST_ADDRESS, LAB_NETWORK_PREFIX);
+    lab_argv_pair(&argv, "--range", "10.77.0.100,10.77.0.250");
+    lab_argv_pair(&argv, "--image-dir", "%s", lab->config.image_dir);
+    lab_argv_pair(&argv, "--state-dir", "%s/%s", lab->paths.dir, LAB_DIR_PROVISION);
+    lab_argv_pair(&argv, "--http-port", "%d", LAB_HTTP_PORT);
+    for (uint32_t i = 0; i < lab->config.node_count; i++) {
+        struct lab_identity who;
+
+        lab_identity(i, &who);
+        lab_argv_pair(&argv, "--host", "%s,%s,%s", who.mac, who.address, who.name);
+    }
+    rc = lab_argv_check(&argv, err);
+    if (rc == RAY_OK) {
+        rc = start_service(lab, &services->provision, &argv, LAB_FILE_PROVISION_LOG, 1, &fd,
+                           on_provision_exit, err);
+    }
+    lab_argv_fini(&argv);
+    if (rc != RAY_OK) {
+        return ray_wrap(err, rc, "rayos-provision");
+    }
+    lab_step_begin(lab);
+    return lab_stream_open(&services->provision_out, &lab->loop, fd, on_provision_data, lab, err);
+}

@@ -1,0 +1,90 @@
+/* clusterctl/lab/verbs/enter.c - `lab enter -- CMD`: a command in the lab's namespaces, with
+ * our standard input and outputs, environment and working directory. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "clusterctl/lab/verbs/session.h"
+#include "clusterctl/lab/verbs/verbs.h"
+#include "net/proto/lab.pb-c.h"
+
+enum { STATUS_SIGNAL = 128 };
+
+extern char **environ;
+
+const struct ray_args_option lab_enter_options[] = {LAB_NAME_OPTION, {0}};
+
+static void on_signal_sent(void *arg, const struct ray_rpc_result *result)
+{
+    (void)arg;
+    (void)result; /* the command's own end is what counts */
+}
+
+/* Our signals are the command's. */
+static void on_interrupt(void *arg)
+{
+    struct lab_session *session = arg;
+    Rayos__Lab__RunSignalRequest request = RAYOS__LAB__RUN_SIGNAL_REQUEST__INIT;
+
+    request.signal = session->interrupted_by;
+    (void)ray_rpc_call_start(session->client, "lab.run_signal", &request.base, NULL, 0,
+                             &rayos__lab__done__descriptor, LAB_CALL_TIMEOUT_MS, NULL,
+                             on_signal_sent, session, NULL, NULL);
+}
+
+static int run(const struct lab_client *client, const struct ray_args *args, int *out_status,
+               struct ray_err *err)
+{
+    static const int fds[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
+    Rayos__Lab__RunRequest request = RAYOS__LAB__RUN_REQUEST__INIT;
+    const struct lab_call call = {
+        .method = "lab.run",
+        .input = &request.base,
+        .fds = fds,
+        .fd_count = 3,
+        .output = &rayos__lab__run_reply__descriptor,
+    };
+    struct lab_session session = {0};
+    ProtobufCMessage *body = NULL;
+    char directory[LAB_PATH_SIZE];
+    int rc;
+
+    if (getcwd(directory, sizeof directory) == NULL) {
+        return ray_fail_errno(err, errno, "working directory");
+    }
+    request.argv = (char **)(uintptr_t)args->positionals;
+    request.n_argv = args->positional_count;
+    request.env = environ;
+    while (environ[request.n_env] != NULL) {
+        request.n_env++;
+    }
+    request.directory = directory;
+    rc = lab_session_open(&session, client, err);
+    if (rc == RAY_OK) {
+        session.on_interrupt = on_interrupt;
+        session.interrupt_arg = &session;
+        rc = lab_session_call(&session, &call, &body, err);
+    }
+    lab_session_close(&session);
+    if (rc == RAY_OK) {
+        const Rayos__Lab__RunReply *reply = (const Rayos__Lab__RunReply *)(const void *)body;
+
+        *out_status = reply->is_signaled ? STATUS_SIGNAL + reply->status : reply->status;
+        protobuf_c_message_free_unpacked(body, NULL);
+    }
+    return rc;
+}
+
+int lab_run_enter(const struct ray_args *args, void *context)
+{
+    struct lab_client client;
+    struct ray_err err = {0};
+    int status = 0;
+    int rc = lab_client_open(&client, args, &err);
+
+    (void)context;
+    rc = rc == RAY_OK ? run(&client, args, &status, &err) : rc;
+    lab_client_close(&client);
+    return rc == RAY_OK ? status : lab_fail(&err);
+}

@@ -41,6 +41,12 @@ static void drop_taken(struct ray_frame_reader *reader)
     }
 }
 
+void ray_frame_reader_resync(struct ray_frame_reader *reader)
+{
+    drop_taken(reader);
+    reader->is_synced = false;
+}
+
 int ray_frame_reader_push(struct ray_frame_reader *reader, const void *bytes, size_t size,
                           struct ray_err *err)
 {

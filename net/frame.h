@@ -47,12 +47,15 @@ void ray_frame_reader_fini(struct ray_frame_reader *reader);
 /* Forgets everything read; the next thing must be a sync block. */
 void ray_frame_reader_reset(struct ray_frame_reader *reader);
 
+/* After a malformed frame: what was read behind it is kept and searched for a sync block. */
+void ray_frame_reader_resync(struct ray_frame_reader *reader);
+
 /* Adds bytes that were read. RAY_ETOOBIG: more than a frame is waiting; call next first. */
 int ray_frame_reader_push(struct ray_frame_reader *reader, const void *bytes, size_t size,
                           struct ray_err *err);
 
 /* RAY_OK: *out_frame is set.  RAY_EAGAIN: more bytes are needed.
- * RAY_EMALFORMED: a size above the limit; reset, or close the stream. */
+ * RAY_EMALFORMED: a size above the limit; resync, or close the stream. */
 int ray_frame_reader_next(struct ray_frame_reader *reader, struct ray_frame *out_frame,
                           struct ray_err *err);
 

@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                    frame.payload_size <= RAY_FRAME_PAYLOAD_SIZE_MAX);
         }
         if (rc == RAY_EMALFORMED) {
-            ray_frame_reader_reset(&reader);
+            ray_frame_reader_resync(&reader);
         }
     }
     ray_frame_reader_fini(&reader);

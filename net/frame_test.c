@@ -1,12 +1,8 @@
 /* frame_test.c - every cut of a stream, every wrong size, sessions that begin anew. */
-#include <cmocka.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/test.h"
 #include "net/frame.h"
 
 static size_t encode(uint8_t *out, const void *payload, size_t size)
@@ -145,14 +141,67 @@ static void test_new_session_inside_the_stream(void **state)
     ray_frame_reader_fini(&reader);
 }
 
+/* What follows a malformed frame is searched, not dropped: the host may not say it again. */
+static void test_resync_keeps_what_was_read(void **state)
+{
+    static const uint8_t too_big[RAY_FRAME_HEADER_SIZE] = {0xff, 0xff, 0xff, 0x7f};
+    struct ray_frame_reader reader;
+    struct ray_frame frame;
+    uint8_t sync[RAY_FRAME_SYNC_SIZE];
+    uint8_t stream[64];
+    size_t size = encode(stream, "bad", 3);
+
+    (void)state;
+    ray_frame_encode_sync(11, sync);
+    ray_frame_reader_init(&reader, false);
+    assert_int_equal(ray_frame_reader_push(&reader, stream, size, NULL), RAY_OK);
+    assert_int_equal(ray_frame_reader_push(&reader, stream, size, NULL), RAY_OK);
+    assert_int_equal(ray_frame_reader_push(&reader, sync, sizeof sync, NULL), RAY_OK);
+    assert_int_equal(ray_frame_reader_next(&reader, &frame, NULL), RAY_OK);
+    ray_frame_reader_resync(&reader); /* the payload made no sense */
+    assert_int_equal(ray_frame_reader_next(&reader, &frame, NULL), RAY_OK);
+    assert_int_equal(frame.kind, RAY_FRAME_SYNC);
+    assert_int_equal(ray_frame_reader_push(&reader, too_big, sizeof too_big, NULL), RAY_OK);
+    assert_int_equal(ray_frame_reader_push(&reader, sync, sizeof sync, NULL), RAY_OK);
+    assert_int_equal(ray_frame_reader_next(&reader, &frame, NULL), RAY_EMALFORMED);
+    ray_frame_reader_resync(&reader);
+    assert_int_equal(ray_frame_reader_next(&reader, &frame, NULL), RAY_OK);
+    assert_int_equal(frame.kind, RAY_FRAME_SYNC);
+    ray_frame_reader_fini(&reader);
+}
+
+static void test_out_of_memory(void **state)
+{
+    (void)state;
+    for (unsigned n = 1;; n++) {
+        struct ray_frame_reader reader;
+        uint8_t bytes[1000] = {0};
+        int rc = RAY_OK;
+
+        ray_frame_reader_init(&reader, true);
+        ray_test_fault_arm("alloc", n);
+        for (int i = 0; i < 5 && rc == RAY_OK; i++) {
+            rc = ray_frame_reader_push(&reader, bytes, sizeof bytes, NULL);
+        }
+        ray_frame_reader_fini(&reader);
+        if (!ray_test_fault_disarm()) {
+            assert_int_equal(rc, RAY_OK);
+            break;
+        }
+        assert_int_equal(rc, RAY_ENOMEM);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_cut),
         cmocka_unit_test(test_garbage_before_sync_is_dropped),
         cmocka_unit_test(test_size_limit),
         cmocka_unit_test(test_reader_is_bounded),
         cmocka_unit_test(test_new_session_inside_the_stream),
+        cmocka_unit_test(test_resync_keeps_what_was_read),
+        cmocka_unit_test(test_out_of_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

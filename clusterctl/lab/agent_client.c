@@ -2,8 +2,9 @@
  *
  * Session: connect, send a sync block with a fresh nonce, skip everything until the agent
  * echoes that nonce; only then requests are taken. The block is repeated on a timer, because
- * a machine that is still booting reads nothing. Any error, end of file or sync block that
- * is not ours ends the session: all open requests fail, and the next one begins. */
+ * a machine that is still booting reads nothing. Any error, end of file or, once it is up, a
+ * sync block that is not ours (an agent says so when it begins) ends the session: all open
+ * requests fail, and the next one begins. */
 #include "clusterctl/lab/agent_client.h"
 
 #include <assert.h>
@@ -16,6 +17,8 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
+#include "base/fault.h"
 #include "net/frame.h"
 #include "net/proto/agent.pb-c.h"
 
@@ -24,6 +27,8 @@ enum { SYNC_PERIOD_MS = 1000, SYNC_FIRST_MS = 100 };
 struct request {
     uint64_t id; /* 0: free */
     struct ray_agent_handler handler;
+    uint64_t deadline_ns; /* 0: none */
+    bool is_exec;
 };
 
 struct ray_agent_client {
@@ -31,7 +36,8 @@ struct ray_agent_client {
     char *path;
     int fd; /* -1: not connected */
     struct ray_poll poll;
-    struct ray_timer timer;
+    struct ray_timer timer; /* connects and begins sessions */
+    struct ray_timer limit; /* fires at the nearest deadline */
     struct ray_frame_reader reader;
     struct ray_buf out;
     uint64_t nonce;
@@ -52,33 +58,35 @@ static void end_request(struct request *request, const struct ray_agent_end *end
     }
 }
 
-static void set_up(struct ray_agent_client *client, bool is_up)
+static void tell_change(struct ray_agent_client *client)
 {
-    if (client->is_up != is_up) {
-        client->is_up = is_up;
-        if (client->on_change != NULL) {
-            client->on_change(client->on_change_arg, is_up);
-        }
+    if (client->on_change != NULL) {
+        client->on_change(client->on_change_arg, client->is_up);
     }
 }
 
 static void end_session(struct ray_agent_client *client, int code, const char *text)
 {
     struct ray_agent_end end = {.code = code, .text = text};
+    bool was_up = client->is_up;
 
     ray_poll_fini(&client->poll);
     if (client->fd >= 0) {
-        (void)close(client->fd);
+        (void)close(client->fd); /* a socket: nothing can be lost that is not already */
         client->fd = -1;
     }
     ray_frame_reader_reset(&client->reader);
     ray_buf_clear(&client->out);
+    client->is_up = false; /* before the callbacks: a request that one starts is refused */
     for (size_t i = 0; i < RAY_AGENT_REQUEST_COUNT_MAX; i++) {
         if (client->requests[i].id != 0) {
             end_request(&client->requests[i], &end);
         }
     }
-    set_up(client, false);
+    ray_timer_start(&client->timer, SYNC_FIRST_MS, SYNC_PERIOD_MS);
+    if (was_up) {
+        tell_change(client);
+    }
 }
 
 static void flush(struct ray_agent_client *client)
@@ -203,11 +211,16 @@ static bool take_frames(struct ray_agent_client *client)
     int rc;
 
     while ((rc = ray_frame_reader_next(&client->reader, &frame, NULL)) == RAY_OK) {
-        if (frame.kind == RAY_FRAME_SYNC) {
-            if (frame.nonce != client->nonce) {
-                client->reader.is_synced = false; /* an echo of an older session */
-            } else if (!client->is_up) {
-                set_up(client, true);
+        if (frame.kind == RAY_FRAME_SYNC && frame.nonce != client->nonce) {
+            if (client->is_up) {
+                end_session(client, RAY_ECLOSED, "the machine's agent began anew");
+                return false;
+            }
+            client->reader.is_synced = false; /* an echo of an older session */
+        } else if (frame.kind == RAY_FRAME_SYNC) {
+            if (!client->is_up) {
+                client->is_up = true;
+                tell_change(client);
             }
         } else if (client->is_up) {
             answer = rayos__agent__answer__unpack(NULL, frame.payload_size, frame.payload);
@@ -276,7 +289,7 @@ static void try_connect(struct ray_agent_client *client)
         return;
     }
     client->fd = fd;
-    client->nonce++;
+    client->nonce += client->nonce == UINT64_MAX ? 2 : 1; /* 0 is the agent's own */
     (void)ray_poll_set(&client->poll, UV_READABLE);
     send_sync(client);
 }
@@ -292,6 +305,58 @@ static void on_timer(void *arg)
     }
 }
 
+static void client_free(struct ray_agent_client *client)
+{
+    ray_timer_fini(&client->timer);
+    ray_timer_fini(&client->limit);
+    ray_frame_reader_fini(&client->reader);
+    ray_buf_fini(&client->out);
+    free(client->path);
+    free(client);
+}
+
+/* Fires at the nearest deadline of all requests. */
+static void arm_limit(struct ray_agent_client *client)
+{
+    uint64_t now_ns = ray_clock_monotonic_ns();
+    uint64_t nearest_ns = UINT64_MAX;
+
+    for (size_t i = 0; i < RAY_AGENT_REQUEST_COUNT_MAX; i++) {
+        uint64_t deadline_ns = client->requests[i].deadline_ns;
+
+        if (client->requests[i].id != 0 && deadline_ns != 0 && deadline_ns < nearest_ns) {
+            nearest_ns = deadline_ns;
+        }
+    }
+    if (nearest_ns == UINT64_MAX) {
+        ray_timer_stop(&client->limit);
+    } else {
+        uint64_t left_ns = nearest_ns > now_ns ? nearest_ns - now_ns : 0;
+
+        ray_timer_start(&client->limit, left_ns / RAY_NS_PER_MS + 1, 0);
+    }
+}
+
+static void on_limit(void *arg)
+{
+    struct ray_agent_client *client = arg;
+    struct ray_agent_end end = {.code = RAY_ETIMEOUT, .text = "the machine's agent did not answer"};
+    uint64_t now_ns = ray_clock_monotonic_ns();
+
+    for (size_t i = 0; i < RAY_AGENT_REQUEST_COUNT_MAX; i++) {
+        struct request *request = &client->requests[i];
+
+        if (request->id == 0 || request->deadline_ns == 0 || request->deadline_ns > now_ns) {
+            continue;
+        }
+        if (request->is_exec) {
+            (void)ray_agent_kill(client, request->id, NULL); /* if it hears us */
+        }
+        end_request(request, &end);
+    }
+    arm_limit(client);
+}
+
 int ray_agent_client_create(struct ray_agent_client **out_client, struct ray_loop *loop,
                             const char *socket_path, struct ray_err *err)
 {
@@ -302,7 +367,7 @@ int ray_agent_client_create(struct ray_agent_client **out_client, struct ray_loo
     if (strlen(socket_path) >= sizeof((struct sockaddr_un *)0)->sun_path) {
         return ray_fail(err, RAY_ETOOBIG, "socket path %s is too long", socket_path);
     }
-    client = calloc(1, sizeof *client);
+    client = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : calloc(1, sizeof *client);
     if (client == NULL) {
         return ray_fail(err, RAY_ENOMEM, "agent client");
     }
@@ -318,8 +383,11 @@ int ray_agent_client_create(struct ray_agent_client **out_client, struct ray_loo
     if (rc == RAY_OK) {
         rc = ray_timer_init(&client->timer, loop, on_timer, client, err);
     }
+    if (rc == RAY_OK) {
+        rc = ray_timer_init(&client->limit, loop, on_limit, client, err);
+    }
     if (rc != RAY_OK) {
-        ray_agent_client_destroy(client);
+        client_free(client);
         return rc;
     }
     ray_timer_start(&client->timer, SYNC_FIRST_MS, SYNC_PERIOD_MS);
@@ -334,11 +402,7 @@ void ray_agent_client_destroy(struct ray_agent_client *client)
     }
     client->on_change = NULL;
     end_session(client, RAY_ECANCELED, "the lab is going down");
-    ray_timer_fini(&client->timer);
-    ray_frame_reader_fini(&client->reader);
-    ray_buf_fini(&client->out);
-    free(client->path);
-    free(client);
+    client_free(client);
 }
 
 bool ray_agent_client_is_up(const struct ray_agent_client *client)
@@ -369,17 +433,32 @@ static int request_new(struct ray_agent_client *client, const struct ray_agent_h
     return ray_fail(err, RAY_EAGAIN, "%d requests are open already", RAY_AGENT_REQUEST_COUNT_MAX);
 }
 
-/* Sends the first message of a request; frees the slot when that fails. */
+/* A limit beyond what the clock can count is none. */
+static void set_deadline(struct request *request)
+{
+    uint64_t after_ns;
+
+    if (request->handler.limit_ms == 0 ||
+        __builtin_mul_overflow(request->handler.limit_ms, RAY_NS_PER_MS, &after_ns) ||
+        __builtin_add_overflow(ray_clock_monotonic_ns(), after_ns, &request->deadline_ns)) {
+        request->deadline_ns = 0;
+    }
+}
+
+/* Queues the first message of a request; frees the slot when that fails. */
 static int request_send(struct ray_agent_client *client, struct request *request,
                         Rayos__Agent__Request *message, struct ray_err *err)
 {
     int rc;
 
+    assert(request != NULL);
     message->id = request->id;
     rc = send_message(client, message, err);
     if (rc != RAY_OK) {
         *request = (struct request){0};
     } else {
+        set_deadline(request);
+        arm_limit(client);
         /* From the loop, so that on_end never runs within the caller. */
         (void)ray_poll_set(&client->poll, UV_READABLE | UV_WRITABLE);
     }
@@ -393,7 +472,7 @@ int ray_agent_exec(struct ray_agent_client *client, const char *const *argv, siz
     Rayos__Agent__Request message = RAYOS__AGENT__REQUEST__INIT;
     Rayos__Agent__Exec exec = RAYOS__AGENT__EXEC__INIT;
     char *words[RAY_AGENT_ARG_COUNT_MAX];
-    struct request *request;
+    struct request *request = NULL;
     uint64_t id;
     int rc;
 
@@ -415,7 +494,13 @@ int ray_agent_exec(struct ray_agent_client *client, const char *const *argv, siz
     exec.timeout_ms = timeout_ms;
     message.what_case = RAYOS__AGENT__REQUEST__WHAT_EXEC;
     message.exec = &exec;
+    assert(request != NULL);
     id = request->id;
+    request->is_exec = true;
+    if (timeout_ms > 0 && handler->limit_ms == 0 &&
+        timeout_ms <= UINT64_MAX - RAY_AGENT_EXEC_GRACE_MS) {
+        request->handler.limit_ms = timeout_ms + RAY_AGENT_EXEC_GRACE_MS;
+    }
     rc = request_send(client, request, &message, err);
     if (rc == RAY_OK && out_id != NULL) {
         *out_id = id;
@@ -471,7 +556,7 @@ int ray_agent_put(struct ray_agent_client *client, const char *path, mode_t mode
 {
     Rayos__Agent__Request message = RAYOS__AGENT__REQUEST__INIT;
     Rayos__Agent__Put put = RAYOS__AGENT__PUT__INIT;
-    struct request *request;
+    struct request *request = NULL;
     size_t before = client->out.size;
     uint64_t id;
     int rc;
@@ -480,6 +565,7 @@ int ray_agent_put(struct ray_agent_client *client, const char *path, mode_t mode
     if (rc != RAY_OK) {
         return rc;
     }
+    assert(request != NULL);
     id = request->id;
     put.path = (char *)path;
     put.mode = mode;
@@ -503,7 +589,7 @@ int ray_agent_get(struct ray_agent_client *client, const char *path,
 {
     Rayos__Agent__Request message = RAYOS__AGENT__REQUEST__INIT;
     Rayos__Agent__Get get = RAYOS__AGENT__GET__INIT;
-    struct request *request;
+    struct request *request = NULL;
     int rc;
 
     rc = request_new(client, handler, &request, err);
@@ -521,7 +607,7 @@ int ray_agent_ping(struct ray_agent_client *client, const struct ray_agent_handl
 {
     Rayos__Agent__Request message = RAYOS__AGENT__REQUEST__INIT;
     Rayos__Agent__Ping ping = RAYOS__AGENT__PING__INIT;
-    struct request *request;
+    struct request *request = NULL;
     int rc;
 
     rc = request_new(client, handler, &request, err);

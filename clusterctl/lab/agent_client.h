@@ -5,7 +5,10 @@
  * nonce, and fails all open requests when the connection or the session ends; it reconnects
  * by itself while the socket is there.
  *
- * Memory: create/destroy; buffers handed to callbacks are borrowed.  Threads: the loop's.
+ * An agent that was started anew, on a machine that was reset, ends the session, too.
+ *
+ * Memory: create/destroy; buffers handed to callbacks are borrowed. No callback may destroy
+ * the client; each may start requests.  Threads: the loop's.
  * Blocks: never.  Trust: what the machine sends is hostile: sizes are bounded and a malformed
  * frame ends the session. */
 #ifndef RAY_CLUSTERCTL_LAB_AGENT_CLIENT_H
@@ -24,7 +27,8 @@ enum {
     RAY_AGENT_ARG_COUNT_MAX = 64,
     RAY_AGENT_DATA_SIZE_MAX = 256 * 1024, /* in one Data message */
     RAY_AGENT_STDIN_SIZE_MAX = 512 * 1024,
-    RAY_AGENT_QUEUE_SIZE_MAX = 8 << 20, /* waiting to be written */
+    RAY_AGENT_QUEUE_SIZE_MAX = 8 << 20, /* waiting to be written: the most that a put takes */
+    RAY_AGENT_EXEC_GRACE_MS = 30000,    /* an exec's timeout is the machine's; later it is ours */
 };
 
 struct ray_agent_client;
@@ -45,6 +49,8 @@ struct ray_agent_handler {
     void (*on_data)(void *arg, int stream, const uint8_t *bytes, size_t size);
     void (*on_end)(void *arg, const struct ray_agent_end *end);
     void *arg;
+    uint64_t limit_ms; /* by the host's clock: then it ends with RAY_ETIMEOUT, and an exec is
+                        * killed. 0: none; an exec with a timeout has that and the grace. */
 };
 
 int ray_agent_client_create(struct ray_agent_client **out_client, struct ray_loop *loop,

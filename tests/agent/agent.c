@@ -3,13 +3,15 @@
  * is the lab that started the machine.
  *
  *   rayos-test-agent            on a node, started by PID 1
- *   rayos-test-agent --fd N     on a connected socket, in hosted tests */
-#include <errno.h>
+ *   rayos-test-agent --fd N     on a connected socket, in hosted tests
+ *
+ * On a node the port and the disk with tools may appear at any time: each is looked for at the
+ * start and at every device event until it was found. The service is ready with the port. */
+#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <unistd.h>
 
+#include "base/args.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/notify.h"
@@ -17,50 +19,31 @@
 #include "tests/agent/exec.h"
 #include "tests/agent/files.h"
 #include "tests/agent/port.h"
+#include "tests/agent/tools.h"
+#include "tests/agent/watch.h"
 
-enum { PORT_TIMEOUT_MS = 30000 };
+#define PORT_NAME "rayos.test"
 
 struct agent {
     struct ray_loop loop;
     struct ray_logger logger;
+    struct ray_signal terminate;
+    struct watch watch;
     struct port port;
     struct execs execs;
     struct files files;
+    bool has_tools;
 };
 
 static void on_session(void *arg)
 {
     struct agent *agent = arg;
 
-    execs_kill_all(&agent->execs);
+    execs_forget(&agent->execs);
     files_forget(&agent->files);
 }
 
-static void answer_failure(struct agent *agent, uint64_t id, const struct ray_err *err)
-{
-    Rayos__Agent__Answer answer = RAYOS__AGENT__ANSWER__INIT;
-    Rayos__Agent__Failure failure = RAYOS__AGENT__FAILURE__INIT;
-
-    failure.code = (char *)ray_err_api_code(err->code);
-    failure.text = (char *)err->text;
-    answer.id = id;
-    answer.what_case = RAYOS__AGENT__ANSWER__WHAT_FAILURE;
-    answer.failure = &failure;
-    (void)port_send(&agent->port, &answer);
-}
-
-static void answer_done(struct agent *agent, uint64_t id)
-{
-    Rayos__Agent__Answer answer = RAYOS__AGENT__ANSWER__INIT;
-    Rayos__Agent__Done done = RAYOS__AGENT__DONE__INIT;
-
-    answer.id = id;
-    answer.what_case = RAYOS__AGENT__ANSWER__WHAT_DONE;
-    answer.done = &done;
-    (void)port_send(&agent->port, &answer);
-}
-
-static void answer_clocks(struct agent *agent, uint64_t id)
+static int send_clocks(struct port *port, uint64_t id)
 {
     Rayos__Agent__Answer answer = RAYOS__AGENT__ANSWER__INIT;
     Rayos__Agent__Clocks clocks = RAYOS__AGENT__CLOCKS__INIT;
@@ -71,44 +54,44 @@ static void answer_clocks(struct agent *agent, uint64_t id)
     answer.id = id;
     answer.what_case = RAYOS__AGENT__ANSWER__WHAT_CLOCKS;
     answer.clocks = &clocks;
-    (void)port_send(&agent->port, &answer);
+    return port_send(port, &answer);
+}
+
+static int handle_request(struct agent *agent, const Rayos__Agent__Request *request,
+                          struct ray_err *err)
+{
+    uint64_t id = request->id;
+
+    if (id == 0) { /* marks free places in our tables */
+        return ray_fail(err, RAY_EINVAL, "a request's id is not 0");
+    }
+    switch (request->what_case) {
+    case RAYOS__AGENT__REQUEST__WHAT_EXEC:
+        return execs_start(&agent->execs, id, request->exec, err);
+    case RAYOS__AGENT__REQUEST__WHAT_KILL:
+        execs_kill(&agent->execs, id);
+        return RAY_OK;
+    case RAYOS__AGENT__REQUEST__WHAT_PUT:
+        return files_put(&agent->files, id, request->put, err);
+    case RAYOS__AGENT__REQUEST__WHAT_DATA:
+        return files_data(&agent->files, id, request->data, err);
+    case RAYOS__AGENT__REQUEST__WHAT_GET:
+        return files_get(&agent->files, id, request->get, err);
+    case RAYOS__AGENT__REQUEST__WHAT_PING:
+        (void)send_clocks(&agent->port, id); /* unless the host is gone */
+        return RAY_OK;
+    default:
+        return ray_fail(err, RAY_EUNSUPPORTED, "this agent does not know that request");
+    }
 }
 
 static void on_request(void *arg, const Rayos__Agent__Request *request)
 {
     struct agent *agent = arg;
     struct ray_err err = {0};
-    bool is_done = false;
-    int rc = RAY_OK;
 
-    switch (request->what_case) {
-    case RAYOS__AGENT__REQUEST__WHAT_EXEC:
-        rc = execs_start(&agent->execs, request->id, request->exec, &err);
-        break;
-    case RAYOS__AGENT__REQUEST__WHAT_KILL:
-        execs_kill(&agent->execs, request->id);
-        break;
-    case RAYOS__AGENT__REQUEST__WHAT_PUT:
-        rc = files_put(&agent->files, request->id, request->put, &is_done, &err);
-        break;
-    case RAYOS__AGENT__REQUEST__WHAT_DATA:
-        rc = files_data(&agent->files, request->id, request->data, &is_done, &err);
-        break;
-    case RAYOS__AGENT__REQUEST__WHAT_GET:
-        rc = files_get(&agent->port, request->id, request->get, &err);
-        is_done = rc == RAY_OK;
-        break;
-    case RAYOS__AGENT__REQUEST__WHAT_PING:
-        answer_clocks(agent, request->id);
-        break;
-    default:
-        rc = ray_fail(&err, RAY_EUNSUPPORTED, "this agent does not know that request");
-        break;
-    }
-    if (rc != RAY_OK) {
-        answer_failure(agent, request->id, &err);
-    } else if (is_done) {
-        answer_done(agent, request->id);
+    if (handle_request(agent, request, &err) != RAY_OK) {
+        (void)port_send_failure(&agent->port, request->id, &err); /* unless the host is gone */
     }
 }
 
@@ -117,64 +100,163 @@ static void on_drain(void *arg)
     struct agent *agent = arg;
 
     execs_resume(&agent->execs);
+    files_resume(&agent->files);
 }
 
-static int open_port(int argc, char **argv, int *out_fd, bool *out_is_virtio, struct ray_err *err)
+static int open_port(struct agent *agent, int fd, bool is_virtio, struct ray_err *err)
 {
-    uint64_t number;
+    int rc = port_init(&agent->port, &agent->loop, fd, is_virtio, err);
 
-    if (argc == 3 && strcmp(argv[1], "--fd") == 0) {
-        *out_is_virtio = false;
-        if (ray_parse_u64(argv[2], 0, 1023, &number) != RAY_OK) {
-            return ray_fail(err, RAY_EUSAGE, "--fd wants a number");
-        }
-        *out_fd = (int)number;
-        return RAY_OK;
+    if (rc != RAY_OK) {
+        port_fini(&agent->port);
+        return rc;
     }
-    if (argc != 1) {
-        return ray_fail(err, RAY_EUSAGE, "usage: rayos-test-agent [--fd N]");
+    /* A lost word is the supervisor's to notice. */
+    (void)ray_notify_marker(RAY_MARKER_TEST_AGENT, "ready", NULL);
+    (void)ray_notify_ready(NULL);
+    return RAY_OK;
+}
+
+static int open_class(const char *path)
+{
+    return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static void look_for_port(struct agent *agent)
+{
+    int class_fd = open_class("/sys/class/virtio-ports");
+    struct ray_err err = {0};
+    int fd = -1;
+    int rc;
+
+    if (class_fd < 0) {
+        return; /* appears with the driver */
     }
-    *out_is_virtio = true;
-    return port_open_virtio("rayos.test", PORT_TIMEOUT_MS, out_fd, err);
+    rc = port_open_virtio(class_fd, PORT_NAME, &fd, &err);
+    (void)close(class_fd);
+    if (rc == RAY_OK) {
+        rc = open_port(agent, fd, true, &err);
+    }
+    if (rc != RAY_OK && rc != RAY_ENOTFOUND) {
+        ray_log(&agent->logger, RAY_LOG_ERROR, "agent", "%s", err.text);
+    }
+}
+
+static void look_for_tools(struct agent *agent)
+{
+    int class_fd = open_class("/sys/class/block");
+    struct ray_err err = {0};
+    int rc;
+
+    if (class_fd < 0) {
+        return;
+    }
+    rc = tools_mount(class_fd, &err);
+    (void)close(class_fd);
+    agent->has_tools = rc == RAY_OK;
+    if (rc == RAY_OK) {
+        ray_log(&agent->logger, RAY_LOG_INFO, "agent", "tools are at /run/tools");
+    } else if (rc != RAY_ENOTFOUND) {
+        ray_log(&agent->logger, RAY_LOG_WARN, "agent", "%s", err.text);
+    }
+}
+
+static void on_device(void *arg)
+{
+    struct agent *agent = arg;
+
+    if (agent->port.fd < 0) {
+        look_for_port(agent);
+    }
+    if (!agent->has_tools) {
+        look_for_tools(agent);
+    }
+    if (agent->port.fd >= 0 && agent->has_tools) {
+        watch_fini(&agent->watch);
+    }
+}
+
+static void on_terminate(void *arg, int signum)
+{
+    struct agent *agent = arg;
+
+    (void)signum;
+    ray_loop_stop(&agent->loop);
+}
+
+/* fd -1: find the port of this machine. */
+static int agent_begin(struct agent *agent, int fd, struct ray_err *err)
+{
+    int rc = ray_loop_init(&agent->loop, err);
+
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    execs_init(&agent->execs, &agent->loop, &agent->port);
+    files_init(&agent->files, &agent->port);
+    rc = ray_signal_init(&agent->terminate, &agent->loop, SIGTERM, on_terminate, agent, err);
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    if (fd >= 0) {
+        return open_port(agent, fd, false, err);
+    }
+    /* First the events, then the first look: what comes between is not missed. */
+    rc = watch_init(&agent->watch, &agent->loop, on_device, agent, err);
+    if (rc == RAY_OK) {
+        on_device(agent);
+    }
+    return rc;
+}
+
+static int run(const struct ray_args *args, void *context)
+{
+    struct agent *agent = context;
+    const char *fd_text = ray_args_value(args, "fd");
+    struct ray_err err = {0};
+    uint64_t fd = 0;
+    int rc = RAY_OK;
+
+    if (fd_text != NULL && ray_parse_u64(fd_text, 0, 1023, &fd) != RAY_OK) {
+        rc = ray_fail(&err, RAY_EUSAGE, "'%s' is not a descriptor", fd_text);
+    }
+    if (rc == RAY_OK) {
+        rc = agent_begin(agent, fd_text != NULL ? (int)fd : -1, &err);
+    }
+    if (rc == RAY_OK) {
+        ray_loop_run(&agent->loop);
+    } else {
+        ray_log(&agent->logger, RAY_LOG_ERROR, "agent", "%s", err.text);
+    }
+    execs_fini(&agent->execs);
+    files_forget(&agent->files);
+    port_fini(&agent->port);
+    watch_fini(&agent->watch);
+    ray_signal_fini(&agent->terminate);
+    ray_loop_fini(&agent->loop);
+    return ray_err_exit_status(rc);
 }
 
 int main(int argc, char **argv)
 {
-    struct agent agent = {.port = {.fd = -1}};
-    struct ray_err err = {0};
-    bool is_virtio = false;
-    int fd = -1;
-    int rc;
+    static const struct ray_args_option options[] = {
+        {.name = "fd", .value_name = "N", .help = "a connected socket instead of the port"},
+        {0},
+    };
+    static const struct ray_args_command root = {.name = "rayos-test-agent",
+                                                 .help = "runs commands and moves files for tests",
+                                                 .options = options,
+                                                 .run = run};
+    struct agent agent = {.port = {.fd = -1}, .watch = {.fd = -1}};
 
-    ray_logger_init(&agent.logger, 2, ray_log_form_from_env(), RAY_LOG_INFO);
-    (void)signal(SIGPIPE, SIG_IGN);
     agent.port.on_session = on_session;
     agent.port.on_request = on_request;
     agent.port.on_drain = on_drain;
     agent.port.arg = &agent;
-    rc = open_port(argc, argv, &fd, &is_virtio, &err);
-    if (rc == RAY_OK) {
-        rc = ray_loop_init(&agent.loop, &err);
+    ray_logger_init(&agent.logger, STDERR_FILENO, ray_log_form_from_env(), RAY_LOG_INFO);
+    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR) {
+        ray_log(&agent.logger, RAY_LOG_ERROR, "agent", "cannot ignore SIGPIPE");
+        return 1;
     }
-    if (rc != RAY_OK) {
-        ray_log(&agent.logger, RAY_LOG_ERROR, "agent", "%s", err.text);
-        return ray_err_exit_status(rc);
-    }
-    execs_init(&agent.execs, &agent.loop, &agent.port);
-    rc = port_init(&agent.port, &agent.loop, fd, is_virtio, &err);
-    if (rc == RAY_OK) {
-        if (is_virtio && files_mount_tools(&err) != RAY_OK) {
-            ray_log(&agent.logger, RAY_LOG_INFO, "agent", "no tools: %s", err.text);
-        }
-        (void)ray_notify_marker(RAY_MARKER_TEST_AGENT, "ready", NULL);
-        (void)ray_notify_ready(NULL);
-        ray_loop_run(&agent.loop);
-    } else {
-        ray_log(&agent.logger, RAY_LOG_ERROR, "agent", "%s", err.text);
-    }
-    execs_fini(&agent.execs);
-    files_forget(&agent.files);
-    port_fini(&agent.port);
-    ray_loop_fini(&agent.loop);
-    return ray_err_exit_status(rc);
+    return ray_args_main(&root, NULL, RAY_VERSION, argc, argv, &agent);
 }

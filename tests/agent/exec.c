@@ -1,6 +1,9 @@
 /* exec.c - one struct per command: its process group, two pipes, a timer. A command has ended
  * when its process was reaped; what its pipes hold by then still goes out, but a background
- * process that keeps them open does not delay the end. */
+ * process that keeps them open does not delay the end.
+ *
+ * When a session ends its commands are killed and answer no more: the next host counts its ids
+ * from the beginning. They stay in the table until they are reaped. */
 #include "tests/agent/exec.h"
 
 #include <errno.h>
@@ -13,8 +16,11 @@
 #include <unistd.h>
 
 #include "base/child.h"
+#include "base/fault.h"
 
-enum { CHUNK_SIZE = 65536, DRAIN_TURNS_MAX = 64 };
+enum { CHUNK_SIZE = 65536, DRAIN_TURNS_MAX = 2, WORD_COUNT_MAX = 64 };
+
+#define SEARCH_PATH "/usr/bin:/bin:/usr/sbin:/sbin:/usr/lib/rayos:/run/tools/usr/bin"
 
 struct stream {
     struct exec *exec;
@@ -31,6 +37,7 @@ struct exec {
     struct stream streams[2];
     struct ray_timer timer;
     bool timed_out;
+    bool is_forgotten; /* its session is over */
 };
 
 static void stream_close(struct stream *stream)
@@ -62,25 +69,27 @@ static bool stream_forward(struct stream *stream)
     Rayos__Agent__Answer answer = RAYOS__AGENT__ANSWER__INIT;
     Rayos__Agent__Output output = RAYOS__AGENT__OUTPUT__INIT;
     uint8_t bytes[CHUNK_SIZE];
-    ssize_t n;
+    ssize_t got;
 
     if (stream->fd < 0) {
         return false;
     }
-    n = read(stream->fd, bytes, sizeof bytes);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+    got = read(stream->fd, bytes, sizeof bytes);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
         return false;
     }
-    if (n <= 0) {
+    if (got <= 0) {
         stream_close(stream);
         return false;
     }
     output.stream = stream->number;
-    output.bytes = (ProtobufCBinaryData){.len = (size_t)n, .data = bytes};
+    output.bytes = (ProtobufCBinaryData){.len = (size_t)got, .data = bytes};
     answer.id = stream->exec->id;
     answer.what_case = RAYOS__AGENT__ANSWER__WHAT_OUTPUT;
     answer.output = &output;
-    (void)port_send(stream->exec->owner->port, &answer); /* lost only with its session */
+    if (!stream->exec->is_forgotten) {
+        (void)port_send(stream->exec->owner->port, &answer); /* lost only with its session */
+    }
     return true;
 }
 
@@ -112,7 +121,7 @@ static void on_exit_of(void *arg, const struct ray_child_exit *how)
     Rayos__Agent__Answer answer = RAYOS__AGENT__ANSWER__INIT;
     Rayos__Agent__Exit end = RAYOS__AGENT__EXIT__INIT;
 
-    /* Bounded: a background process may write for ever. */
+    /* A pipe holds CHUNK_SIZE. Bounded, because a background process may write for ever. */
     for (int turn = 0; turn < DRAIN_TURNS_MAX; turn++) {
         bool more = stream_forward(&exec->streams[0]);
 
@@ -127,28 +136,33 @@ static void on_exit_of(void *arg, const struct ray_child_exit *how)
     answer.id = exec->id;
     answer.what_case = RAYOS__AGENT__ANSWER__WHAT_EXIT;
     answer.exit = &end;
-    (void)port_send(exec->owner->port, &answer);
+    if (!exec->is_forgotten) {
+        (void)port_send(exec->owner->port, &answer); /* lost only with its session */
+    }
     exec_free(exec);
 }
 
-/* argv[0] with a slash as it is, else the first executable of the usual folders. */
+/* argv[0] with a slash as it is, else the first executable along SEARCH_PATH. */
 static int find_program(const char *name, char *out, size_t out_size, struct ray_err *err)
 {
-    static const char *const folders[] = {"/usr/bin", "/bin",           "/usr/sbin",
-                                          "/sbin",    "/usr/lib/rayos", "/run/tools/usr/bin"};
+    const char *folder = SEARCH_PATH;
 
     if (strchr(name, '/') != NULL) {
-        (void)snprintf(out, out_size, "%s", name);
+        if ((size_t)snprintf(out, out_size, "%s", name) >= out_size) {
+            return ray_fail(err, RAY_ETOOBIG, "a program's path of %zu bytes", strlen(name));
+        }
         return RAY_OK;
     }
-    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
-        int n = snprintf(out, out_size, "%s/%s", folders[i], name);
+    while (*folder != '\0') {
+        size_t size = strcspn(folder, ":");
+        int length = snprintf(out, out_size, "%.*s/%s", (int)size, folder, name);
 
-        if (n > 0 && (size_t)n < out_size && access(out, X_OK) == 0) {
+        if (length > 0 && (size_t)length < out_size && access(out, X_OK) == 0) {
             return RAY_OK;
         }
+        folder += size + (folder[size] == ':' ? 1 : 0);
     }
-    return ray_fail(err, RAY_ENOTFOUND, "no program named %.100s in the image", name);
+    return ray_fail(err, RAY_ENOTFOUND, "no program named '%.100s' in the image", name);
 }
 
 static int input_fd(const ProtobufCBinaryData *input, int *out_fd, struct ray_err *err)
@@ -157,13 +171,15 @@ static int input_fd(const ProtobufCBinaryData *input, int *out_fd, struct ray_er
     size_t done = 0;
 
     while (fd >= 0 && done < input->len) {
-        ssize_t n = write(fd, input->data + done, input->len - done);
+        ssize_t written = write(fd, input->data + done, input->len - done);
 
-        if (n <= 0) {
+        if (written <= 0) {
+            int rc = ray_fail_errno(err, errno, "input of the command");
+
             (void)close(fd);
-            return ray_fail_errno(err, errno, "input of the command");
+            return rc;
         }
-        done += (size_t)n;
+        done += (size_t)written;
     }
     if (fd < 0 || lseek(fd, 0, SEEK_SET) != 0) {
         int saved = errno;
@@ -180,9 +196,7 @@ static int input_fd(const ProtobufCBinaryData *input, int *out_fd, struct ray_er
 static int exec_spawn(struct exec *exec, const Rayos__Agent__Exec *request, const int fds[3],
                       struct ray_err *err)
 {
-    static const char *const envp[] = {
-        "PATH=/usr/bin:/bin:/usr/sbin:/sbin:/usr/lib/rayos:/run/tools/usr/bin", "HOME=/root",
-        "LANG=C.UTF-8", NULL};
+    static const char *const envp[] = {"PATH=" SEARCH_PATH, "HOME=/root", "LANG=C.UTF-8", NULL};
     const struct ray_child_fd map[] = {{fds[0], 0}, {fds[1], 1}, {fds[2], 2}};
     struct ray_child_spec spec = {.envp = envp,
                                   .dir = request->dir[0] == '\0' ? "/" : request->dir,
@@ -190,13 +204,15 @@ static int exec_spawn(struct exec *exec, const Rayos__Agent__Exec *request, cons
                                   .fd_count = 3,
                                   .keeps_all_caps = true,
                                   .new_session = true,
+                                  /* PID 1 spares us, not them. */
+                                  .oom_score_adj = exec->owner->port->is_virtio ? "0" : NULL,
                                   .cgroup_fd = -1};
-    const char *argv[66];
+    const char *argv[WORD_COUNT_MAX + 1];
     char path[512];
     int rc;
 
-    if (request->n_argv == 0 || request->n_argv > 64) {
-        return ray_fail(err, RAY_EINVAL, "a command has 1 to 64 words");
+    if (request->n_argv == 0 || request->n_argv > WORD_COUNT_MAX) {
+        return ray_fail(err, RAY_EINVAL, "a command has 1 to %d words", WORD_COUNT_MAX);
     }
     rc = find_program(request->argv[0], path, sizeof path, err);
     if (rc != RAY_OK) {
@@ -222,9 +238,11 @@ static int stream_open(struct exec *exec, unsigned number, int *out_write_fd, st
     if (pipe2(pipes, O_CLOEXEC) != 0) {
         return ray_fail_errno(err, errno, "pipe for the command");
     }
-    (void)fcntl(pipes[0], F_SETFL, O_NONBLOCK);
     stream->fd = pipes[0];
     *out_write_fd = pipes[1];
+    if (fcntl(pipes[0], F_SETFL, O_NONBLOCK) < 0) {
+        return ray_fail_errno(err, errno, "pipe for the command");
+    }
     rc = ray_poll_init(&stream->poll, exec->owner->loop, stream->fd, on_stream, stream, err);
     if (rc == RAY_OK) {
         rc = ray_poll_set(&stream->poll, UV_READABLE);
@@ -246,7 +264,7 @@ int execs_start(struct execs *execs, uint64_t id, const Rayos__Agent__Exec *requ
     if (slot == EXEC_COUNT_MAX) {
         return ray_fail(err, RAY_EAGAIN, "%d commands are running already", EXEC_COUNT_MAX);
     }
-    exec = calloc(1, sizeof *exec);
+    exec = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : calloc(1, sizeof *exec);
     if (exec == NULL) {
         return ray_fail(err, RAY_ENOMEM, "command");
     }
@@ -299,16 +317,18 @@ static void kill_group(const struct exec *exec)
 void execs_kill(struct execs *execs, uint64_t id)
 {
     for (size_t i = 0; i < EXEC_COUNT_MAX; i++) {
-        if (execs->running[i] != NULL && execs->running[i]->id == id) {
+        if (execs->running[i] != NULL && !execs->running[i]->is_forgotten &&
+            execs->running[i]->id == id) {
             kill_group(execs->running[i]);
         }
     }
 }
 
-void execs_kill_all(struct execs *execs)
+void execs_forget(struct execs *execs)
 {
     for (size_t i = 0; i < EXEC_COUNT_MAX; i++) {
         if (execs->running[i] != NULL) {
+            execs->running[i]->is_forgotten = true;
             kill_group(execs->running[i]);
         }
     }
@@ -327,7 +347,7 @@ void execs_resume(struct execs *execs)
 
 void execs_fini(struct execs *execs)
 {
-    execs_kill_all(execs);
+    execs_forget(execs);
     for (size_t i = 0; i < EXEC_COUNT_MAX; i++) {
         if (execs->running[i] != NULL) {
             exec_free(execs->running[i]);

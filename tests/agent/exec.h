@@ -27,7 +27,7 @@ void execs_fini(struct execs *execs);
 int execs_start(struct execs *execs, uint64_t id, const Rayos__Agent__Exec *request,
                 struct ray_err *err);
 void execs_kill(struct execs *execs, uint64_t id);
-void execs_kill_all(struct execs *execs);
+void execs_forget(struct execs *execs); /* kills all; they answer no more */
 void execs_resume(struct execs *execs); /* the port has room again */
 
 #endif

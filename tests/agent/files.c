@@ -1,19 +1,23 @@
-/* files.c - see files.h */
+/* files.c - a put ends when as many bytes have come as it announced; a get is pumped into the
+ * port until that is full, and again when it has drained. */
 #include "tests/agent/files.h"
 
-#include <dirent.h>
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/atomic_file.h"
 
-enum { CHUNK_SIZE = 65536, GET_SIZE_MAX = 6 << 20 };
+enum { CHUNK_SIZE = 65536 };
+
+void files_init(struct files *files, struct port *port)
+{
+    *files = (struct files){.port = port};
+}
 
 static struct put *find_put(struct files *files, uint64_t id)
 {
@@ -31,33 +35,46 @@ static void put_free(struct put *put)
     *put = (struct put){0};
 }
 
+static void get_free(struct get *get)
+{
+    (void)close(get->fd); /* was only read */
+    *get = (struct get){0};
+}
+
 void files_forget(struct files *files)
 {
     for (size_t i = 0; i < PUT_COUNT_MAX; i++) {
-        if (files->puts[i].id != 0) {
-            put_free(&files->puts[i]);
+        put_free(&files->puts[i]);
+    }
+    for (size_t i = 0; i < GET_COUNT_MAX; i++) {
+        if (files->gets[i].id != 0) {
+            get_free(&files->gets[i]);
         }
     }
 }
 
-static int put_finish(struct put *put, bool *out_done, struct ray_err *err)
+static int put_finish(struct files *files, struct put *put, struct ray_err *err)
 {
-    int rc = RAY_OK;
+    uint64_t id = put->id;
+    int rc;
 
-    *out_done = put->bytes.size == put->size;
-    if (*out_done) {
-        rc =
-            ray_atomic_write(AT_FDCWD, put->path, put->bytes.data, put->bytes.size, put->mode, err);
-        put_free(put);
+    if (put->bytes.size < put->size) {
+        return RAY_OK;
+    }
+    rc = ray_atomic_write(AT_FDCWD, put->path, put->bytes.data, put->bytes.size, put->mode, err);
+    put_free(put);
+    if (rc == RAY_OK) {
+        (void)port_send_done(files->port, id); /* unless the host is gone */
     }
     return rc;
 }
 
-int files_put(struct files *files, uint64_t id, const Rayos__Agent__Put *request, bool *out_done,
+int files_put(struct files *files, uint64_t id, const Rayos__Agent__Put *request,
               struct ray_err *err)
 {
     struct put *put = find_put(files, 0);
 
+    assert(id != 0);
     if (put == NULL) {
         return ray_fail(err, RAY_EAGAIN, "%d files are being written already", PUT_COUNT_MAX);
     }
@@ -70,18 +87,18 @@ int files_put(struct files *files, uint64_t id, const Rayos__Agent__Put *request
     put->mode = request->mode == 0 ? 0644 : request->mode & 07777;
     put->size = request->size;
     ray_buf_init(&put->bytes, PUT_SIZE_MAX);
-    return put_finish(put, out_done, err);
+    return put_finish(files, put, err);
 }
 
-int files_data(struct files *files, uint64_t id, const Rayos__Agent__Data *data, bool *out_done,
+int files_data(struct files *files, uint64_t id, const Rayos__Agent__Data *data,
                struct ray_err *err)
 {
-    struct put *put = id == 0 ? NULL : find_put(files, id);
+    struct put *put = find_put(files, id);
     int rc;
 
-    *out_done = false;
+    assert(id != 0);
     if (put == NULL) {
-        return RAY_OK; /* the rest of a put that has failed: its end was sent already */
+        return RAY_OK;
     }
     if (data->bytes.len > put->size - put->bytes.size) {
         put_free(put);
@@ -92,72 +109,85 @@ int files_data(struct files *files, uint64_t id, const Rayos__Agent__Data *data,
         put_free(put);
         return ray_fail(err, rc, "no memory for the file");
     }
-    return put_finish(put, out_done, err);
+    return put_finish(files, put, err);
 }
 
-int files_get(struct port *port, uint64_t id, const Rayos__Agent__Get *get, struct ray_err *err)
+/* Sends one chunk; true when the get has ended, its end being sent. */
+static bool get_step(struct port *port, const struct get *get)
 {
-    uint8_t *bytes = NULL;
-    size_t size = 0;
-    int rc = ray_file_read(AT_FDCWD, get->path, GET_SIZE_MAX, &bytes, &size, err);
+    Rayos__Agent__Answer answer = RAYOS__AGENT__ANSWER__INIT;
+    Rayos__Agent__Data data = RAYOS__AGENT__DATA__INIT;
+    uint8_t bytes[CHUNK_SIZE];
+    struct ray_err err = {0};
+    ssize_t got;
 
-    for (size_t at = 0; rc == RAY_OK && at < size;) {
-        Rayos__Agent__Answer answer = RAYOS__AGENT__ANSWER__INIT;
-        Rayos__Agent__Data data = RAYOS__AGENT__DATA__INIT;
-
-        data.bytes.len = size - at < CHUNK_SIZE ? size - at : CHUNK_SIZE;
-        data.bytes.data = bytes + at;
-        answer.id = id;
-        answer.what_case = RAYOS__AGENT__ANSWER__WHAT_DATA;
-        answer.data = &data;
-        rc = port_send(port, &answer);
-        if (rc != RAY_OK) {
-            (void)ray_fail(err, rc, "the host does not read");
-        }
-        at += data.bytes.len;
-    }
-    free(bytes);
-    return rc;
-}
-
-static bool is_tools_disk(const char *name)
-{
-    char path[300];
-    char text[512];
-
-    (void)snprintf(path, sizeof path, "/sys/class/block/%s/serial", name);
-    if (ray_file_read_text(AT_FDCWD, path, text, sizeof text, NULL) == RAY_OK &&
-        strcmp(text, "RAYOS_TOOLS") == 0) {
+    do {
+        got = read(get->fd, bytes, sizeof bytes);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0) {
+        (void)ray_fail_errno(&err, errno, "read");
+        (void)port_send_failure(port, get->id, &err); /* unless the host is gone */
         return true;
     }
-    (void)snprintf(path, sizeof path, "/sys/class/block/%s/uevent", name);
-    return ray_file_read_text(AT_FDCWD, path, text, sizeof text, NULL) == RAY_OK &&
-           strstr(text, "PARTNAME=RAYOS_TOOLS") != NULL;
+    if (got == 0) {
+        (void)port_send_done(port, get->id); /* unless the host is gone */
+        return true;
+    }
+    data.bytes = (ProtobufCBinaryData){.len = (size_t)got, .data = bytes};
+    answer.id = get->id;
+    answer.what_case = RAYOS__AGENT__ANSWER__WHAT_DATA;
+    answer.data = &data;
+    if (port_send(port, &answer) != RAY_OK) {
+        (void)ray_fail(&err, RAY_ENOMEM, "no memory for the file");
+        (void)port_send_failure(port, get->id, &err); /* unless the host is gone */
+        return true;
+    }
+    return false;
 }
 
-int files_mount_tools(struct ray_err *err)
+static void get_pump(struct files *files, struct get *get)
 {
-    static const char *const types[] = {"erofs", "squashfs", "ext4", "xfs"};
-    DIR *dir = opendir("/sys/class/block");
-    struct dirent *entry;
-    char device[300] = "";
+    while (!port_is_full(files->port)) {
+        if (get_step(files->port, get)) {
+            get_free(get);
+            return;
+        }
+    }
+}
 
-    while (dir != NULL && device[0] == '\0' && (entry = readdir(dir)) != NULL) {
-        if (entry->d_name[0] != '.' && is_tools_disk(entry->d_name)) {
-            (void)snprintf(device, sizeof device, "/dev/%s", entry->d_name);
+int files_get(struct files *files, uint64_t id, const Rayos__Agent__Get *request,
+              struct ray_err *err)
+{
+    struct get *get = NULL;
+    struct stat info;
+    int fd;
+
+    assert(id != 0);
+    for (size_t i = 0; i < GET_COUNT_MAX && get == NULL; i++) {
+        get = files->gets[i].id == 0 ? &files->gets[i] : NULL;
+    }
+    if (get == NULL) {
+        return ray_fail(err, RAY_EAGAIN, "%d files are being read already", GET_COUNT_MAX);
+    }
+    /* O_NONBLOCK: opening a FIFO must not hold up everything else. */
+    fd = open(request->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0) {
+        return ray_fail_errno(err, errno, "open '%s'", request->path);
+    }
+    if (fstat(fd, &info) < 0 || !S_ISREG(info.st_mode)) {
+        (void)close(fd);
+        return ray_fail(err, RAY_EINVAL, "'%s' is not a regular file", request->path);
+    }
+    *get = (struct get){.id = id, .fd = fd};
+    get_pump(files, get);
+    return RAY_OK;
+}
+
+void files_resume(struct files *files)
+{
+    for (size_t i = 0; i < GET_COUNT_MAX; i++) {
+        if (files->gets[i].id != 0) {
+            get_pump(files, &files->gets[i]);
         }
     }
-    if (dir != NULL) {
-        (void)closedir(dir);
-    }
-    if (device[0] == '\0') {
-        return ray_fail(err, RAY_ENOTFOUND, "no disk named RAYOS_TOOLS");
-    }
-    (void)mkdir("/run/tools", 0755); /* mount tells when it is missing */
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-        if (mount(device, "/run/tools", types[i], MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) == 0) {
-            return RAY_OK;
-        }
-    }
-    return ray_fail_errno(err, errno, "cannot mount %s as erofs, squashfs, ext4 or xfs", device);
 }

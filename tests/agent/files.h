@@ -1,7 +1,8 @@
-/* tests/agent/files.h - files to and from the host, and the disk with test tools.
+/* tests/agent/files.h - files to and from the host.
  *
- * Memory: puts are collected in memory, at most PUT_SIZE_MAX each.  Threads: the loop's.
- * Blocks: on the disk (it is a test's own file).  Trust: as tests/agent/exec.h. */
+ * Memory: a put is collected in memory, at most PUT_SIZE_MAX, so that the file appears whole;
+ * a get is read as the port takes it.  Threads: the loop's.  Blocks: on the disk (it is a
+ * test's own file).  Trust: as tests/agent/exec.h. */
 #ifndef RAY_TESTS_AGENT_FILES_H
 #define RAY_TESTS_AGENT_FILES_H
 
@@ -12,7 +13,7 @@
 #include "net/proto/agent.pb-c.h"
 #include "tests/agent/port.h"
 
-enum { PUT_COUNT_MAX = 8, PUT_SIZE_MAX = 64 << 20 };
+enum { PUT_COUNT_MAX = 8, PUT_SIZE_MAX = 64 << 20, GET_COUNT_MAX = 8 };
 
 struct put {
     uint64_t id; /* 0: free */
@@ -22,22 +23,29 @@ struct put {
     struct ray_buf bytes;
 };
 
-struct files {
-    struct put puts[PUT_COUNT_MAX];
+struct get {
+    uint64_t id; /* 0: free */
+    int fd;
 };
 
-void files_forget(struct files *files); /* open puts of an ended session */
-/* Begins a put; an empty file is written at once (then *out_done is true). */
-int files_put(struct files *files, uint64_t id, const Rayos__Agent__Put *put, bool *out_done,
-              struct ray_err *err);
-/* The next bytes of a put; *out_done when the file is on stable storage. */
-int files_data(struct files *files, uint64_t id, const Rayos__Agent__Data *data, bool *out_done,
-               struct ray_err *err);
-/* Sends a file in Data answers, then Done. */
-int files_get(struct port *port, uint64_t id, const Rayos__Agent__Get *get, struct ray_err *err);
+struct files {
+    struct port *port;
+    struct put puts[PUT_COUNT_MAX];
+    struct get gets[GET_COUNT_MAX];
+};
 
-/* Mounts the disk whose serial or partition is named RAYOS_TOOLS read-only at /run/tools.
- * RAY_ENOTFOUND when there is none. */
-int files_mount_tools(struct ray_err *err);
+void files_init(struct files *files, struct port *port);
+void files_forget(struct files *files); /* everything of an ended session */
+
+/* Each may send answers of request `id`, the one that ends it too; a failure is returned
+ * instead, and nothing of the request is left then. */
+int files_put(struct files *files, uint64_t id, const Rayos__Agent__Put *put, struct ray_err *err);
+/* The next bytes of a put. Those of a put that is not open are dropped: it has failed. */
+int files_data(struct files *files, uint64_t id, const Rayos__Agent__Data *data,
+               struct ray_err *err);
+int files_get(struct files *files, uint64_t id, const Rayos__Agent__Get *get, struct ray_err *err);
+
+/* The port has room: open gets go on. */
+void files_resume(struct files *files);
 
 #endif

@@ -3,6 +3,7 @@
  * polling, and a timer looks until the host is back. */
 #include "tests/agent/port.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,16 +13,15 @@
 #include <unistd.h>
 
 #include "base/atomic_file.h"
-#include "base/clock.h"
 
-enum { HOST_CHECK_MS = 100 };
+enum { HOST_CHECK_MS = 100, READ_SIZE = 65536 };
 
 static void on_io(void *arg, int status, int events);
+static void flush(struct port *port);
 
 static void host_left(struct port *port)
 {
     port->is_host_there = false;
-    (void)ray_poll_set(&port->poll, 0);
     ray_poll_fini(&port->poll);
     ray_frame_reader_reset(&port->reader);
     ray_buf_clear(&port->out);
@@ -29,8 +29,18 @@ static void host_left(struct port *port)
     if (port->is_virtio) {
         ray_timer_start(&port->timer, HOST_CHECK_MS, HOST_CHECK_MS);
     } else {
-        ray_loop_stop(port->loop); /* a socket does not come back */
+        ray_loop_stop(port->loop);
     }
+}
+
+static void send_sync(struct port *port, uint64_t nonce)
+{
+    uint8_t block[RAY_FRAME_SYNC_SIZE];
+
+    ray_frame_encode_sync(nonce, block);
+    if (ray_buf_append(&port->out, block, sizeof block) == RAY_OK) {
+        flush(port);
+    } /* else the host repeats its own */
 }
 
 static void on_timer(void *arg)
@@ -46,88 +56,100 @@ static void on_timer(void *arg)
     }
     ray_timer_stop(&port->timer);
     port->is_host_there = true;
-    (void)ray_poll_set(&port->poll, UV_READABLE);
+    send_sync(port, 0);
+}
+
+static void watch(struct port *port)
+{
+    /* Fails only for a descriptor that epoll refuses, which ray_poll_init has tried. */
+    (void)ray_poll_set(&port->poll, port->out.size > 0 ? UV_READABLE | UV_WRITABLE : UV_READABLE);
 }
 
 static void flush(struct port *port)
 {
     bool was_full = port_is_full(port);
 
-    while (port->is_host_there && port->out.size > 0) {
-        ssize_t n = write(port->fd, port->out.data, port->out.size);
+    while (port->out.size > 0) {
+        ssize_t written = write(port->fd, port->out.data, port->out.size);
 
-        if (n < 0 && errno == EINTR) {
+        if (written < 0 && errno == EINTR) {
             continue;
         }
-        if (n < 0 && errno != EAGAIN) {
+        if (written < 0 && errno != EAGAIN) {
             host_left(port);
             return;
         }
-        if (n <= 0) {
+        if (written <= 0) {
             break;
         }
-        ray_buf_consume(&port->out, (size_t)n);
+        ray_buf_consume(&port->out, (size_t)written);
     }
-    if (port->is_host_there) {
-        (void)ray_poll_set(&port->poll,
-                           port->out.size > 0 ? UV_READABLE | UV_WRITABLE : UV_READABLE);
-    }
+    watch(port);
     if (was_full && !port_is_full(port)) {
         port->on_drain(port->arg);
     }
 }
 
+static void begin_session(struct port *port, uint64_t nonce)
+{
+    /* What was queued belongs to the last session; half a frame of it may be out already, and
+     * the host skips it because it waits for its nonce. */
+    ray_buf_clear(&port->out);
+    port->on_session(port->arg);
+    send_sync(port, nonce);
+}
+
+/* false: malformed. */
+static bool take_request(struct port *port, const struct ray_frame *frame)
+{
+    Rayos__Agent__Request *request =
+        rayos__agent__request__unpack(NULL, frame->payload_size, frame->payload);
+
+    if (request == NULL) {
+        return false;
+    }
+    port->on_request(port->arg, request);
+    rayos__agent__request__free_unpacked(request, NULL);
+    return true;
+}
+
+/* Handles every whole frame that was read. What is malformed is followed by nothing until the
+ * host begins a new session. */
 static void take_frames(struct port *port)
 {
-    struct ray_frame frame;
-    uint8_t echo[RAY_FRAME_SYNC_SIZE];
-    int rc;
+    while (port->is_host_there) {
+        struct ray_frame frame;
+        int rc = ray_frame_reader_next(&port->reader, &frame, NULL);
 
-    while ((rc = ray_frame_reader_next(&port->reader, &frame, NULL)) == RAY_OK) {
-        if (frame.kind == RAY_FRAME_SYNC) {
-            ray_buf_clear(&port->out);
-            port->on_session(port->arg);
-            ray_frame_encode_sync(frame.nonce, echo);
-            (void)ray_buf_append(&port->out, echo, sizeof echo);
-            flush(port);
-        } else {
-            Rayos__Agent__Request *request =
-                rayos__agent__request__unpack(NULL, frame.payload_size, frame.payload);
-
-            if (request == NULL) {
-                ray_frame_reader_reset(&port->reader);
-                return;
-            }
-            port->on_request(port->arg, request);
-            rayos__agent__request__free_unpacked(request, NULL);
-        }
-        if (!port->is_host_there) {
+        if (rc == RAY_EAGAIN) {
             return;
         }
-    }
-    if (rc == RAY_EMALFORMED) {
-        ray_frame_reader_reset(&port->reader); /* until the host begins a new session */
+        if (rc == RAY_OK && frame.kind == RAY_FRAME_SYNC) {
+            begin_session(port, frame.nonce);
+        } else if (rc != RAY_OK || !take_request(port, &frame)) {
+            ray_frame_reader_resync(&port->reader);
+        }
     }
 }
 
 static void on_io(void *arg, int status, int events)
 {
     struct port *port = arg;
-    uint8_t bytes[65536];
-    ssize_t n;
+    uint8_t bytes[READ_SIZE];
+    ssize_t got;
 
     if (status != RAY_OK) {
         host_left(port);
         return;
     }
     if ((events & UV_READABLE) != 0) {
-        n = read(port->fd, bytes, sizeof bytes);
-        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+        got = read(port->fd, bytes, sizeof bytes);
+        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
             host_left(port);
             return;
         }
-        if (n > 0) {
-            if (ray_frame_reader_push(&port->reader, bytes, (size_t)n, NULL) != RAY_OK) {
+        if (got > 0) {
+            if (ray_frame_reader_push(&port->reader, bytes, (size_t)got, NULL) != RAY_OK) {
                 ray_frame_reader_reset(&port->reader);
             }
             take_frames(port);
@@ -140,13 +162,18 @@ static void on_io(void *arg, int status, int events)
 
 int port_init(struct port *port, struct ray_loop *loop, int fd, bool is_virtio, struct ray_err *err)
 {
+    int flags = fcntl(fd, F_GETFL);
     int rc;
 
+    assert(port->on_session != NULL && port->on_request != NULL && port->on_drain != NULL);
     port->loop = loop;
     port->fd = fd;
     port->is_virtio = is_virtio;
     ray_frame_reader_init(&port->reader, true);
     ray_buf_init(&port->out, PORT_QUEUE_SIZE_MAX);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+        return ray_fail_errno(err, errno, "port at descriptor %d", fd);
+    }
     rc = ray_timer_init(&port->timer, loop, on_timer, port, err);
     if (rc == RAY_OK) {
         ray_timer_start(&port->timer, 0, HOST_CHECK_MS);
@@ -160,6 +187,7 @@ void port_fini(struct port *port)
     ray_timer_fini(&port->timer);
     ray_frame_reader_fini(&port->reader);
     ray_buf_fini(&port->out);
+    port->is_host_there = false;
     if (port->fd >= 0) {
         (void)close(port->fd);
         port->fd = -1;
@@ -182,11 +210,36 @@ int port_send(struct port *port, const Rayos__Agent__Answer *answer)
     if (rc != RAY_OK) {
         return rc;
     }
-    (void)ray_buf_append(&port->out, header, sizeof header);
+    (void)ray_buf_append(&port->out, header, sizeof header); /* the room is reserved */
     (void)rayos__agent__answer__pack(answer, port->out.data + port->out.size);
     port->out.size += size;
-    (void)ray_poll_set(&port->poll, UV_READABLE | UV_WRITABLE);
+    watch(port);
     return RAY_OK;
+}
+
+int port_send_done(struct port *port, uint64_t id)
+{
+    Rayos__Agent__Answer answer = RAYOS__AGENT__ANSWER__INIT;
+    Rayos__Agent__Done done = RAYOS__AGENT__DONE__INIT;
+
+    answer.id = id;
+    answer.what_case = RAYOS__AGENT__ANSWER__WHAT_DONE;
+    answer.done = &done;
+    return port_send(port, &answer);
+}
+
+int port_send_failure(struct port *port, uint64_t id, const struct ray_err *err)
+{
+    Rayos__Agent__Answer answer = RAYOS__AGENT__ANSWER__INIT;
+    Rayos__Agent__Failure failure = RAYOS__AGENT__FAILURE__INIT;
+
+    /* Packing does not change the texts: protobuf-c's structs have no const. */
+    failure.code = (char *)(uintptr_t)ray_err_api_code(err->code);
+    failure.text = (char *)(uintptr_t)err->text;
+    answer.id = id;
+    answer.what_case = RAYOS__AGENT__ANSWER__WHAT_FAILURE;
+    answer.failure = &failure;
+    return port_send(port, &answer);
 }
 
 bool port_is_full(const struct port *port)
@@ -194,46 +247,38 @@ bool port_is_full(const struct port *port)
     return port->out.size > PORT_QUEUE_SIZE_HIGH;
 }
 
-/* The device of the port called `name`, "/dev/vport1p2". */
-static bool find_virtio(const char *name, char *path, size_t path_size)
+int port_open_virtio(int class_fd, const char *name, int *out_fd, struct ray_err *err)
 {
-    DIR *dir = opendir("/sys/class/virtio-ports");
+    int dir_fd = openat(class_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = dir_fd < 0 ? NULL : fdopendir(dir_fd);
+    char device[300] = "";
     struct dirent *entry;
-    bool found = false;
-
-    while (dir != NULL && !found && (entry = readdir(dir)) != NULL) {
-        char file[512];
-        char text[128];
-
-        (void)snprintf(file, sizeof file, "/sys/class/virtio-ports/%s/name", entry->d_name);
-        if (entry->d_name[0] != '.' &&
-            ray_file_read_text(AT_FDCWD, file, text, sizeof text, NULL) == RAY_OK &&
-            strcmp(text, name) == 0) {
-            (void)snprintf(path, path_size, "/dev/%s", entry->d_name);
-            found = true;
-        }
-    }
-    if (dir != NULL) {
-        (void)closedir(dir);
-    }
-    return found;
-}
-
-int port_open_virtio(const char *name, unsigned timeout_ms, int *out_fd, struct ray_err *err)
-{
-    uint64_t end_ns = ray_clock_monotonic_ns() + timeout_ms * RAY_NS_PER_MS;
-    char path[300];
     int fd;
 
-    while (!find_virtio(name, path, sizeof path)) {
-        if (ray_clock_monotonic_ns() >= end_ns) {
-            return ray_fail(err, RAY_ENOTFOUND, "no virtio-serial port named %s", name);
+    if (dir == NULL) {
+        if (dir_fd >= 0) {
+            (void)close(dir_fd);
         }
-        (void)poll(NULL, 0, HOST_CHECK_MS);
+        return ray_fail_errno(err, errno, "virtio-serial ports");
     }
-    fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    while (device[0] == '\0' && (entry = readdir(dir)) != NULL) {
+        char file[300];
+        char text[128];
+
+        (void)snprintf(file, sizeof file, "%s/name", entry->d_name);
+        if (entry->d_name[0] != '.' &&
+            ray_file_read_text(dir_fd, file, text, sizeof text, NULL) == RAY_OK &&
+            strcmp(text, name) == 0) {
+            (void)snprintf(device, sizeof device, "/dev/%s", entry->d_name);
+        }
+    }
+    (void)closedir(dir);
+    if (device[0] == '\0') {
+        return ray_fail(err, RAY_ENOTFOUND, "no virtio-serial port is named %s", name);
+    }
+    fd = open(device, O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0) {
-        return ray_fail_errno(err, errno, "%s", path);
+        return ray_fail_errno(err, errno, "port %s", device);
     }
     *out_fd = fd;
     return RAY_OK;

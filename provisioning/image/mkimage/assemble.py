@@ -111,9 +111,6 @@ def assemble(request):
     lines = budget.measure(entries, len(kernel) + uki.STUB.stat().st_size, table)
     versions = packages.versions(request.tree)
     notices = [f"libraries.list allows {name}, which nothing needs" for name in idle]
-    if not versions:
-        notices.append("the package tree notes no versions (it was made by an older "
-                       "tools/buildroot); manifest.json lists none")
     facts = {"version": request.revision.image_version, "commit": request.revision.commit,
              "image": request.image, "source_date_epoch": request.revision.epoch,
              "kernel_version": kernel_version, "cmdline": command_line,

@@ -1,10 +1,12 @@
 """Names and versions of the Debian packages that the image's files come from."""
 import hashlib
 
+from .errors import ImageError
+
 
 def versions(tree):
-    """[{"name", "version"[, "sha256"]}], sorted, from the dpkg status that tools/buildroot
-    notes in the tree; empty when that tree was made without one."""
+    """[{"name", "version"[, "sha256"]}], by name, from the dpkg status that tools/buildroot
+    notes in the tree."""
     found = []
     status = tree / "var/lib/dpkg/status"
     for stanza in status.read_text().split("\n\n") if status.is_file() else []:
@@ -15,6 +17,9 @@ def versions(tree):
             if "X-Sha256" in fields:
                 row["sha256"] = fields["X-Sha256"]
             found.append(row)
+    if not found:
+        raise ImageError(f"{status} names no packages, so the image could not say what is in it",
+                         "tools/buildroot ensure target-amd64 (outside of the build root)")
     return sorted(found, key=lambda row: row["name"])
 
 

@@ -40,6 +40,12 @@ static _Noreturn void child_fail(int line, const char *what)
 
 #define CHILD_CHECK(condition) ((condition) ? (void)0 : child_fail(__LINE__, #condition))
 
+static void on_alarm(int signum)
+{
+    (void)signum;
+    _exit(1); /* async-signal-safe; ends the whole lab */
+}
+
 static void start_switch(struct wire *wire)
 {
     const struct ray_switch_port_config ports[] = {
@@ -123,7 +129,9 @@ static void wait_for_boots(struct wire *wire)
     char line[512];
 
     CHILD_CHECK(log != NULL);
-    (void)alarm(LIMIT_MS / 1000); /* a silent dnsmasq */
+    /* A silent dnsmasq; pid 1 gets only the signals that it handles. */
+    CHILD_CHECK(signal(SIGALRM, on_alarm) != SIG_ERR);
+    (void)alarm(LIMIT_MS / 1000);
     while (!has_address[0] || !has_address[1] || sent_count < NODE_COUNT) {
         CHILD_CHECK(fgets(line, sizeof line, log) != NULL);
         CHILD_CHECK(ray_clock_monotonic_ns() < deadline_ns);

@@ -19,7 +19,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/fault.h"
 #include "node/init/emergency.h"
 #include "node/init/init.h"
 
@@ -140,7 +139,6 @@ int main(int argc, char **argv)
     if (getpid() != 1 && strcmp(name, "modprobe") == 0) {
         return init_modprobe_main(argc, argv);
     }
-    (void)ray_fault_set(getenv("RAY_FAULT"));
     if (argc == 3 && strcmp(argv[1], "--hosted") == 0) {
         ignore_signals();
         return run_hosted(&init, argv[2]);

@@ -540,7 +540,9 @@ static void data_done(void *arg, int rc)
     }
     if (init->has_crash_report && init->crash.end != INIT_END_CLEAN &&
         init->crash.end != INIT_END_FIRST_BOOT) {
-        marker_sink_emitf(&init->sink, RAY_MARKER_LOG, "dirty:%s", init_end_word(init->crash.end));
+        marker_sink_emitf(&init->sink, RAY_MARKER_LOG, "dirty%s%s",
+                          init->crash.end == INIT_END_DIRTY ? "" : ":",
+                          init->crash.end == INIT_END_DIRTY ? "" : init_end_word(init->crash.end));
         if (init->crash.has_folder) {
             marker_sink_emitf(&init->sink, RAY_MARKER_LOG, "crash:%s", init->crash.folder);
         }

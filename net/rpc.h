@@ -58,6 +58,8 @@ struct ray_rpc_method {
 int ray_rpc_server_create_unix(struct ray_rpc_server **out_server, struct ray_loop *loop,
                                const char *path, mode_t mode, const struct ray_rpc_method *methods,
                                void *arg, struct ray_err *err);
+/* A bound and listening descriptor of the same kind, for servers whose socket outlives them. */
+int ray_rpc_unix_listen(const char *path, mode_t mode, int *out_fd, struct ray_err *err);
 /* Same on a listening SOCK_SEQPACKET descriptor, which the server takes over. */
 int ray_rpc_server_create_fd(struct ray_rpc_server **out_server, struct ray_loop *loop, int fd,
                              const struct ray_rpc_method *methods, void *arg, struct ray_err *err);
@@ -97,15 +99,22 @@ int ray_rpc_client_create_unix(struct ray_rpc_client **out_client, struct ray_lo
                                const char *path, struct ray_err *err);
 void ray_rpc_client_destroy(struct ray_rpc_client *client); /* open calls end with ECANCELED */
 
-/* timeout_ms 0: none. `on_item` may be NULL (items are then an error); `on_end` runs exactly
- * once, never from within this function. Returns RAY_EAGAIN when too many are in flight.
- * *out_id may be NULL; it is for cancel. fds may be NULL. */
+/* timeout_ms 0: none. Items are of type `output`, as the end is; `on_item` may be NULL (items are
+ * then an error); `on_end` runs exactly once, never from within this function. Returns RAY_EAGAIN
+ * when too many are in flight. *out_id may be NULL; it is for cancel. fds may be NULL. */
 int ray_rpc_call_start(struct ray_rpc_client *client, const char *method,
                        const ProtobufCMessage *input, const int *fds, size_t fd_count,
                        const ProtobufCMessageDescriptor *output, uint64_t timeout_ms,
                        void (*on_item)(void *arg, const ProtobufCMessage *item),
                        void (*on_end)(void *arg, const struct ray_rpc_result *result), void *arg,
                        uint64_t *out_id, struct ray_err *err);
+/* The same for a method whose items are of another type than its end. */
+int ray_rpc_stream_start(struct ray_rpc_client *client, const char *method,
+                         const ProtobufCMessage *input, const ProtobufCMessageDescriptor *item,
+                         const ProtobufCMessageDescriptor *output, uint64_t timeout_ms,
+                         void (*on_item)(void *arg, const ProtobufCMessage *item),
+                         void (*on_end)(void *arg, const struct ray_rpc_result *result), void *arg,
+                         uint64_t *out_id, struct ray_err *err);
 /* on_end follows from the loop with RAY_ECANCELED; items that are under way are dropped. An id
  * that has ended is ignored. */
 void ray_rpc_call_cancel(struct ray_rpc_client *client, uint64_t id);

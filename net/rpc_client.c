@@ -212,23 +212,17 @@ static int send_request(struct ray_rpc_client *client, const struct ray_rpc_mess
     return rc != RAY_OK ? rc : client_post(client, &message, fds, fd_count, err);
 }
 
-int ray_rpc_call_start(struct ray_rpc_client *client, const char *method,
-                       const ProtobufCMessage *input, const int *fds, size_t fd_count,
-                       const ProtobufCMessageDescriptor *output, uint64_t timeout_ms,
-                       void (*on_item)(void *arg, const ProtobufCMessage *item),
-                       void (*on_end)(void *arg, const struct ray_rpc_result *result), void *arg,
-                       uint64_t *out_id, struct ray_err *err)
+/* Sends `request` and notes the call, whose fields the caller has set but the id. */
+static int call_start(struct ray_rpc_client *client, const struct ray_rpc_message *request,
+                      const ProtobufCMessage *input, const int *fds, size_t fd_count,
+                      const struct ray_rpc_client_call *fields, uint64_t *out_id,
+                      struct ray_err *err)
 {
-    struct ray_rpc_message head = {.kind = RAY_RPC_REQUEST,
-                                   .id = client->last_id + 1,
-                                   .method = method,
-                                   .timeout_ms = timeout_ms,
-                                   .credit = on_item != NULL ? RAY_RPC_STREAM_WINDOW : 0};
     struct ray_rpc_client_call *call;
     int rc;
 
-    assert(input != NULL && output != NULL && on_end != NULL);
-    assert(fd_count <= RAY_RPC_FD_COUNT_MAX && timeout_ms <= RAY_RPC_TIMEOUT_MS_MAX);
+    assert(input != NULL && fields->output != NULL && fields->on_end != NULL);
+    assert(fd_count <= RAY_RPC_FD_COUNT_MAX && request->timeout_ms <= RAY_RPC_TIMEOUT_MS_MAX);
     if (client->carrier == NULL) {
         return ray_fail(err, RAY_ECLOSED, "%s", client->why.text);
     }
@@ -240,28 +234,62 @@ int ray_rpc_call_start(struct ray_rpc_client *client, const char *method,
     if (call == NULL) {
         return ray_fail(err, RAY_ENOMEM, "no memory for a call");
     }
-    rc = send_request(client, &head, input, fds, fd_count, err);
+    rc = send_request(client, request, input, fds, fd_count, err);
     if (rc != RAY_OK) {
         free(call);
         return rc;
     }
-    *call = (struct ray_rpc_client_call){.id = head.id,
-                                         .output = output,
-                                         .window = head.credit,
-                                         .on_item = on_item,
-                                         .on_end = on_end,
-                                         .arg = arg};
-    if (timeout_ms > 0) {
-        call->deadline_ns = ray_clock_monotonic_ns() + timeout_ms * RAY_NS_PER_MS;
+    *call = *fields;
+    call->id = request->id;
+    call->window = request->credit;
+    if (request->timeout_ms > 0) {
+        call->deadline_ns = ray_clock_monotonic_ns() + request->timeout_ms * RAY_NS_PER_MS;
     }
-    client->last_id = head.id;
+    client->last_id = request->id;
     client->call_count++;
     TAILQ_INSERT_TAIL(&client->calls, call, entry);
     timer_arm(client);
     if (out_id != NULL) {
-        *out_id = head.id;
+        *out_id = request->id;
     }
     return RAY_OK;
+}
+
+int ray_rpc_call_start(struct ray_rpc_client *client, const char *method,
+                       const ProtobufCMessage *input, const int *fds, size_t fd_count,
+                       const ProtobufCMessageDescriptor *output, uint64_t timeout_ms,
+                       void (*on_item)(void *arg, const ProtobufCMessage *item),
+                       void (*on_end)(void *arg, const struct ray_rpc_result *result), void *arg,
+                       uint64_t *out_id, struct ray_err *err)
+{
+    struct ray_rpc_message request = {.kind = RAY_RPC_REQUEST,
+                                      .id = client->last_id + 1,
+                                      .method = method,
+                                      .timeout_ms = timeout_ms,
+                                      .credit = on_item != NULL ? RAY_RPC_STREAM_WINDOW : 0};
+    struct ray_rpc_client_call fields = {
+        .item = output, .output = output, .on_item = on_item, .on_end = on_end, .arg = arg};
+
+    return call_start(client, &request, input, fds, fd_count, &fields, out_id, err);
+}
+
+int ray_rpc_stream_start(struct ray_rpc_client *client, const char *method,
+                         const ProtobufCMessage *input, const ProtobufCMessageDescriptor *item,
+                         const ProtobufCMessageDescriptor *output, uint64_t timeout_ms,
+                         void (*on_item)(void *arg, const ProtobufCMessage *item),
+                         void (*on_end)(void *arg, const struct ray_rpc_result *result), void *arg,
+                         uint64_t *out_id, struct ray_err *err)
+{
+    struct ray_rpc_message request = {.kind = RAY_RPC_REQUEST,
+                                      .id = client->last_id + 1,
+                                      .method = method,
+                                      .timeout_ms = timeout_ms,
+                                      .credit = RAY_RPC_STREAM_WINDOW};
+    struct ray_rpc_client_call fields = {
+        .item = item, .output = output, .on_item = on_item, .on_end = on_end, .arg = arg};
+
+    assert(item != NULL && on_item != NULL);
+    return call_start(client, &request, input, NULL, 0, &fields, out_id, err);
 }
 
 void ray_rpc_call_cancel(struct ray_rpc_client *client, uint64_t id)

@@ -20,11 +20,12 @@ enum { RAY_RPC_CLIENT_SEND_ARENA_SIZE_MAX = 4 * RAY_RPC_MESSAGE_SIZE_MAX };
 struct ray_rpc_client_call {
     TAILQ_ENTRY(ray_rpc_client_call) entry;
     uint64_t id;
-    uint64_t deadline_ns; /* monotonic; 0: none */
-    const ProtobufCMessageDescriptor *output;
-    uint32_t window;   /* items that the server may still send */
-    uint32_t consumed; /* items taken since credit was given */
-    bool is_canceled;  /* on_end is owed, nothing else happens */
+    uint64_t deadline_ns;                     /* monotonic; 0: none */
+    const ProtobufCMessageDescriptor *item;   /* type of an item */
+    const ProtobufCMessageDescriptor *output; /* type of the last body */
+    uint32_t window;                          /* items that the server may still send */
+    uint32_t consumed;                        /* items taken since credit was given */
+    bool is_canceled;                         /* on_end is owed, nothing else happens */
     void (*on_item)(void *arg, const ProtobufCMessage *item);
     void (*on_end)(void *arg, const struct ray_rpc_result *result);
     void *arg;

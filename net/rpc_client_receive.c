@@ -49,8 +49,8 @@ static void receive_item(struct ray_rpc_client *client, struct ray_rpc_client_ca
     if (call->on_item == NULL) {
         rc = ray_fail(&err, RAY_EMALFORMED, "items came where one answer was expected");
     } else {
-        rc = ray_proto_unpack(call->output, message->body, message->body_size,
-                              &client->receive_arena, &item, &err);
+        rc = ray_proto_unpack(call->item, message->body, message->body_size, &client->receive_arena,
+                              &item, &err);
     }
     if (rc != RAY_OK) {
         ray_rpc_client_post_cancel(client, id);

@@ -210,7 +210,7 @@ void fixture_release_held(struct fixture *fixture)
 
 /* ---- the client's side ---- */
 
-static void on_item(void *arg, const ProtobufCMessage *message)
+void fixture_on_item(void *arg, const ProtobufCMessage *message)
 {
     const Rayos__Rpc__Item *item = (const Rayos__Rpc__Item *)message;
     struct fixture_outcome *outcome = arg;
@@ -245,9 +245,9 @@ int fixture_call(struct fixture *fixture, const char *method, const ProtobufCMes
 
     *outcome = (struct fixture_outcome){.fixture = fixture};
     /* An end of a stream is empty; unknown fields are none, so Item takes both. */
-    return ray_rpc_call_start(fixture->client, method, input, NULL, 0,
-                              &rayos__rpc__item__descriptor, timeout_ms, is_stream ? on_item : NULL,
-                              fixture_on_end, outcome, out_id, NULL);
+    return ray_rpc_call_start(
+        fixture->client, method, input, NULL, 0, &rayos__rpc__item__descriptor, timeout_ms,
+        is_stream ? fixture_on_item : NULL, fixture_on_end, outcome, out_id, NULL);
 }
 
 void fixture_run_until(struct fixture *fixture, const bool *flag)

@@ -68,6 +68,7 @@ void fixture_teardown(struct fixture *fixture);
 int fixture_call(struct fixture *fixture, const char *method, const ProtobufCMessage *input,
                  uint64_t timeout_ms, struct fixture_outcome *outcome, uint64_t *out_id);
 /* For ray_rpc_call_start with a struct fixture_outcome. */
+void fixture_on_item(void *arg, const ProtobufCMessage *message);
 void fixture_on_end(void *arg, const struct ray_rpc_result *result);
 void fixture_release_held(struct fixture *fixture);
 

@@ -127,6 +127,35 @@ static void test_stream(void **state)
     assert_int_equal(outcome.item_count, 200);
 }
 
+/* Items of one type, the end of another; a wrong type for items ends the call. */
+static void test_stream_types(void **state)
+{
+    struct fixture *fixture = *state;
+    struct fixture_outcome outcome = {.fixture = fixture};
+    Rayos__Rpc__Credit credit = RAYOS__RPC__CREDIT__INIT;
+
+    credit.id = 3;
+    credit.count = 5;
+    assert_int_equal(ray_rpc_stream_start(fixture->client, "test.stream", &credit.base,
+                                          &rayos__rpc__item__descriptor,
+                                          &rayos__rpc__empty__descriptor, 0, fixture_on_item,
+                                          fixture_on_end, &outcome, NULL, NULL),
+                     RAY_OK);
+    fixture_run_until(fixture, &outcome.has_ended);
+    assert_int_equal(outcome.code, RAY_OK);
+    assert_int_equal(outcome.item_count, 3);
+
+    outcome = (struct fixture_outcome){.fixture = fixture};
+    assert_int_equal(ray_rpc_stream_start(fixture->client, "test.stream", &credit.base,
+                                          &rayos__rpc__credit__descriptor,
+                                          &rayos__rpc__empty__descriptor, 0, fixture_on_item,
+                                          fixture_on_end, &outcome, NULL, NULL),
+                     RAY_OK);
+    fixture_run_until(fixture, &outcome.has_ended);
+    assert_int_equal(outcome.code, RAY_EMALFORMED);
+    assert_int_equal(outcome.item_count, 0);
+}
+
 static void test_unwanted_items(void **state)
 {
     struct fixture *fixture = *state;
@@ -432,6 +461,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_echo, setup, teardown),
         cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stream, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_stream_types, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unwanted_items, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cancel_without_callback, setup, teardown),

@@ -7,8 +7,6 @@
 #ifndef RAY_NET_RPC_UNIX_H
 #define RAY_NET_RPC_UNIX_H
 
-#include <sys/types.h>
-
 #include "base/err.h"
 #include "base/loop.h"
 #include "net/rpc_carrier.h"
@@ -16,9 +14,6 @@
 /* On failure `fd` stays the caller's. */
 int ray_rpc_unix_carrier_create(struct ray_rpc_carrier **out_carrier, struct ray_loop *loop, int fd,
                                 const struct ray_rpc_carrier_user *user, struct ray_err *err);
-
-/* A bound and listening, non-blocking descriptor. RAY_EEXISTS: somebody answers there. */
-int ray_rpc_unix_listen(const char *path, mode_t mode, int *out_fd, struct ray_err *err);
 
 /* A connected, non-blocking descriptor. RAY_EUNAVAILABLE: nobody answers; RAY_EDENIED. */
 int ray_rpc_unix_connect(const char *path, int *out_fd, struct ray_err *err);

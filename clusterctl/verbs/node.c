@@ -44,7 +44,7 @@ static int call(const struct ray_args *args, const char *socket, const char *met
         return ray_fail(err, RAY_EUSAGE, "--socket-dir is too long for a socket's path");
     }
     rc = ray_rpc_call_unix(path, method, input, output, timeout_s * 1000, out_body, err);
-    if (rc == RAY_ENOTFOUND && out_body != NULL && err->next_step[0] == '\0') {
+    if (rc == RAY_EUNAVAILABLE && err->next_step[0] == '\0') {
         (void)ray_next(err, "run this on a RayOS node, or give --socket-dir");
     }
     return rc;
@@ -180,9 +180,10 @@ static int run_log(const struct ray_args *args, void *context)
         rc = ray_rpc_client_create_unix(&client, &log.loop, path, &log.err);
     }
     if (rc == RAY_OK) {
-        rc = ray_rpc_call_start(client, "init.log_tail", &request.base, NULL, 0,
-                                &rayos__init__log_tail_end__descriptor, 30000, on_log_line,
-                                on_log_end, &log, NULL, &log.err);
+        rc = ray_rpc_stream_start(client, "init.log_tail", &request.base,
+                                  &rayos__init__log_line__descriptor,
+                                  &rayos__init__log_tail_end__descriptor, 30000, on_log_line,
+                                  on_log_end, &log, NULL, &log.err);
     }
     if (rc == RAY_OK) {
         ray_loop_run(&log.loop);

@@ -1,0 +1,27 @@
+/* node/rayosd_methods.h - what rayosd answers on its socket (net/proto/node.proto).
+ *
+ * Memory: the context is the caller's and outlives the server; each call frees what it took.
+ * Threads: the loop's.  Blocks: as node/facts and node/health do.
+ * Trust: callers are any user of this node; requests have no content to trust. */
+#ifndef RAY_NODE_RAYOSD_METHODS_H
+#define RAY_NODE_RAYOSD_METHODS_H
+
+#include "base/arena.h"
+#include "base/loop.h"
+#include "net/rpc.h"
+
+struct rayosd_context {
+    struct ray_loop *loop;
+    int root_fd;            /* borrowed */
+    const char *init_path;  /* PID 1's socket; borrowed */
+    struct ray_arena arena; /* of the answer being made */
+};
+
+void rayosd_context_init(struct rayosd_context *context, struct ray_loop *loop, int root_fd,
+                         const char *init_path);
+void rayosd_context_fini(struct rayosd_context *context);
+
+/* For ray_rpc_server_create_*, whose arg is the context. */
+const struct ray_rpc_method *rayosd_methods(void);
+
+#endif

@@ -250,6 +250,10 @@ static void try_start(void *arg)
         if (hand_over(request, &err) != RAY_OK) {
             lab_request_fail(request, &err);
         }
+    } else if (node->state == LAB_NODE_OFF) {
+        (void)ray_fail(&err, RAY_EUNAVAILABLE, "%s is off", node->who.name);
+        (void)ray_next(&err, "clusterctl lab chaos start %s", node->who.name);
+        lab_request_fail(request, &err);
     } else if (ray_clock_monotonic_ns() >= request->give_up_ns) {
         (void)ray_fail(&err, RAY_EUNAVAILABLE,
                        "%s: the test agent does not answer (machine %s, %s)", node->who.name,

@@ -22,6 +22,8 @@
 
 extern char **environ;
 
+enum { LAST_WORDS_SIZE = 200 };
+
 static const char *const credentials[] = {"rayos.name"};
 
 /* ---- what the machine says ---- */
@@ -180,6 +182,31 @@ void lab_node_fini(struct lab_node *node)
 
 /* ---- power ---- */
 
+/* The last line that QEMU itself wrote; empty when there is none. */
+static void read_last_words(const struct lab_node *node, char *out, size_t out_size)
+{
+    char text[LAST_WORDS_SIZE];
+    int fd = openat(node->dir_fd, LAB_MACHINE_QEMU_LOG, O_RDONLY | O_CLOEXEC);
+    off_t end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+    ssize_t size =
+        end < 0 ? -1
+                : pread(fd, text, sizeof text, end > LAST_WORDS_SIZE ? end - LAST_WORDS_SIZE : 0);
+    ssize_t begin;
+
+    if (fd >= 0) {
+        (void)close(fd); /* read only */
+    }
+    while (size > 0 && text[size - 1] == '\n') {
+        size--;
+    }
+    for (begin = size; begin > 0 && text[begin - 1] != '\n'; begin--) {
+    }
+    out[0] = '\0';
+    if (size > begin) {
+        (void)ray_escape(out, out_size, text + begin, (size_t)(size - begin));
+    }
+}
+
 static void on_qemu_exit(void *arg, const struct ray_child_exit *how)
 {
     struct lab_node *node = arg;
@@ -196,10 +223,11 @@ static void on_qemu_exit(void *arg, const struct ray_child_exit *how)
     if (was_asked_for || (!how->is_signaled && how->status == 0)) {
         lab_event(node->lab, LAB_KIND_POWER, node, "off");
     } else {
-        lab_event(node->lab, LAB_KIND_EXIT, node,
-                  "QEMU ended with %s; " LAB_DIR_MACHINES "/%s/" LAB_MACHINE_QEMU_LOG
-                  " has its last words",
-                  node->last_exit, node->who.name);
+        char words[LAST_WORDS_SIZE];
+
+        read_last_words(node, words, sizeof words);
+        lab_event(node->lab, LAB_KIND_EXIT, node, "QEMU ended with %s: %s", node->last_exit,
+                  words[0] != '\0' ? words : "it said nothing");
     }
     lab_check_stopped(node->lab);
 }

@@ -18,13 +18,33 @@
 #include "net/proto/lab.pb-c.h"
 #include "net/rpc.h"
 
-enum { ORDERED_TIMEOUT_MS = 20000, KILL_TIMEOUT_MS = 15000, LOCK_TIMEOUT_MS = 15000, POLL_MS = 10 };
+enum {
+    ANSWER_TIMEOUT_MS = 5000,
+    ORDERED_TIMEOUT_MS = 20000,
+    KILL_TIMEOUT_MS = 15000,
+    LOCK_TIMEOUT_MS = 15000,
+    POLL_MS = 10
+};
 
 const struct ray_args_option lab_down_options[] = {
     LAB_NAME_OPTION,
     {.name = "all", .help = "all labs of this checkout"},
     {0},
 };
+
+/* Whether the supervisor answers at all: one that hangs is found out soon. */
+static int ask_status(const char *socket_path, struct ray_err *err)
+{
+    Rayos__Lab__StatusRequest request = RAYOS__LAB__STATUS_REQUEST__INIT;
+    ProtobufCMessage *body = NULL;
+    int rc = ray_rpc_call_unix(socket_path, "lab.status", &request.base,
+                               &rayos__lab__status__descriptor, ANSWER_TIMEOUT_MS, &body, err);
+
+    if (rc == RAY_OK) {
+        protobuf_c_message_free_unpacked(body, NULL);
+    }
+    return rc;
+}
 
 /* lab.down; RAY_OK when the supervisor has stopped everything. */
 static int ask(const struct lab_paths *paths, const char *reason, struct ray_err *err)
@@ -37,6 +57,7 @@ static int ask(const struct lab_paths *paths, const char *reason, struct ray_err
                         : lab_socket_path(dir_fd, LAB_FILE_CONTROL, socket_path, err);
 
     request.reason = (char *)(uintptr_t)reason;
+    rc = rc == RAY_OK ? ask_status(socket_path, err) : rc;
     if (rc == RAY_OK) {
         rc = ray_rpc_call_unix(socket_path, "lab.down", &request.base,
                                &rayos__lab__done__descriptor, ORDERED_TIMEOUT_MS, &body, err);

@@ -4,20 +4,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/atomic_file.h"
 #include "base/child.h"
 #include "base/size.h"
 #include "clusterctl/lab/argv.h"
-#include "clusterctl/lab/prepare.h"
 #include "clusterctl/lab/record.h"
 #include "clusterctl/lab/tidy.h"
 #include "clusterctl/lab/verbs/takedown.h"
@@ -27,145 +25,9 @@ enum {
     START_TIMEOUT_MS = 60000,
     READY_FD = 3,
     LOCK_FD = 4,
-    TIMEOUT_BASE_S = 300,
-    TIMEOUT_PER_NODE_S = 60,
 };
 
 extern char **environ;
-
-const struct ray_args_option lab_up_options[] = {
-    LAB_NAME_OPTION,
-    {.name = "nodes",
-     .value_name = "N",
-     .default_value = "3",
-     .help = "how many machines, 1 to 16"},
-    {.name = "boot",
-     .value_name = "PATH",
-     .default_value = "pxe-uefi",
-     .choices = "pxe-uefi|direct|direct-uefi",
-     .help = "how they boot"},
-    {.name = "image", .value_name = "DIR", .help = "node image (default build/image)"},
-    {.name = "test-image", .help = "the image for tests, with its agent: build/image-test"},
-    {.name = "memory", .value_name = "SIZE", .default_value = "1G", .help = "of each machine"},
-    {.name = "cpus", .value_name = "N", .default_value = "1", .help = "of each machine"},
-    {.name = "data-disk",
-     .value_name = "SIZE",
-     .default_value = "2G",
-     .help = "of each machine, or none"},
-    {.name = "accel",
-     .value_name = "KIND",
-     .default_value = "auto",
-     .choices = "auto|tcg|kvm",
-     .help = "auto: KVM when a probe kernel really runs"},
-    {.name = "seed",
-     .value_name = "N",
-     .default_value = "0",
-     .help = "of the network's faults; 0: at random, printed"},
-    {.name = "timeout",
-     .value_name = "SECONDS",
-     .default_value = "0",
-     .help = "until all are ready; 0: 300 and 60 for each node"},
-    {.name = "detach", .short_name = 'd', .help = "do not wait for the nodes"},
-    {.name = "capture", .help = "keep all frames in capture.pcap"},
-    {.name = "machine-arg", .value_name = "ARG...", .help = "one more argument for every QEMU"},
-    {0},
-};
-
-/* ---- arguments ---- */
-
-static int read_image_dir(const struct ray_args *args, const struct lab_paths *paths,
-                          struct lab_config *config, struct ray_err *err)
-{
-    const char *image = ray_args_value(args, "image");
-    char real[PATH_MAX];
-
-    if (image == NULL) {
-        return lab_path_join(config->image_dir, sizeof config->image_dir, paths->checkout,
-                             ray_args_flag(args, "test-image") ? "build/image-test" : "build/image",
-                             err);
-    }
-    if (ray_args_flag(args, "test-image")) {
-        return ray_fail(err, RAY_EUSAGE, "--image and --test-image exclude each other");
-    }
-    if (realpath(image, real) == NULL) {
-        (void)ray_fail_errno(err, errno, "image folder %s", image);
-        return ray_next(err, "make image");
-    }
-    if (strlen(real) >= sizeof config->image_dir) {
-        return ray_fail(err, RAY_ETOOBIG, "image folder %s: its path is too long", image);
-    }
-    memcpy(config->image_dir, real, strlen(real) + 1);
-    return RAY_OK;
-}
-
-static int read_sizes(const struct ray_args *args, struct lab_config *config, struct ray_err *err)
-{
-    const char *memory = ray_args_value(args, "memory");
-    const char *disk = ray_args_value(args, "data-disk");
-    uint64_t memory_bytes;
-
-    if (ray_parse_size(memory, &memory_bytes) != RAY_OK ||
-        memory_bytes >> 20 > LAB_MEMORY_MIB_MAX) {
-        return ray_fail(err, RAY_EUSAGE, "--memory '%s': a size as 1G is needed", memory);
-    }
-    config->memory_mib = (uint32_t)(memory_bytes >> 20);
-    if (strcmp(disk, "none") != 0 &&
-        ray_parse_size(disk, &config->data_disk_size_bytes) != RAY_OK) {
-        return ray_fail(err, RAY_EUSAGE, "--data-disk '%s': a size as 2G, or none", disk);
-    }
-    return RAY_OK;
-}
-
-static int read_machine_args(const struct ray_args *args, struct lab_config *config,
-                             struct ray_err *err)
-{
-    const char *text;
-
-    while ((text = ray_args_value_at(args, "machine-arg", config->machine_arg_count)) != NULL) {
-        if (config->machine_arg_count == LAB_MACHINE_ARG_COUNT_MAX ||
-            strlen(text) >= LAB_MACHINE_ARG_SIZE) {
-            return ray_fail(err, RAY_EUSAGE, "--machine-arg: at most %d, of %d bytes each",
-                            LAB_MACHINE_ARG_COUNT_MAX, LAB_MACHINE_ARG_SIZE - 1);
-        }
-        (void)snprintf(config->machine_args[config->machine_arg_count], LAB_MACHINE_ARG_SIZE, "%s",
-                       text);
-        config->machine_arg_count++;
-    }
-    return RAY_OK;
-}
-
-static int read_config(const struct ray_args *args, const struct lab_paths *paths,
-                       struct lab_config *config, struct ray_err *err)
-{
-    uint64_t nodes = 0;
-    uint64_t cpus = 0;
-    uint64_t timeout_s = 0;
-    int rc = lab_option_u64(args, "nodes", 1, LAB_NODE_COUNT_MAX, &nodes, err);
-
-    rc = rc == RAY_OK ? lab_option_u64(args, "cpus", 1, LAB_CPU_COUNT_MAX, &cpus, err) : rc;
-    rc = rc == RAY_OK ? lab_option_u64(args, "timeout", 0, LAB_TIMEOUT_S_MAX, &timeout_s, err) : rc;
-    rc = rc == RAY_OK ? lab_option_u64(args, "seed", 0, UINT64_MAX, &config->seed, err) : rc;
-    rc = rc == RAY_OK ? lab_boot_parse(ray_args_value(args, "boot"), &config->boot, err) : rc;
-    rc = rc == RAY_OK ? lab_accel_parse(ray_args_value(args, "accel"), &config->accel, err) : rc;
-    rc = rc == RAY_OK ? read_sizes(args, config, err) : rc;
-    rc = rc == RAY_OK ? read_machine_args(args, config, err) : rc;
-    rc = rc == RAY_OK ? read_image_dir(args, paths, config, err) : rc;
-    if (rc != RAY_OK) {
-        return rc;
-    }
-    config->node_count = (uint32_t)nodes;
-    config->cpu_count = (uint32_t)cpus;
-    config->timeout_s = timeout_s != 0 ? (uint32_t)timeout_s
-                                       : TIMEOUT_BASE_S + TIMEOUT_PER_NODE_S * (uint32_t)nodes;
-    config->captures = ray_args_flag(args, "capture");
-    while (config->seed == 0) {
-        if (getrandom(&config->seed, sizeof config->seed, 0) < 0) {
-            return ray_fail_errno(err, errno, "random seed");
-        }
-    }
-    rc = lab_config_check(config, err);
-    return rc == RAY_OK ? lab_image_check(config, err) : rc;
-}
 
 /* ---- the supervisor ---- */
 
@@ -188,6 +50,8 @@ static int make_folder(const struct lab_paths *paths, const struct lab_config *c
 struct starter {
     struct ray_child child;
     int ready_fd;
+    int signal_fd; /* borrowed: signals that end us, blocked since before the start */
+    int signum;    /* the one that came; 0: none */
     bool has_ended;
 };
 
@@ -259,17 +123,28 @@ static int read_failure(char *line, struct ray_err *err)
 static int wait_for_supervisor(struct starter *starter, const struct lab_paths *paths,
                                struct ray_err *err)
 {
-    struct pollfd poll_fd = {.fd = starter->ready_fd, .events = POLLIN};
+    struct pollfd poll_fds[] = {{.fd = starter->ready_fd, .events = POLLIN},
+                                {.fd = starter->signal_fd, .events = POLLIN}};
     char line[2048];
     size_t used = 0;
 
     for (;;) {
         ssize_t size;
-        int count = poll(&poll_fd, 1, START_TIMEOUT_MS);
+        int count = poll(poll_fds, RAY_ARRAY_COUNT(poll_fds), START_TIMEOUT_MS);
 
-        if (count < 0) { /* a signal: the loop sees it next */
-            return errno == EINTR ? ray_fail(err, RAY_ECANCELED, "interrupted")
-                                  : ray_fail_errno(err, errno, "supervisor");
+        if (count < 0 && errno == EINTR) {
+            continue;
+        }
+        if (count < 0) {
+            return ray_fail_errno(err, errno, "supervisor");
+        }
+        if (poll_fds[1].revents != 0) {
+            struct signalfd_siginfo info = {0};
+
+            starter->signum = read(starter->signal_fd, &info, sizeof info) == sizeof info
+                                  ? (int)info.ssi_signo
+                                  : SIGTERM;
+            return ray_fail(err, RAY_ECANCELED, "interrupted");
         }
         size = count == 0 ? 0 : read(starter->ready_fd, line + used, sizeof line - 1 - used);
         if (size <= 0) {
@@ -291,9 +166,9 @@ static int wait_for_supervisor(struct starter *starter, const struct lab_paths *
 
 /* Starts the supervisor; on failure nothing is left running. */
 static int start(const struct lab_paths *paths, const struct lab_config *config, int lock_fd,
-                 struct ray_err *err)
+                 int signal_fd, int *out_signal, struct ray_err *err)
 {
-    struct starter starter = {.ready_fd = -1};
+    struct starter starter = {.ready_fd = -1, .signal_fd = signal_fd};
     struct ray_loop loop = {0};
     int rc = make_folder(paths, config, err);
 
@@ -302,6 +177,7 @@ static int start(const struct lab_paths *paths, const struct lab_config *config,
     rc = rc == RAY_OK ? spawn_supervisor(paths, lock_fd, &loop, &starter, err) : rc;
     if (rc == RAY_OK) {
         rc = wait_for_supervisor(&starter, paths, err);
+        *out_signal = starter.signum;
         if (rc != RAY_OK && !starter.has_ended) {
             (void)ray_child_kill(&starter.child, SIGKILL); /* or it has ended by now */
         }
@@ -314,12 +190,30 @@ static int start(const struct lab_paths *paths, const struct lab_config *config,
     return rc;
 }
 
+/* Signals that end us must not come between the start of the supervisor and the moment when
+ * somebody looks for them: they wait. */
+static int hold_signals(sigset_t *out_set, int *out_fd, struct ray_err *err)
+{
+    (void)sigemptyset(out_set); /* cannot fail with these numbers */
+    (void)sigaddset(out_set, SIGINT);
+    (void)sigaddset(out_set, SIGTERM);
+    (void)sigaddset(out_set, SIGHUP);
+    if (sigprocmask(SIG_BLOCK, out_set, NULL) < 0 ||
+        (*out_fd = signalfd(-1, out_set, SFD_CLOEXEC)) < 0) {
+        return ray_fail_errno(err, errno, "signals");
+    }
+    return RAY_OK;
+}
+
 static int watch(const struct lab_client *client, const struct lab_config *config,
-                 uint64_t *out_ready_us, int *out_signal, struct ray_err *err)
+                 const sigset_t *held, uint64_t *out_ready_us, int *out_signal, struct ray_err *err)
 {
     struct lab_session session = {0};
     int rc = lab_session_open(&session, client, err);
 
+    if (rc == RAY_OK && sigprocmask(SIG_UNBLOCK, held, NULL) < 0) {
+        rc = ray_fail_errno(err, errno, "signals");
+    }
     rc = rc == RAY_OK ? lab_watch_boot(&session, client, config, out_ready_us, err) : rc;
     *out_signal = session.interrupted_by;
     lab_session_close(&session);
@@ -346,21 +240,25 @@ int lab_run_up(const struct ray_args *args, void *context)
     struct lab_client client = {.dir_fd = -1};
     struct ray_err err = {0};
     uint64_t ready_us = 0;
+    sigset_t held;
     int signum = 0;
     int lock_fd = -1;
+    int signal_fd = -1;
     int rc = lab_paths_find(&client.paths, ray_args_value(args, "name"), &err);
 
     (void)context;
-    rc = rc == RAY_OK ? read_config(args, &client.paths, &config, &err) : rc;
+    rc = rc == RAY_OK ? lab_up_config(args, &client.paths, &config, &err) : rc;
+    rc = rc == RAY_OK ? hold_signals(&held, &signal_fd, &err) : rc;
     rc = rc == RAY_OK ? lab_lock_take(&client.paths, &lock_fd, &err) : rc;
     if (rc != RAY_OK) {
         return lab_fail(&err);
     }
-    rc = start(&client.paths, &config, lock_fd, &err);
-    (void)close(lock_fd); /* the supervisor holds it on */
+    rc = start(&client.paths, &config, lock_fd, signal_fd, &signum, &err);
+    (void)close(lock_fd);   /* the supervisor holds it on */
+    (void)close(signal_fd); /* signals still wait, for the handlers of watch */
     rc = rc == RAY_OK ? lab_client_open(&client, args, &err) : rc;
     if (rc == RAY_OK && !ray_args_flag(args, "detach")) {
-        rc = watch(&client, &config, &ready_us, &signum, &err);
+        rc = watch(&client, &config, &held, &ready_us, &signum, &err);
     }
     lab_client_close(&client);
     if (rc != RAY_OK) {

@@ -1,5 +1,5 @@
-/* clusterctl/lab/verbs/up.h - the two halves of `lab up`: starting the supervisor (up.c) and
- * watching the nodes boot (up_watch.c).
+/* clusterctl/lab/verbs/up.h - the parts of `lab up`: its options (up_config.c), starting the
+ * supervisor (up.c) and watching the nodes boot (up_watch.c).
  *
  * Memory: the caller's structs.  Threads: one.  Blocks: as long as the boot takes.
  * Trust: see verbs.h. */
@@ -9,6 +9,10 @@
 #include "base/err.h"
 #include "clusterctl/lab/config.h"
 #include "clusterctl/lab/verbs/session.h"
+
+/* Options to configuration, checked; the image must be there. */
+int lab_up_config(const struct ray_args *args, const struct lab_paths *paths,
+                  struct lab_config *config, struct ray_err *err);
 
 /* Waits until all nodes are ready, showing how they get there, then prints the table of
  * phases. RAY_OK: *out_ready_us is set. RAY_ECANCELED: a signal came. Else the boot failed: what

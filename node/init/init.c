@@ -104,7 +104,8 @@ static void on_changed(void *arg, const struct supervise_unit *unit)
 {
     struct init *init = arg;
     const struct supervise_service *service = supervise_unit_state(unit);
-    const char *why = supervise_why_text(service->why);
+    /* An order needs no reason in a marker. */
+    const char *why = service->why == SUPERVISE_WHY_ORDERED ? "" : supervise_why_text(service->why);
     const char *word = NULL;
 
     switch (service->state) {
@@ -257,7 +258,6 @@ static void on_over(void *arg, enum shutdown_mode mode)
     struct init *init = arg;
 
     (void)mode;
-    init->exit_status = 0;
     ray_loop_stop(&init->loop);
 }
 
@@ -485,6 +485,9 @@ static int start_core(struct init *init, struct ray_err *err)
     rc = rc != RAY_OK ? rc : shutdown_init(&init->shutdown, &shutdown_config, err);
     rc = rc != RAY_OK ? rc : boot_init(&init->boot, &boot_config, err);
     rc = rc != RAY_OK ? rc : ray_timer_init(&init->emergency, &init->loop, on_emergency, init, err);
+    rc = rc != RAY_OK
+             ? rc
+             : ray_timer_init(&init->socket_retry, &init->loop, init_retry_sockets, init, err);
     return rc != RAY_OK ? rc
                         : ray_timer_init(&init->seen_clock, &init->loop, on_seen_clock, init, err);
 }
@@ -530,6 +533,38 @@ int init_start(struct init *init, const char *root, bool is_hosted, struct ray_e
     ray_timer_start(&init->seen_clock, INIT_SEEN_CLOCK_MS, INIT_SEEN_CLOCK_MS);
     boot_start(&init->boot);
     return RAY_OK;
+}
+
+void init_fini(struct init *init)
+{
+    prompt_fini(&init->prompt);
+    boot_fini(&init->boot);
+    shutdown_fini(&init->shutdown);
+    watchdog_fini(&init->watchdog);
+    reaper_fini(&init->reaper);
+    supervise_fini(&init->supervise);
+    job_fini(&init->job);
+    notify_server_fini(&init->notify);
+    ray_rpc_server_destroy(init->control);
+    kernel_log_fini(&init->kernel_log);
+    power_buttons_fini(&init->power);
+    marker_sink_fini(&init->sink);
+    for (size_t i = 0; i < RAY_ARRAY_COUNT(init->signals); i++) {
+        ray_signal_fini(&init->signals[i]);
+    }
+    ray_timer_fini(&init->emergency);
+    ray_timer_fini(&init->socket_retry);
+    ray_timer_fini(&init->seen_clock);
+    persist_log_fini(&init->log);
+    ray_loop_fini(&init->loop);
+    init_credentials_fini(&init->credentials);
+    if (init->data.fd > 0) {
+        init_data_fini(&init->data);
+    }
+    if (init->root_fd > 0) {
+        (void)close(init->root_fd);
+    }
+    *init = (struct init){.root_fd = -1};
 }
 
 void init_run(struct init *init)

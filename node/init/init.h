@@ -51,6 +51,8 @@ enum {
     INIT_HEALTH_WEDGED_MS = 60000, /* and a killed needed service may not die so long */
     INIT_EMERGENCY_REBOOT_MS = 300000,
     INIT_SEEN_CLOCK_MS = 300000,
+    INIT_SOCKET_RETRY_MS = 2000,
+    INIT_START_COUNT = 10,     /* tries to make the core, a second apart */
     INIT_CAD_FORCED_COUNT = 7, /* Ctrl-Alt-Del so often within 2 s reboots at once */
 };
 
@@ -83,6 +85,7 @@ struct init {
     struct boot boot;
     struct ray_signal signals[6];
     struct ray_timer emergency;
+    struct ray_timer socket_retry;
     struct ray_timer seen_clock; /* records the time now and then, against a dead RTC */
     uv_work_t seen_clock_work;
     bool seen_clock_busy;
@@ -108,13 +111,13 @@ struct init {
     bool has_crash_report;
     struct init_identity identity; /* thread stage identity */
     bool has_identity;
-
-    int exit_status; /* hosted mode, after shutdown */
 };
 
-/* Wires all up; what fails is shed and logged. Only an event loop is needed to go on:
- * without one this fails. */
+/* Wires all up. Fails only without memory or descriptors for the core: loop, log, sinks,
+ * supervision, shutdown, boot; init_fini, then try again. */
 int init_start(struct init *init, const char *root, bool is_hosted, struct ray_err *err);
+/* Frees all; safe after a failed start and on a zeroed struct. */
+void init_fini(struct init *init);
 /* Turns the loop for ever, or until a hosted shutdown is over. */
 void init_run(struct init *init);
 
@@ -125,6 +128,9 @@ const char *init_state_name(enum init_state state);
 const char *init_node_name(const struct init *init); /* "unnamed" before there is one */
 int init_shutdown(struct init *init, enum shutdown_mode mode, const char *reason,
                   struct ray_err *err);
+
+/* For a timer: sockets that could not be opened at boot (stages.c). */
+void init_retry_sockets(void *arg);
 
 /* prompt_words.c */
 void init_prompt_banner(void *arg, struct terminal *terminal);

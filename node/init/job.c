@@ -44,7 +44,7 @@ static void on_readable(void *arg, int status, int events)
     }
 }
 
-static void on_exit(void *arg, const struct ray_child_exit *how)
+static void on_child_exit(void *arg, const struct ray_child_exit *how)
 {
     struct job *job = arg;
 
@@ -121,7 +121,7 @@ int job_start(struct job *job, struct ray_loop *loop, const char *const *argv, u
         rc = ray_poll_set(&job->poll, UV_READABLE);
     }
     if (rc == RAY_OK) {
-        rc = ray_child_spawn(&job->child, loop, &spec, on_exit, job, err);
+        rc = ray_child_spawn(&job->child, loop, &spec, on_child_exit, job, err);
     }
     (void)close(pipe_fds[1]);
     if (rc != RAY_OK) {

@@ -31,9 +31,9 @@ static void test_parses(void **state)
 
 static void test_refuses(void **state)
 {
-    static const char *const bad[] = {"",        ";",         "4",       "4,",   "4,3",
-                                      "4,3,",    "4,3,2",     "x,1,2;t", "4;3",  ",1,2,-;t",
-                                      "4,1,-;x", "-4,1,2,-;x"};
+    static const char *const bad[] = {"",    ";",        "4",       "4,",
+                                      "4,3", "4,3,",     "4,3,2",   "x,1,2;t",
+                                      "4;3", ",1,2,-;t", "4,1,-;x", "-4,1,2,-;x"};
     struct kernel_record record;
 
     (void)state;

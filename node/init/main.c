@@ -89,7 +89,26 @@ static void prepare_process(void)
     }
 }
 
-/* Not even an event loop could be made: say so for ever, and try a reboot. */
+/* Memory may be short for a moment only. */
+static int start_with_patience(struct init *init, const char *root, bool is_hosted,
+                               struct ray_err *err)
+{
+    const struct timespec delay = {.tv_sec = 1};
+
+    for (int try = 1;; try++) {
+        int rc = init_start(init, root, is_hosted, err);
+        if (rc == RAY_OK) {
+            return RAY_OK;
+        }
+        init_fini(init);
+        if (try == INIT_START_COUNT) {
+            return rc;
+        }
+        (void)nanosleep(&delay, NULL);
+    }
+}
+
+/* Not even an event loop could be made: say so, and try a reboot. */
 static void stay_and_reboot(const struct ray_err *err)
 {
     const struct timespec delay = {.tv_sec = RETRY_S};
@@ -120,12 +139,13 @@ static int run_hosted(struct init *init, const char *root)
     memcpy(resolved, path, strlen(path) + 1);
     free(path);
     (void)fprintf(stderr, "rayos-init: hosted in %s; services run as this user\n", resolved);
-    if (init_start(init, resolved, true, &err) != RAY_OK) {
+    if (start_with_patience(init, resolved, true, &err) != RAY_OK) {
         (void)fprintf(stderr, "rayos-init: cannot start: %s\n", err.text);
         return 1;
     }
     init_run(init);
-    return init->exit_status;
+    init_fini(init);
+    return 0;
 }
 
 int main(int argc, char **argv)
@@ -154,7 +174,7 @@ int main(int argc, char **argv)
     (void)emergency_install(&err); /* without it a crash is a kernel panic, which reboots too */
     drop_console_fds();
     prepare_process();
-    if (init_start(&init, "", false, &err) != RAY_OK) {
+    if (start_with_patience(&init, "", false, &err) != RAY_OK) {
         stay_and_reboot(&err);
     }
     for (;;) {

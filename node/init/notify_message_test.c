@@ -100,12 +100,9 @@ static void test_marker_limit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_words),
-        cmocka_unit_test(test_ignores),
-        cmocka_unit_test(test_fd_names),
-        cmocka_unit_test(test_status_is_escaped_and_cut),
-        cmocka_unit_test(test_markers),
-        cmocka_unit_test(test_marker_limit),
+        cmocka_unit_test(test_words),    cmocka_unit_test(test_ignores),
+        cmocka_unit_test(test_fd_names), cmocka_unit_test(test_status_is_escaped_and_cut),
+        cmocka_unit_test(test_markers),  cmocka_unit_test(test_marker_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -390,18 +390,40 @@ static void on_service_marker(void *arg, enum ray_marker marker, const char *det
     marker_sink_emit(&init->sink, marker, detail);
 }
 
-static int stage_control(void *arg, struct ray_err *err)
+/* What is open already stays; so it can be tried again. */
+static int open_sockets(struct init *init, struct ray_err *err)
 {
-    struct init *init = arg;
-    int rc;
+    int rc = ray_make_dirs(init->root_fd, "run/rayos", 0755, err);
 
-    rc = ray_make_dirs(init->root_fd, "run/rayos", 0755, err);
-    if (rc == RAY_OK) {
+    if (rc == RAY_OK && init->notify.fd < 0) {
         rc = notify_server_init(&init->notify, &init->loop, init->notify_path, &init->supervise,
                                 on_service_marker, init, err);
     }
-    if (rc == RAY_OK) {
+    if (rc == RAY_OK && init->control == NULL) {
         rc = init_control_open(init, err);
+    }
+    return rc;
+}
+
+void init_retry_sockets(void *arg)
+{
+    struct init *init = arg;
+    struct ray_err err = {0};
+
+    if (init->state == INIT_STOPPING || open_sockets(init, &err) == RAY_OK) {
+        ray_timer_stop(&init->socket_retry);
+        ray_log(&init->logger, RAY_LOG_NOTICE, "init", "control socket is open after all");
+    }
+}
+
+/* Nobody can ask, and no service be ready, without these: so they are tried again for ever. */
+static int stage_control(void *arg, struct ray_err *err)
+{
+    struct init *init = arg;
+    int rc = open_sockets(init, err);
+
+    if (rc != RAY_OK) {
+        ray_timer_start(&init->socket_retry, INIT_SOCKET_RETRY_MS, INIT_SOCKET_RETRY_MS);
     }
     return rc;
 }

@@ -87,7 +87,7 @@ static size_t fill_fds(const struct supervise_unit *unit, int output_fd,
     return count;
 }
 
-static void on_exit(void *arg, const struct ray_child_exit *how);
+static void on_child_exit(void *arg, const struct ray_child_exit *how);
 
 static int spawn_with(struct supervise_unit *unit, int output_fd, struct ray_err *err)
 {
@@ -121,7 +121,7 @@ static int spawn_with(struct supervise_unit *unit, int output_fd, struct ray_err
     fill_environment(unit, &env);
     spec.envp = env.entries;
     spec.fd_count = fill_fds(unit, output_fd, fds);
-    return ray_child_spawn(&unit->child, config->loop, &spec, on_exit, unit, err);
+    return ray_child_spawn(&unit->child, config->loop, &spec, on_child_exit, unit, err);
 }
 
 static int make_cgroup(struct supervise_unit *unit, struct ray_err *err)
@@ -307,7 +307,7 @@ static void feed(struct supervise *supervise, const struct supervise_event *even
     arm(supervise);
 }
 
-static void on_exit(void *arg, const struct ray_child_exit *how)
+static void on_child_exit(void *arg, const struct ray_child_exit *how)
 {
     struct supervise_unit *unit = arg;
     char text[48];

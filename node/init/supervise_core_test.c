@@ -78,8 +78,12 @@ static void begin(struct world *world, const struct supervise_spec *specs, size_
 enum { A, B, C };
 
 static const struct supervise_spec chain[] = {
-    {.name = "a", .waits_for_notify = true, .ready_deadline_ms = 5000, .stop_deadline_ms = 1000,
-     .slow_retry_ms = 60000, .needed_for_ready = true},
+    {.name = "a",
+     .waits_for_notify = true,
+     .ready_deadline_ms = 5000,
+     .stop_deadline_ms = 1000,
+     .slow_retry_ms = 60000,
+     .needed_for_ready = true},
     {.name = "b", .deps = 1U << A, .stop_deadline_ms = 1000, .needed_for_ready = true},
     {.name = "c", .deps = 1U << B, .stop_deadline_ms = 1000, .is_absent = false},
 };

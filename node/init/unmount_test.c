@@ -31,9 +31,14 @@ static void test_parses(void **state)
 
 static void test_refuses(void **state)
 {
-    static const char *const bad[] = {
-        "", "1", "1 2 3 4", "1 2 3 4 5", "1 2 3 4 relative rw - xfs d rw", "1 2 3 4 / rw",
-        "1 2 3 4 /x rw -", "1 2 3 4 /x rw shared:1"};
+    static const char *const bad[] = {"",
+                                      "1",
+                                      "1 2 3 4",
+                                      "1 2 3 4 5",
+                                      "1 2 3 4 relative rw - xfs d rw",
+                                      "1 2 3 4 / rw",
+                                      "1 2 3 4 /x rw -",
+                                      "1 2 3 4 /x rw shared:1"};
     struct mount_line mount;
     char line[UNMOUNT_POINT_SIZE_MAX + 64];
 

@@ -111,8 +111,7 @@ static void test_waits_for_hardware(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_chooses_hardware, fake_root_setup,
-                                        fake_root_teardown),
+        cmocka_unit_test_setup_teardown(test_chooses_hardware, fake_root_setup, fake_root_teardown),
         cmocka_unit_test_setup_teardown(test_feeds_while_healthy, fake_root_setup,
                                         fake_root_teardown),
         cmocka_unit_test_setup_teardown(test_waits_for_hardware, fake_root_setup,

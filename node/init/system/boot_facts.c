@@ -224,7 +224,7 @@ int init_boot_facts_count(int data_fd, struct init_boot_facts *facts, struct ray
         rc = RAY_OK;
     }
     if (rc == RAY_OK) {
-        n = snprintf(text, sizeof text, "%llu\n", (unsigned long long)(counter + 1));
+        n = snprintf(text, sizeof text, "%llu\n", (unsigned long long)counter + 1);
         rc = ray_atomic_write(data_fd, INIT_BOOT_COUNTER_FILE, text, (size_t)n, 0644, err);
     }
     if (rc == RAY_OK) {

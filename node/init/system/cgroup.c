@@ -39,7 +39,8 @@ static bool is_group_name(const char *name)
            strlen(name) < GROUP_NAME_SIZE_MAX;
 }
 
-static int open_folder(int dir_fd, const char *name, int *out_fd, struct ray_err *err)
+/* The descriptor, or a negative code. */
+static int open_folder(int dir_fd, const char *name, struct ray_err *err)
 {
     int errnum = ray_fault(RAY_FAULT_OPEN);
     int fd = -1;
@@ -48,19 +49,15 @@ static int open_folder(int dir_fd, const char *name, int *out_fd, struct ray_err
         fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         errnum = fd < 0 ? errno : 0;
     }
-    if (errnum != 0) {
-        return ray_fail_errno(err, errnum, "control group %s", name);
-    }
-    *out_fd = fd;
-    return RAY_OK;
+    return errnum == 0 ? fd : ray_fail_errno(err, errnum, "control group %s", name);
 }
 
-static int make_folder(int dir_fd, const char *name, int *out_fd, struct ray_err *err)
+static int make_folder(int dir_fd, const char *name, struct ray_err *err)
 {
     if (mkdirat(dir_fd, name, 0755) != 0 && errno != EEXIST) {
         return ray_fail_errno(err, errno, "control group %s", name);
     }
-    return open_folder(dir_fd, name, out_fd, err);
+    return open_folder(dir_fd, name, err);
 }
 
 /* Each controller in a write of its own: one that is missing does not cost the others. */
@@ -82,34 +79,39 @@ int init_cgroup_setup(struct init_cgroup *cgroup, const char *path, struct ray_l
                       struct ray_err *err)
 {
     static const char *const branches[] = {INIT_CGROUP_SERVICES, INIT_CGROUP_GUESTS};
-    int leaf_fd = -1;
+    int root_fd;
+    int fd;
     int rc;
 
     assert(cgroup->fd < 0);
-    rc = open_folder(AT_FDCWD, path, &cgroup->fd, err);
-    if (rc == RAY_OK) {
-        rc = make_folder(cgroup->fd, INIT_CGROUP_INIT, &leaf_fd, err);
+    root_fd = open_folder(AT_FDCWD, path, err);
+    if (root_fd < 0) {
+        return root_fd;
+    }
+    fd = make_folder(root_fd, INIT_CGROUP_INIT, err);
+    rc = fd;
+    if (fd >= 0) {
+        rc = ray_file_write_existing(fd, "cgroup.procs", "0", err);
+        (void)close(fd);
     }
     if (rc == RAY_OK) {
-        rc = ray_file_write_existing(leaf_fd, "cgroup.procs", "0", err);
-        (void)close(leaf_fd);
-    }
-    if (rc == RAY_OK) {
-        enable_controllers(cgroup->fd, "/", logger);
+        enable_controllers(root_fd, "/", logger);
     }
     for (size_t i = 0; rc == RAY_OK && i < RAY_ARRAY_COUNT(branches); i++) {
-        int fd = -1;
-
-        rc = make_folder(cgroup->fd, branches[i], &fd, err);
-        if (rc == RAY_OK) {
+        fd = make_folder(root_fd, branches[i], err);
+        if (fd < 0) {
+            rc = fd;
+        } else {
             enable_controllers(fd, branches[i], logger);
             (void)close(fd);
         }
     }
     if (rc != RAY_OK) {
-        init_cgroup_fini(cgroup);
+        (void)close(root_fd);
+        return rc;
     }
-    return rc;
+    cgroup->fd = root_fd;
+    return RAY_OK;
 }
 
 /* A file that is not there belongs to a controller that is missing. */
@@ -148,8 +150,8 @@ static int write_limits(int fd, const struct init_cgroup_limits *limits, struct 
 int init_cgroup_make(struct init_cgroup *cgroup, const char *parent, const char *name,
                      const struct init_cgroup_limits *limits, int *out_fd, struct ray_err *err)
 {
-    int parent_fd = -1;
-    int fd = -1;
+    int parent_fd;
+    int fd;
     int rc;
 
     if (cgroup->fd < 0) {
@@ -158,18 +160,18 @@ int init_cgroup_make(struct init_cgroup *cgroup, const char *parent, const char 
     if (!is_group_name(parent) || !is_group_name(name)) {
         return ray_fail(err, RAY_EINVAL, "control group name '%s/%s'", parent, name);
     }
-    rc = open_folder(cgroup->fd, parent, &parent_fd, err);
-    if (rc == RAY_OK) {
-        rc = make_folder(parent_fd, name, &fd, err);
-        (void)close(parent_fd);
+    parent_fd = open_folder(cgroup->fd, parent, err);
+    if (parent_fd < 0) {
+        return parent_fd;
     }
-    if (rc == RAY_OK) {
-        rc = write_limits(fd, limits, err);
+    fd = make_folder(parent_fd, name, err);
+    (void)close(parent_fd);
+    if (fd < 0) {
+        return ray_wrap(err, fd, "group %s/%s", parent, name);
     }
+    rc = write_limits(fd, limits, err);
     if (rc != RAY_OK) {
-        if (fd >= 0) {
-            (void)close(fd);
-        }
+        (void)close(fd);
         return ray_wrap(err, rc, "group %s/%s", parent, name);
     }
     *out_fd = fd;

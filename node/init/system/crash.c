@@ -172,8 +172,8 @@ static void remove_tree(int dir_fd, const char *name, int depth)
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) {
             continue;
         }
-        if (unlinkat(dirfd(dir), entry->d_name, 0) != 0 && depth > 1) {
-            remove_tree(dirfd(dir), entry->d_name, depth - 1);
+        if (unlinkat(fd, entry->d_name, 0) != 0 && depth > 1) {
+            remove_tree(fd, entry->d_name, depth - 1);
         }
     }
     (void)closedir(dir);
@@ -272,14 +272,14 @@ static void list_records(int root_fd, struct records *out)
         struct stat info;
 
         if (entry->d_name[0] == '.' || strlen(entry->d_name) >= NAME_SIZE_MAX ||
-            fstatat(dirfd(dir), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0 ||
-            !S_ISREG(info.st_mode) || info.st_size < 0 || info.st_size > PSTORE_RECORD_SIZE_MAX ||
+            fstatat(fd, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(info.st_mode) ||
+            info.st_size < 0 || info.st_size > PSTORE_RECORD_SIZE_MAX ||
             (size_t)info.st_size > INIT_CRASH_PSTORE_SIZE_MAX - out->size) {
             continue;
         }
         out->size += (size_t)info.st_size;
         memcpy(out->names[out->count++], entry->d_name, strlen(entry->d_name) + 1);
-        out->has_panic = out->has_panic || is_panic_record(dirfd(dir), entry->d_name);
+        out->has_panic = out->has_panic || is_panic_record(fd, entry->d_name);
     }
     if (dir != NULL) {
         (void)closedir(dir);

@@ -163,7 +163,7 @@ static void test_torn_and_hostile_state(void **state)
         "null",
         "{\"boot_id\":7,\"state\":[]}",
         "{\"boot_id\":\"../../../../etc/aaaaaaaaaaaaaaaaaaaaaa\",\"state\":\"running\"}",
-        "{\"boot_id\":\"" BOOT_A "/\",\"state\":\"running\",\"marker\":\"\\u0001\"}"};
+        ("{\"boot_id\":\"" BOOT_A "/\",\"state\":\"running\",\"marker\":\"\\u0001\"}")};
     struct place *place = *state;
 
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {

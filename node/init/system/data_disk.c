@@ -208,27 +208,37 @@ enum init_data_reason init_data_check_xfs(const uint8_t *block, size_t size,
     return INIT_DATA_REASON_NONE;
 }
 
+/* Of a block device, or of a plain file (a test's image). */
+static int device_size(int fd, uint64_t *out_bytes)
+{
+    struct stat info;
+
+    if (fstat(fd, &info) != 0) {
+        return -1;
+    }
+    if (S_ISREG(info.st_mode)) {
+        *out_bytes = (uint64_t)info.st_size;
+        return 0;
+    }
+    return ioctl(fd, BLKGETSIZE64, out_bytes);
+}
+
 static enum init_data_reason check_device(const char *path, char *out_detail, size_t detail_size)
 {
     enum init_data_reason reason = INIT_DATA_REASON_DAMAGED;
     uint8_t block[INIT_XFS_BLOCK_SIZE] = {0};
-    uint64_t device_size = 0;
-    struct stat info;
+    uint64_t size_bytes = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n;
 
-    if (fd < 0 || fstat(fd, &info) != 0) {
+    if (fd < 0 || device_size(fd, &size_bytes) != 0) {
         (void)snprintf(out_detail, detail_size, "%.100s: %s", path, strerror(errno));
-    } else if (S_ISREG(info.st_mode)
-                   ? (device_size = (uint64_t)info.st_size, false) /* a test's image */
-                   : ioctl(fd, BLKGETSIZE64, &device_size) != 0) {
-        (void)snprintf(out_detail, detail_size, "%.100s: no size: %s", path, strerror(errno));
     } else {
         n = pread(fd, block, sizeof block, 0);
         if (n < 0) {
             (void)snprintf(out_detail, detail_size, "%.100s: %s", path, strerror(errno));
         } else {
-            reason = init_data_check_xfs(block, (size_t)n, device_size, out_detail, detail_size);
+            reason = init_data_check_xfs(block, (size_t)n, size_bytes, out_detail, detail_size);
         }
     }
     if (fd >= 0) {
@@ -395,7 +405,7 @@ static void use_disk(const char *root, const char *folder, const char *device,
         return;
     }
     rc = open_folder(folder, &data->fd, &err);
-    if (rc == RAY_OK) {
+    if (rc == RAY_OK && data->fd >= 0) {
         rc = init_data_layout(data->fd, true, &err);
     }
     if (rc == RAY_OK) {
@@ -419,7 +429,7 @@ static int use_ram(const char *folder, bool sets_owners, struct init_data *data,
         return ray_fail_errno(err, errnum, "data folder in RAM");
     }
     rc = open_folder(folder, &data->fd, err);
-    if (rc == RAY_OK) {
+    if (rc == RAY_OK && data->fd >= 0) {
         rc = init_data_layout(data->fd, sets_owners, err);
     }
     if (rc != RAY_OK) {

@@ -205,6 +205,7 @@ static void test_layout_under_faults(void **state)
 
             assert_int_equal(ray_make_dirs(place->fd, "data", 0755, NULL), RAY_OK);
             fd = openat(place->fd, "data", O_RDONLY | O_DIRECTORY);
+            assert_true(fd >= 0);
             ray_test_fault_arm(points[p], n);
             rc = init_data_layout(fd, false, NULL);
             fired = ray_test_fault_disarm();
@@ -327,11 +328,11 @@ static int in_namespace(struct place *place, const struct init_data_found *found
         return 77;
     }
     if (init_data_mount(place->path, found, NULL, &data, &err) != RAY_OK) {
-        fprintf(stderr, "%s\n", err.text);
+        (void)fprintf(stderr, "%s\n", err.text);
         return 1;
     }
     if (data.is_disk || data.reason != reason || data.fd < 0) {
-        fprintf(stderr, "reason %s: %s\n", init_data_reason_word(data.reason), data.detail);
+        (void)fprintf(stderr, "reason %s: %s\n", init_data_reason_word(data.reason), data.detail);
         return 2;
     }
     if (faccessat(data.fd, "identity", F_OK, 0) != 0) {

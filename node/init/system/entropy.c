@@ -257,7 +257,7 @@ int init_entropy_wait(uint64_t timeout_ms, struct ray_err *err)
         return RAY_OK;
     }
     rc = start_waiter(&waiter, err);
-    if (rc != RAY_OK) {
+    if (rc != RAY_OK || waiter == NULL) {
         return rc;
     }
     for (;;) {

@@ -1,5 +1,5 @@
-/* Aliases wait in a ring; one libuv work item at a time takes the oldest. After lost events
- * one item looks at all devices again instead. The item owns what the worker touches, so
+/* Aliases wait in a ring; one libuv work item at a time takes the oldest. At start, and after
+ * lost events, one item looks at all devices instead. The item owns what the worker touches, so
  * that the object may be destroyed while a driver still starts: the item then frees itself
  * when it comes back to the loop. */
 #include "node/init/system/hotplug.h"
@@ -55,7 +55,7 @@ static void run_job(uv_work_t *work)
     } else if (job->rc == RAY_OK) {
         struct init_kmodule_summary summary;
 
-        job->rc = init_kmodule_coldplug(kmodule, job->root_fd, 1, NULL, &summary, &job->err);
+        job->rc = init_kmodule_coldplug_rest(kmodule, job->root_fd, NULL, &summary, &job->err);
     }
     init_kmodule_destroy(kmodule);
 }
@@ -223,6 +223,7 @@ int init_hotplug_create(struct ray_loop *loop, int root_fd, struct ray_logger *l
 void init_hotplug_enable_loading(struct init_hotplug *hotplug)
 {
     hotplug->is_loading_enabled = true;
+    hotplug->is_rescan_wanted = true; /* what coldplug left for later */
     start_next(hotplug);
 }
 

@@ -21,7 +21,8 @@ struct init_hotplug;
 /* `on_event` (may be NULL) gets every event, after the built-in handling; a rescan of
  * lost events calls on_rescan (may be NULL), after which the caller looks again at what it
  * cares for. Starts listening at once; modules are loaded only after
- * init_hotplug_enable_loading, so that coldplug comes first. */
+ * init_hotplug_enable_loading, so that coldplug comes first; that call also starts
+ * init_kmodule_coldplug_rest in the worker. */
 int init_hotplug_create(struct ray_loop *loop, int root_fd, struct ray_logger *logger,
                         void (*on_event)(void *arg, const struct init_uevent *event),
                         void (*on_rescan)(void *arg), void *arg, struct init_hotplug **out,

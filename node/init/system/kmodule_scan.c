@@ -132,7 +132,7 @@ static int enter(struct walk *walk, int parent_fd, const char *name, struct ray_
     if (errnum == ENOENT || errnum == EACCES || errnum == ENODEV) {
         return RAY_OK;
     }
-    if (errnum != 0) {
+    if (errnum != 0 || fd < 0) {
         return ray_fail_errno(err, errnum, "folder %s", name);
     }
     dir = fdopendir(fd);
@@ -171,14 +171,17 @@ int init_kmodule_scan_aliases(int root_fd, const char *path, struct init_kmodule
     while (rc == RAY_OK && walk.depth > 0) {
         DIR *dir = walk.dirs[walk.depth - 1];
         struct dirent *entry = readdir(dir);
+        int dir_fd = dirfd(dir);
 
         if (entry == NULL) {
             (void)closedir(dir);
             walk.depth--;
+        } else if (dir_fd < 0) {
+            continue; /* cannot be: each was opened from a descriptor */
         } else if (entry->d_type == DT_DIR && entry->d_name[0] != '.') {
-            rc = enter(&walk, dirfd(dir), entry->d_name, err);
+            rc = enter(&walk, dir_fd, entry->d_name, err);
         } else if (entry->d_type == DT_REG && strcmp(entry->d_name, "modalias") == 0) {
-            rc = take_alias(dirfd(dir), out, err);
+            rc = take_alias(dir_fd, out, err);
         }
     }
     while (walk.depth > 0) {

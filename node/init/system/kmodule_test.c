@@ -104,12 +104,64 @@ static void test_coldplug_without_modules(void **state)
     assert_int_equal(summary.alias_count, 3);
     assert_int_equal(summary.module_count, 0);
     assert_int_equal(init_kmodule_load(kmodule, "nosuchmodule", &err), RAY_ENOTFOUND);
-    fake_put(root, "proc/cpuinfo",
-             "processor\t: 0\nflags\t\t: fpu svm_lock vmx\n\nprocessor\t: 1\n");
     assert_int_equal(init_kmodule_load_listed(kmodule, root->fd, NULL, &summary, &err), RAY_OK);
-    assert_int_equal(summary.failed_count, summary.module_count);
+    assert_int_equal(summary.module_count, 5);
+    assert_int_equal(summary.failed_count, 5);
+    assert_int_equal(ray_make_dirs(root->fd, "sys/firmware/efi", 0755, NULL), RAY_OK);
+    assert_int_equal(init_kmodule_load_listed(kmodule, root->fd, NULL, &summary, &err), RAY_OK);
+    assert_int_equal(summary.module_count, 7);
+    assert_int_equal(init_kmodule_coldplug_rest(kmodule, root->fd, NULL, &summary, &err), RAY_OK);
+    assert_int_equal(summary.alias_count, 3);
+    assert_int_equal(summary.module_count, 4);
     init_kmodule_destroy(kmodule);
     init_kmodule_destroy(NULL);
+}
+
+static void test_early(void **state)
+{
+    (void)state;
+    assert_true(init_kmodule_is_wanted_early("kernel/drivers/block/virtio_blk.ko.xz"));
+    assert_true(
+        init_kmodule_is_wanted_early("kernel/drivers/net/ethernet/intel/e1000/e1000.ko.xz"));
+    assert_true(init_kmodule_is_wanted_early("kernel/drivers/usb/storage/uas.ko.xz"));
+    assert_false(init_kmodule_is_wanted_early("kernel/drivers/usb/serial/x.ko.xz"));
+    assert_false(init_kmodule_is_wanted_early("kernel/drivers/gpu/drm/tiny/bochs.ko.xz"));
+    assert_false(init_kmodule_is_wanted_early("kernel/arch/x86/kvm/kvm-amd.ko.xz"));
+    assert_false(init_kmodule_is_wanted_early("kernel/drivers/network"));
+    assert_false(init_kmodule_is_wanted_early(""));
+}
+
+/* Whoever fails to start, the list is walked to its end or the caller is told. */
+static void test_thread_faults(void **state)
+{
+    static const char *const points[] = {"fork", "alloc"};
+    struct fake_root *root = *state;
+    struct init_kmodule *kmodule = NULL;
+    struct init_kmodule_names names;
+
+    assert_int_equal(init_kmodule_create(root->path, &kmodule, NULL), RAY_OK);
+    init_kmodule_names_init(&names, 8);
+    assert_int_equal(init_kmodule_names_add(&names, "one"), RAY_OK);
+    assert_int_equal(init_kmodule_names_add(&names, "two"), RAY_OK);
+    assert_int_equal(init_kmodule_names_add(&names, "three"), RAY_OK);
+    for (size_t i = 0; i < 2; i++) {
+        for (unsigned n = 1;; n++) {
+            struct ray_err err = {0};
+            size_t failed_count = 0;
+            int rc;
+
+            ray_test_fault_arm(points[i], n);
+            rc = init_kmodule_load_names(kmodule, &names, 4, RAY_LOG_DEBUG, NULL, &failed_count,
+                                         &err);
+            if (!ray_test_fault_disarm()) {
+                assert_int_equal(rc, RAY_OK);
+                break;
+            }
+            assert_true(rc == RAY_OK ? failed_count == 3 : rc == RAY_ENOMEM);
+        }
+    }
+    init_kmodule_names_fini(&names);
+    init_kmodule_destroy(kmodule);
 }
 
 static void test_create_faults(void **state)
@@ -161,6 +213,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_scan_faults, fake_root_setup, fake_root_teardown),
         cmocka_unit_test_setup_teardown(test_coldplug_without_modules, fake_root_setup,
                                         fake_root_teardown),
+        cmocka_unit_test(test_early),
+        cmocka_unit_test_setup_teardown(test_thread_faults, fake_root_setup, fake_root_teardown),
         cmocka_unit_test_setup_teardown(test_create_faults, fake_root_setup, fake_root_teardown),
         cmocka_unit_test_setup_teardown(test_helper, fake_root_setup, fake_root_teardown),
     };

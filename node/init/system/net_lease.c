@@ -98,7 +98,8 @@ static bool is_domain(const char *text)
             label_size = 0;
             continue;
         }
-        if ((!is_letter && !(c == '-' && label_size > 0)) || ++label_size > LABEL_SIZE_MAX) {
+        label_size++;
+        if ((!is_letter && !(c == '-' && label_size > 1)) || label_size > LABEL_SIZE_MAX) {
             return false;
         }
     }

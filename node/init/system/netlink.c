@@ -89,28 +89,30 @@ static void begin(struct request *request, uint16_t type, uint16_t flags, uint32
     info->ifi_index = (int)index;
 }
 
-/* Our own requests are of known size: the buffer is always large enough. */
-static struct rtattr *put(struct request *request, uint16_t type, const void *data, size_t size)
+/* Our own requests are of known size: the buffer is always large enough. Returns where the
+ * attribute begins, for close_nest. */
+static size_t put(struct request *request, uint16_t type, const void *data, size_t size)
 {
+    struct rtattr header = {.rta_len = (uint16_t)RTA_LENGTH(size), .rta_type = type};
     size_t offset = NLMSG_ALIGN(request->u.header.nlmsg_len);
-    struct rtattr *attribute = (struct rtattr *)(void *)(request->u.bytes + offset);
 
     assert(offset + RTA_SPACE(size) <= sizeof request->u.bytes);
-    attribute->rta_type = type;
-    attribute->rta_len = (uint16_t)RTA_LENGTH(size);
+    memcpy(request->u.bytes + offset, &header, sizeof header);
     if (size > 0) {
-        memcpy(RTA_DATA(attribute), data, size);
+        memcpy(request->u.bytes + offset + RTA_LENGTH(0), data, size);
     }
     request->u.header.nlmsg_len = (uint32_t)(offset + RTA_SPACE(size));
-    return attribute;
+    return offset;
 }
 
 /* Ends a nest: everything put since belongs into it. */
-static void close_nest(struct request *request, struct rtattr *nest)
+static void close_nest(struct request *request, size_t nest_offset)
 {
-    size_t begin_offset = (size_t)((uint8_t *)nest - request->u.bytes);
+    struct rtattr header;
 
-    nest->rta_len = (uint16_t)(request->u.header.nlmsg_len - begin_offset);
+    memcpy(&header, request->u.bytes + nest_offset, sizeof header);
+    header.rta_len = (uint16_t)(request->u.header.nlmsg_len - nest_offset);
+    memcpy(request->u.bytes + nest_offset, &header, sizeof header);
 }
 
 static int send_request(struct init_netlink *netlink, struct request *request, struct ray_err *err)
@@ -139,7 +141,7 @@ static int receive(struct init_netlink *netlink, uint8_t *buffer, size_t *out_si
         int errnum = ray_fault(RAY_FAULT_READ);
         ssize_t got = -1;
 
-        if (errnum == 0) {
+        if (errnum == 0 && netlink->fd >= 0) {
             got = recvfrom(netlink->fd, buffer, REPLY_SIZE_MAX, 0, (struct sockaddr *)&from,
                            &from_size);
             errnum = got < 0 ? errno : 0;
@@ -170,33 +172,36 @@ struct link_sink {
     size_t count;
 };
 
-static int take_message(const struct init_netlink *netlink, const struct nlmsghdr *message,
+/* `message` is as long as its header says. */
+static int take_message(const struct init_netlink *netlink, const uint8_t *message,
                         struct link_sink *sink, enum answer *out, struct ray_err *err)
 {
+    struct nlmsghdr header;
+    int32_t code = 0;
+
+    memcpy(&header, message, sizeof header);
     *out = ANSWER_MORE;
-    if (message->nlmsg_seq != netlink->sequence) {
+    if (header.nlmsg_seq != netlink->sequence) {
         return RAY_OK; /* a late answer to a request that was given up */
     }
-    if (message->nlmsg_type == NLMSG_ERROR) {
-        int32_t code = 0;
-
-        if (message->nlmsg_len < NLMSG_LENGTH(sizeof code)) {
-            return ray_fail(err, RAY_EMALFORMED, "netlink error of %u bytes", message->nlmsg_len);
+    if (header.nlmsg_type == NLMSG_ERROR) {
+        if (header.nlmsg_len < NLMSG_LENGTH(sizeof code)) {
+            return ray_fail(err, RAY_EMALFORMED, "netlink error of %u bytes", header.nlmsg_len);
         }
-        memcpy(&code, NLMSG_DATA(message), sizeof code);
+        memcpy(&code, message + NLMSG_HDRLEN, sizeof code);
         *out = ANSWER_DONE;
         return code == 0 ? RAY_OK : ray_fail_errno(err, -code, "refused by the kernel");
     }
-    if (message->nlmsg_type == NLMSG_DONE) {
+    if (header.nlmsg_type == NLMSG_DONE) {
         *out = ANSWER_DONE;
         return RAY_OK;
     }
-    if (message->nlmsg_type == RTM_NEWLINK && sink != NULL) {
+    if (header.nlmsg_type == RTM_NEWLINK && sink != NULL) {
         if (sink->count == sink->count_max) {
             return ray_fail(err, RAY_ETOOBIG, "more than %zu links", sink->count_max);
         }
-        if (init_netlink_parse_link((const uint8_t *)message, message->nlmsg_len,
-                                    &sink->links[sink->count], err) != RAY_OK) {
+        if (init_netlink_parse_link(message, header.nlmsg_len, &sink->links[sink->count], err) !=
+            RAY_OK) {
             return RAY_EMALFORMED;
         }
         sink->count++;
@@ -204,33 +209,49 @@ static int take_message(const struct init_netlink *netlink, const struct nlmsghd
     return RAY_OK;
 }
 
+/* All messages of one datagram. */
+static int take_datagram(const struct init_netlink *netlink, const uint8_t *buffer, size_t size,
+                         struct link_sink *sink, enum answer *out, struct ray_err *err)
+{
+    size_t offset = 0;
+
+    *out = ANSWER_MORE;
+    while (size - offset >= sizeof(struct nlmsghdr)) {
+        uint32_t message_size;
+        int rc;
+
+        memcpy(&message_size, buffer + offset, sizeof message_size); /* the header's first field */
+        if (message_size < sizeof(struct nlmsghdr) || message_size > size - offset) {
+            return ray_fail(err, RAY_EMALFORMED, "netlink message of %u bytes", message_size);
+        }
+        rc = take_message(netlink, buffer + offset, sink, out, err);
+        if (rc != RAY_OK || *out == ANSWER_DONE) {
+            return rc;
+        }
+        if (NLMSG_ALIGN((size_t)message_size) >= size - offset) {
+            break;
+        }
+        offset += NLMSG_ALIGN((size_t)message_size);
+    }
+    return RAY_OK;
+}
+
 static int exchange(struct init_netlink *netlink, struct request *request, struct link_sink *sink,
                     struct ray_err *err)
 {
-    _Alignas(struct nlmsghdr) uint8_t buffer[REPLY_SIZE_MAX];
+    uint8_t buffer[REPLY_SIZE_MAX];
     int rc = send_request(netlink, request, err);
 
     for (int turns = 0; rc == RAY_OK && turns < REPLY_COUNT_MAX; turns++) {
+        enum answer answer = ANSWER_MORE;
         size_t size = 0;
-        size_t offset = 0;
 
         rc = receive(netlink, buffer, &size, err);
-        while (rc == RAY_OK && size - offset >= sizeof(struct nlmsghdr)) {
-            const struct nlmsghdr *message = (const struct nlmsghdr *)(void *)(buffer + offset);
-            enum answer answer;
-
-            if (message->nlmsg_len < sizeof *message || message->nlmsg_len > size - offset) {
-                return ray_fail(err, RAY_EMALFORMED, "netlink message of %u bytes",
-                                message->nlmsg_len);
-            }
-            rc = take_message(netlink, message, sink, &answer, err);
-            if (rc == RAY_OK && answer == ANSWER_DONE) {
-                return RAY_OK;
-            }
-            if (NLMSG_ALIGN(message->nlmsg_len) >= size - offset) {
-                break;
-            }
-            offset += NLMSG_ALIGN(message->nlmsg_len);
+        if (rc == RAY_OK) {
+            rc = take_datagram(netlink, buffer, size, sink, &answer, err);
+        }
+        if (rc == RAY_OK && answer == ANSWER_DONE) {
+            return RAY_OK;
         }
     }
     return rc != RAY_OK ? rc : ray_fail(err, RAY_EIO, "netlink answer without an end");
@@ -296,8 +317,8 @@ int init_netlink_make_bridge(struct init_netlink *netlink, const char *name,
 {
     const uint32_t off = 0;
     struct request request;
-    struct rtattr *info;
-    struct rtattr *data;
+    size_t info;
+    size_t data;
     int rc;
 
     if (name[0] == '\0' || strlen(name) >= INIT_LINK_NAME_SIZE) {

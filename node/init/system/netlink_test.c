@@ -185,30 +185,37 @@ static void test_bridge(void **state)
     fake_in_namespaces(CLONE_NEWNET, bridge_body, NULL);
 }
 
+static int try_once(const char *point, unsigned n, bool *out_is_over)
+{
+    struct init_netlink netlink;
+    struct ray_err err = {0};
+    struct init_link lo;
+    int rc;
+
+    init_netlink_init(&netlink);
+    ray_test_fault_arm(point, n);
+    rc = init_netlink_open(&netlink, &err);
+    if (rc == RAY_OK) {
+        rc = init_netlink_link_by_name(&netlink, "lo", &lo, &err);
+    }
+    init_netlink_fini(&netlink);
+    *out_is_over = !ray_test_fault_disarm();
+    FAKE_CHECK(*out_is_over ? rc == RAY_OK : rc != RAY_OK && err.text[0] != '\0');
+    return 0;
+}
+
 static int fault_body(void *arg)
 {
     static const char *const points[] = {"socket", "send", "read"};
 
     (void)arg;
     for (size_t i = 0; i < 3; i++) {
-        for (unsigned n = 1;; n++) {
-            struct init_netlink netlink;
-            struct ray_err err = {0};
-            struct init_link lo;
-            int rc;
+        bool is_over = false;
 
-            init_netlink_init(&netlink);
-            ray_test_fault_arm(points[i], n);
-            rc = init_netlink_open(&netlink, &err);
-            if (rc == RAY_OK) {
-                rc = init_netlink_link_by_name(&netlink, "lo", &lo, &err);
+        for (unsigned n = 1; !is_over; n++) {
+            if (try_once(points[i], n, &is_over) != 0) {
+                return 1;
             }
-            init_netlink_fini(&netlink);
-            if (!ray_test_fault_disarm()) {
-                FAKE_CHECK(rc == RAY_OK);
-                break;
-            }
-            FAKE_CHECK(rc != RAY_OK && err.text[0] != '\0');
         }
     }
     return 0;

@@ -8,7 +8,7 @@
 static void touch(const char *text)
 {
     if (text != NULL) {
-        assert(strlen(text) < INIT_UEVENT_SIZE_MAX * 64);
+        assert(strlen(text) < (size_t)INIT_UEVENT_SIZE_MAX * 64);
     }
 }
 

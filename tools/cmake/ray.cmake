@@ -16,8 +16,12 @@ file(MAKE_DIRECTORY ${ray_gen})
 add_library(ray_flags INTERFACE)
 target_include_directories(ray_flags INTERFACE ${CMAKE_SOURCE_DIR} ${ray_gen})
 target_compile_definitions(ray_flags INTERFACE _GNU_SOURCE RAY_VERSION="${PROJECT_VERSION}")
-target_compile_options(ray_flags INTERFACE -fno-omit-frame-pointer
-    -ffile-prefix-map=${CMAKE_SOURCE_DIR}/= -ffile-prefix-map=${CMAKE_BINARY_DIR}/=build/)
+# No path of the machine in a program, so that two build folders give the same bytes; the
+# linker compiles, too (LTO).
+set(ray_prefix_maps -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=
+    -ffile-prefix-map=${CMAKE_BINARY_DIR}=build)
+target_compile_options(ray_flags INTERFACE -fno-omit-frame-pointer ${ray_prefix_maps})
+target_link_options(ray_flags INTERFACE ${ray_prefix_maps})
 if(RAY_FAULTS)
     target_compile_definitions(ray_flags INTERFACE RAY_FAULTS)
 endif()

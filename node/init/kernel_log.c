@@ -38,14 +38,16 @@ static bool skip(const char *text, size_t size, size_t *at, char expected)
 /* Emergency, alert and critical are errors to us. */
 static enum ray_log_level level_of(uint64_t priority)
 {
-    unsigned severity = (unsigned)(priority & 7);
+    static const enum ray_log_level levels[8] = {RAY_LOG_ERROR, RAY_LOG_ERROR, RAY_LOG_ERROR,
+                                                 RAY_LOG_ERROR, RAY_LOG_WARN,  RAY_LOG_NOTICE,
+                                                 RAY_LOG_INFO,  RAY_LOG_DEBUG};
 
-    return severity < RAY_LOG_ERROR ? RAY_LOG_ERROR : (enum ray_log_level)severity;
+    return levels[priority & 7];
 }
 
 int kernel_record_parse(const char *record, size_t size, struct kernel_record *out)
 {
-    struct kernel_record result = {0};
+    struct kernel_record result = {.level = RAY_LOG_INFO};
     uint64_t priority;
     size_t at = 0;
     const char *semicolon;

@@ -58,13 +58,14 @@ static void test_fd_names(void **state)
 
 static void test_status_is_escaped_and_cut(void **state)
 {
+    static const char key[] = "STATUS=";
     char text[NOTIFY_MESSAGE_SIZE_MAX];
     struct notify_message message = parse("STATUS=\x1b[2Jgone");
 
     (void)state;
     assert_string_equal(message.status, "\\x1b[2Jgone");
     memset(text, 's', sizeof text);
-    memcpy(text, "STATUS=", 7);
+    memcpy(text, key, sizeof key - 1);
     notify_message_parse(text, sizeof text, &message);
     assert_true(strlen(message.status) < NOTIFY_STATUS_SIZE_MAX);
 }

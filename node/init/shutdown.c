@@ -70,10 +70,11 @@ static bool others_are_left(void)
     DIR *folder = opendir("/proc");
     const struct dirent *entry;
     bool is_found = false;
+    int proc_fd = folder != NULL ? dirfd(folder) : -1;
 
-    while (folder != NULL && !is_found && (entry = readdir(folder)) != NULL) {
+    while (proc_fd >= 0 && !is_found && (entry = readdir(folder)) != NULL) {
         is_found = entry->d_name[0] >= '0' && entry->d_name[0] <= '9' &&
-                   strcmp(entry->d_name, "1") != 0 && has_cmdline(dirfd(folder), entry->d_name);
+                   strcmp(entry->d_name, "1") != 0 && has_cmdline(proc_fd, entry->d_name);
     }
     if (folder != NULL) {
         (void)closedir(folder);

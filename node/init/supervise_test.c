@@ -247,6 +247,7 @@ static void say(const struct fixture *fixture, const char *text)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
+    assert_true(fd >= 0);
     memcpy(address.sun_path, fixture->notify_path, strlen(fixture->notify_path) + 1);
     assert_int_equal(
         sendto(fd, text, strlen(text), 0, (const struct sockaddr *)&address, sizeof address),

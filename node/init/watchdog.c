@@ -125,7 +125,7 @@ static void configure(struct watchdog *watchdog, uint32_t timeout_s)
 int watchdog_adopt(struct watchdog *watchdog, const char *root, uint32_t timeout_s,
                    bool only_hardware, struct ray_err *err)
 {
-    struct watchdog_choice choice;
+    struct watchdog_choice choice = {0};
     char path[512];
     uint64_t period_ms;
     int rc;

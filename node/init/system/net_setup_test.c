@@ -323,6 +323,7 @@ static void test_command_lines(void **state)
         last = init_net_dhcp_argv[i];
     }
     assert_string_equal(last, INIT_NET_BRIDGE);
+    assert_non_null(init_net_dhcp_argv[0]);
     assert_int_equal(init_net_dhcp_argv[0][0], '/');
     assert_int_equal(init_net_time_argv[0][0], '/');
 }

@@ -276,28 +276,29 @@ static void begin(struct lab_node *node, struct ray_rpc_call *call,
 {
     struct chaos *chaos = calloc(1, sizeof *chaos);
     struct ray_err err = {0};
-    int rc = chaos == NULL ? ray_fail(&err, RAY_ENOMEM, "chaos") : RAY_OK;
+    int rc;
 
-    if (rc == RAY_OK) {
-        chaos->node = node;
-        chaos->call = call;
-        chaos->action = action;
-        chaos->boot_count = node->phases.boot_count;
-        chaos->give_up_ns = ray_clock_monotonic_ns() +
-                            (timeout_ms != 0 ? timeout_ms : action->timeout_ms) * RAY_NS_PER_MS;
-        (void)snprintf(chaos->value, sizeof chaos->value, "%s", value);
-        (void)snprintf(chaos->path, sizeof chaos->path, LAB_DIR_MACHINES "/%s/screen-%llu.png",
-                       node->who.name, (unsigned long long)lab_now_us(node->lab));
-        rc = ray_timer_init(&chaos->timer, &node->lab->loop, on_poll, chaos, &err);
+    if (chaos == NULL) {
+        (void)ray_fail(&err, RAY_ENOMEM, "chaos");
+        refuse(call, &err);
+        return;
     }
+    chaos->node = node;
+    chaos->call = call;
+    chaos->action = action;
+    chaos->boot_count = node->phases.boot_count;
+    chaos->give_up_ns = ray_clock_monotonic_ns() +
+                        (timeout_ms != 0 ? timeout_ms : action->timeout_ms) * RAY_NS_PER_MS;
+    (void)snprintf(chaos->value, sizeof chaos->value, "%s", value);
+    (void)snprintf(chaos->path, sizeof chaos->path, LAB_DIR_MACHINES "/%s/screen-%llu.png",
+                   node->who.name, (unsigned long long)lab_now_us(node->lab));
+    rc = ray_timer_init(&chaos->timer, &node->lab->loop, on_poll, chaos, &err);
     if (rc == RAY_OK) {
         rc = action->qmp_command != NULL ? begin_qmp(chaos, &err) : action->begin(chaos, &err);
     }
     if (rc != RAY_OK) {
         refuse(call, &err);
-        if (chaos != NULL) {
-            chaos_free(chaos);
-        }
+        chaos_free(chaos);
         return;
     }
     ray_rpc_call_on_cancel(call, on_cancel, chaos);
@@ -336,7 +337,7 @@ static void net_chaos(struct lab *lab, struct ray_rpc_call *call,
 
 void lab_method_chaos(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
 {
-    const Rayos__Lab__ChaosRequest *request = (const Rayos__Lab__ChaosRequest *)(const void *)input;
+    const Rayos__Lab__ChaosRequest *request = (const Rayos__Lab__ChaosRequest *)input;
     struct lab *lab = arg;
     struct ray_err err = {0};
     struct lab_node *node;
@@ -369,8 +370,7 @@ void lab_method_chaos(struct ray_rpc_call *call, const ProtobufCMessage *input, 
 
 void lab_method_screenshot(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
 {
-    const Rayos__Lab__ScreenshotRequest *request =
-        (const Rayos__Lab__ScreenshotRequest *)(const void *)input;
+    const Rayos__Lab__ScreenshotRequest *request = (const Rayos__Lab__ScreenshotRequest *)input;
     struct ray_err err = {0};
     struct lab_node *node = lab_node_by_name(arg, request->node, &err);
 

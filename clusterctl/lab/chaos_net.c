@@ -155,7 +155,7 @@ __attribute__((format(printf, 3, 4))) static int print(char out[static LAB_CHAOS
 static int delay_command(const struct lab_chaos_net *chaos, const char *both,
                          char out[static LAB_CHAOS_TEXT_SIZE], struct ray_err *err)
 {
-    uint64_t delay_us;
+    uint64_t delay_us = 0;
     uint64_t jitter_us = 0;
     int rc = lab_parse_delay(chaos->value, &delay_us, err);
 
@@ -173,8 +173,8 @@ static int delay_command(const struct lab_chaos_net *chaos, const char *both,
 static int value_command(const struct lab_chaos_net *chaos, const char *both,
                          char out[static LAB_CHAOS_TEXT_SIZE], struct ray_err *err)
 {
-    uint64_t bps;
-    uint32_t ppm;
+    uint64_t bps = 0;
+    uint32_t ppm = 0;
     int rc;
 
     if (strcmp(chaos->action, "delay") == 0) {

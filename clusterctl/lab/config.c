@@ -263,23 +263,22 @@ int lab_config_read(const char *text, size_t size, struct lab_config *out, struc
 {
     yyjson_doc *doc = yyjson_read(text, size, 0);
     struct lab_config *config = calloc(1, sizeof *config);
-    const char *wrong_key = NULL;
-    int rc = RAY_OK;
+    const char *wrong_key;
+    int rc;
 
     if (config == NULL) {
-        rc = ray_fail(err, RAY_ENOMEM, "lab configuration");
-    } else if (!yyjson_is_obj(yyjson_doc_get_root(doc))) {
-        rc = ray_fail(err, RAY_EMALFORMED, "lab configuration: not a JSON object");
-    } else if ((wrong_key = read_fields(yyjson_doc_get_root(doc), config)) != NULL) {
-        rc =
-            ray_fail(err, RAY_EMALFORMED, "lab configuration: '%s' is missing or wrong", wrong_key);
-    } else {
-        rc = lab_config_check(config, err);
+        yyjson_doc_free(doc);
+        return ray_fail(err, RAY_ENOMEM, "lab configuration");
     }
+    /* Without a document or with something else than an object the first key is missing. */
+    wrong_key = read_fields(yyjson_doc_get_root(doc), config);
+    yyjson_doc_free(doc);
+    rc = wrong_key == NULL ? lab_config_check(config, err)
+                           : ray_fail(err, RAY_EMALFORMED,
+                                      "lab configuration: '%s' is missing or wrong", wrong_key);
     if (rc == RAY_OK) {
         *out = *config;
     }
     free(config);
-    yyjson_doc_free(doc);
     return rc;
 }

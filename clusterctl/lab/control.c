@@ -43,7 +43,7 @@ static void on_down_cancel(void *arg)
 
 static void method_down(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
 {
-    const Rayos__Lab__DownRequest *request = (const Rayos__Lab__DownRequest *)(const void *)input;
+    const Rayos__Lab__DownRequest *request = (const Rayos__Lab__DownRequest *)input;
     struct lab *lab = arg;
 
     if (lab->control->down != NULL) {

@@ -50,7 +50,7 @@ static void begin_or_fail(struct lab_request *request, struct ray_rpc_call *call
 
 void lab_method_exec(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
 {
-    const Rayos__Lab__ExecRequest *in = (const Rayos__Lab__ExecRequest *)(const void *)input;
+    const Rayos__Lab__ExecRequest *in = (const Rayos__Lab__ExecRequest *)input;
     struct ray_err err = {0};
     struct lab_request *request =
         lab_request_new(arg, call, LAB_REQUEST_EXEC, in->node, in->agent_timeout_ms, &err);
@@ -65,7 +65,7 @@ void lab_method_exec(struct ray_rpc_call *call, const ProtobufCMessage *input, v
 
 void lab_method_put(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
 {
-    const Rayos__Lab__PutRequest *in = (const Rayos__Lab__PutRequest *)(const void *)input;
+    const Rayos__Lab__PutRequest *in = (const Rayos__Lab__PutRequest *)input;
     struct ray_err err = {0};
     struct lab_request *request =
         lab_request_new(arg, call, LAB_REQUEST_PUT, in->node, in->agent_timeout_ms, &err);
@@ -80,7 +80,7 @@ void lab_method_put(struct ray_rpc_call *call, const ProtobufCMessage *input, vo
 
 void lab_method_get(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
 {
-    const Rayos__Lab__GetRequest *in = (const Rayos__Lab__GetRequest *)(const void *)input;
+    const Rayos__Lab__GetRequest *in = (const Rayos__Lab__GetRequest *)input;
     struct ray_err err = {0};
     struct lab_request *request =
         lab_request_new(arg, call, LAB_REQUEST_GET, in->node, in->agent_timeout_ms, &err);
@@ -97,7 +97,7 @@ void lab_method_get(struct ray_rpc_call *call, const ProtobufCMessage *input, vo
 
 void lab_method_ping(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
 {
-    const Rayos__Lab__PingRequest *in = (const Rayos__Lab__PingRequest *)(const void *)input;
+    const Rayos__Lab__PingRequest *in = (const Rayos__Lab__PingRequest *)input;
     struct ray_err err = {0};
     struct lab_request *request =
         lab_request_new(arg, call, LAB_REQUEST_PING, in->node, in->agent_timeout_ms, &err);

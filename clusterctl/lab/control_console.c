@@ -76,8 +76,7 @@ void lab_viewers_pump(struct lab *lab, struct lab_node *node)
 
 void lab_method_console(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
 {
-    const Rayos__Lab__ConsoleRequest *request =
-        (const Rayos__Lab__ConsoleRequest *)(const void *)input;
+    const Rayos__Lab__ConsoleRequest *request = (const Rayos__Lab__ConsoleRequest *)input;
     struct lab *lab = arg;
     struct ray_err err = {0};
     struct lab_node *node = lab_node_by_name(lab, request->node, &err);
@@ -106,8 +105,7 @@ void lab_method_console(struct ray_rpc_call *call, const ProtobufCMessage *input
 
 void lab_method_console_write(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
 {
-    const Rayos__Lab__ConsoleWriteRequest *request =
-        (const Rayos__Lab__ConsoleWriteRequest *)(const void *)input;
+    const Rayos__Lab__ConsoleWriteRequest *request = (const Rayos__Lab__ConsoleWriteRequest *)input;
     struct ray_err err = {0};
     struct lab_node *node = lab_node_by_name(arg, request->node, &err);
     int rc = RAY_ENOTFOUND;

@@ -84,8 +84,7 @@ void lab_watchers_pump(struct lab *lab)
 
 void lab_method_events(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
 {
-    const Rayos__Lab__EventsRequest *request =
-        (const Rayos__Lab__EventsRequest *)(const void *)input;
+    const Rayos__Lab__EventsRequest *request = (const Rayos__Lab__EventsRequest *)input;
     struct lab *lab = arg;
     struct lab_watcher *watcher = calloc(1, sizeof *watcher);
 

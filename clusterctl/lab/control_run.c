@@ -103,6 +103,9 @@ static int start(struct lab_run *run, const Rayos__Lab__RunRequest *request, str
         fds[i] = (struct ray_child_fd){ray_rpc_call_take_fd(run->call, (size_t)i), i};
     }
     rc = request->n_argv == 0 ? ray_fail(err, RAY_EINVAL, "no command") : RAY_OK;
+    if (run->lab->state == LAB_STATE_STOPPING) {
+        rc = ray_fail(err, RAY_ECONFLICT, "the lab is going down");
+    }
     rc = rc == RAY_OK ? lab_argv_check(&argv, err) : rc;
     rc = rc == RAY_OK ? lab_argv_check(&env, err) : rc;
     rc = rc == RAY_OK ? find_program(request, program, sizeof program, err) : rc;
@@ -137,14 +140,17 @@ void lab_method_run(struct ray_rpc_call *call, const ProtobufCMessage *input, vo
     struct lab *lab = arg;
     struct lab_run *run = calloc(1, sizeof *run);
     struct ray_err err = {0};
-    int rc = run == NULL ? ray_fail(&err, RAY_ENOMEM, "run") : RAY_OK;
+    int rc;
 
-    if (rc == RAY_OK) {
-        run->lab = lab;
-        run->call = call;
-        run->caller = ray_rpc_call_peer(call)->pid;
-        rc = start(run, (const Rayos__Lab__RunRequest *)(const void *)input, &err);
+    if (run == NULL) {
+        (void)ray_fail(&err, RAY_ENOMEM, "run");
+        (void)ray_rpc_reply_err(call, &err);
+        return;
     }
+    run->lab = lab;
+    run->call = call;
+    run->caller = ray_rpc_call_peer(call)->pid;
+    rc = start(run, (const Rayos__Lab__RunRequest *)input, &err);
     if (rc != RAY_OK) {
         (void)ray_rpc_reply_err(call, &err);
         free(run);
@@ -157,8 +163,7 @@ void lab_method_run(struct ray_rpc_call *call, const ProtobufCMessage *input, vo
 
 void lab_method_run_signal(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
 {
-    const Rayos__Lab__RunSignalRequest *request =
-        (const Rayos__Lab__RunSignalRequest *)(const void *)input;
+    const Rayos__Lab__RunSignalRequest *request = (const Rayos__Lab__RunSignalRequest *)input;
     struct lab *lab = arg;
     pid_t caller = ray_rpc_call_peer(call)->pid;
 

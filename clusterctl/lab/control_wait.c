@@ -160,17 +160,20 @@ static int read_request(struct lab_waiter *waiter, const Rayos__Lab__WaitRequest
 
 void lab_method_wait(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
 {
-    const Rayos__Lab__WaitRequest *request = (const Rayos__Lab__WaitRequest *)(const void *)input;
+    const Rayos__Lab__WaitRequest *request = (const Rayos__Lab__WaitRequest *)input;
     struct lab *lab = arg;
     struct lab_waiter *waiter = calloc(1, sizeof *waiter);
     struct ray_err err = {0};
-    int rc = waiter == NULL ? ray_fail(&err, RAY_ENOMEM, "wait") : RAY_OK;
+    int rc;
 
-    if (rc == RAY_OK) {
-        waiter->lab = lab;
-        waiter->call = call;
-        rc = read_request(waiter, request, &err);
+    if (waiter == NULL) {
+        (void)ray_fail(&err, RAY_ENOMEM, "wait");
+        (void)ray_rpc_reply_err(call, &err);
+        return;
     }
+    waiter->lab = lab;
+    waiter->call = call;
+    rc = read_request(waiter, request, &err);
     if (rc == RAY_OK) {
         rc = ray_timer_init(&waiter->timer, &lab->loop, on_timeout, waiter, &err);
     }

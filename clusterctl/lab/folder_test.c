@@ -274,12 +274,14 @@ static void test_tidy_depth(void **state)
 {
     struct place place;
     char name[128] = "d";
+    size_t size;
 
     (void)state;
     place_make(&place);
     for (int depth = 0; depth < 20; depth++) {
         make_dir(&place, name);
-        (void)strcat(name, "/d");
+        size = strlen(name);
+        (void)snprintf(name + size, sizeof name - size, "/d");
     }
     assert_int_equal(lab_tidy(AT_FDCWD, place.paths.dir, NULL), RAY_ETOOBIG);
     while (strlen(name) > 1) { /* from the inside, for the clean-up */

@@ -347,6 +347,9 @@ int lab_node_power_on(struct lab_node *node, struct ray_err *err)
     if (node->state != LAB_NODE_OFF) {
         return ray_fail(err, RAY_ECONFLICT, "%s is on already", node->who.name);
     }
+    if (node->lab->state == LAB_STATE_STOPPING) {
+        return ray_fail(err, RAY_ECONFLICT, "the lab is going down");
+    }
     rc = open_pairs(&pairs, err);
     if (rc != RAY_OK) {
         return rc;

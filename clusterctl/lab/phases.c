@@ -88,7 +88,6 @@ bool lab_phases_event(struct lab_phases *phases, enum lab_phase_event event, uin
         }
         return phase < LAB_PHASE_DOWNLOAD && enter(phases, LAB_PHASE_DOWNLOAD, now_us);
     case LAB_EVENT_HTTP_DONE:
-        return phase < LAB_PHASE_KERNEL && enter(phases, LAB_PHASE_KERNEL, now_us);
     case LAB_EVENT_KERNEL_TEXT:
         return phase < LAB_PHASE_KERNEL && enter(phases, LAB_PHASE_KERNEL, now_us);
     case LAB_EVENT_INIT:

@@ -21,21 +21,21 @@ static uint64_t length_of(const struct lab_phases *phases, enum lab_phase phase)
 static void boot_by_pxe(struct lab_phases *phases)
 {
     static const struct {
-        enum lab_phase_event event;
         uint64_t at_us;
+        enum lab_phase_event event;
         enum lab_phase phase;
     } steps[] = {
-        {LAB_EVENT_POWER_ON, 100, LAB_PHASE_FIRMWARE},
-        {LAB_EVENT_DHCP_DISCOVER, 1100, LAB_PHASE_DHCP},
-        {LAB_EVENT_DHCP_DISCOVER, 1200, LAB_PHASE_DHCP},
-        {LAB_EVENT_BOOT_FILE, 5100, LAB_PHASE_DOWNLOAD},
-        {LAB_EVENT_HTTP_START, 5500, LAB_PHASE_DOWNLOAD},
-        {LAB_EVENT_HTTP_DONE, 7100, LAB_PHASE_KERNEL},
-        {LAB_EVENT_KERNEL_TEXT, 8000, LAB_PHASE_KERNEL},
-        {LAB_EVENT_INIT, 11100, LAB_PHASE_INIT},
-        {LAB_EVENT_DHCP_DISCOVER, 11500, LAB_PHASE_INIT},
-        {LAB_EVENT_READY, 13600, LAB_PHASE_READY},
-        {LAB_EVENT_READY, 13700, LAB_PHASE_READY},
+        {100, LAB_EVENT_POWER_ON, LAB_PHASE_FIRMWARE},
+        {1100, LAB_EVENT_DHCP_DISCOVER, LAB_PHASE_DHCP},
+        {1200, LAB_EVENT_DHCP_DISCOVER, LAB_PHASE_DHCP},
+        {5100, LAB_EVENT_BOOT_FILE, LAB_PHASE_DOWNLOAD},
+        {5500, LAB_EVENT_HTTP_START, LAB_PHASE_DOWNLOAD},
+        {7100, LAB_EVENT_HTTP_DONE, LAB_PHASE_KERNEL},
+        {8000, LAB_EVENT_KERNEL_TEXT, LAB_PHASE_KERNEL},
+        {11100, LAB_EVENT_INIT, LAB_PHASE_INIT},
+        {11500, LAB_EVENT_DHCP_DISCOVER, LAB_PHASE_INIT},
+        {13600, LAB_EVENT_READY, LAB_PHASE_READY},
+        {13700, LAB_EVENT_READY, LAB_PHASE_READY},
     };
 
     lab_phases_init(phases);
@@ -161,7 +161,7 @@ static void test_every_short_sequence(void **state)
         lab_phases_init(&phases);
         for (int i = 0; i < LENGTH; i++) {
             (void)lab_phases_event(&phases, (enum lab_phase_event)(rest % EVENT_COUNT),
-                                   (uint64_t)(10 * i));
+                                   UINT64_C(10) * (uint64_t)i);
             rest /= EVENT_COUNT;
         }
         for (int phase = LAB_PHASE_FIRMWARE; phase < LAB_PHASE_READY; phase++) {

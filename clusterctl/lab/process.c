@@ -130,6 +130,27 @@ void lab_process_stop(struct lab_process *process, uint64_t grace_ms)
     ray_timer_start(&process->deadline, grace_ms, 0);
 }
 
+bool lab_processes_other_run(const struct lab_processes *table, const struct lab_process *a,
+                             const struct lab_process *b)
+{
+    for (const struct lab_process *at = table->first; at != NULL; at = at->next) {
+        if (at != a && at != b) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void lab_processes_stop_others(struct lab_processes *table, const struct lab_process *a,
+                               const struct lab_process *b, uint64_t grace_ms)
+{
+    for (struct lab_process *at = table->first; at != NULL; at = at->next) {
+        if (at != a && at != b) {
+            lab_process_stop(at, grace_ms); /* its end comes later, from the loop */
+        }
+    }
+}
+
 int lab_process_signal(struct lab_process *process, int signum, struct ray_err *err)
 {
     int rc =

@@ -44,6 +44,12 @@ int lab_process_start(struct lab_process *process, struct lab_processes *table,
 bool lab_process_is_running(const struct lab_process *process);
 /* SIGTERM now (a paused process is continued first), SIGKILL after grace_ms; 0: SIGKILL now. */
 void lab_process_stop(struct lab_process *process, uint64_t grace_ms);
+/* Whether any other than these two runs. */
+bool lab_processes_other_run(const struct lab_processes *table, const struct lab_process *a,
+                             const struct lab_process *b);
+/* Stops all but these two. */
+void lab_processes_stop_others(struct lab_processes *table, const struct lab_process *a,
+                               const struct lab_process *b, uint64_t grace_ms);
 int lab_process_signal(struct lab_process *process, int signum, struct ray_err *err);
 
 #endif

@@ -40,33 +40,41 @@ static void text_field(yyjson_val *root, const char *key, char *out, size_t out_
     }
 }
 
+/* False: it has no time or no name. */
+static bool read_fields(yyjson_val *root, struct lab_provision_event *out)
+{
+    yyjson_val *t_us = yyjson_obj_get(root, "t_us");
+
+    text_field(root, "event", out->name, sizeof out->name);
+    if (!yyjson_is_uint(t_us) || out->name[0] == '\0') {
+        return false;
+    }
+    out->kind = kind_of(out->name);
+    out->t_us = yyjson_get_uint(t_us);
+    out->size_bytes = yyjson_get_uint(yyjson_obj_get(root, "bytes"));
+    text_field(root, "mac", out->mac, sizeof out->mac);
+    text_field(root, "ip", out->ip, sizeof out->ip);
+    text_field(root, "detail", out->detail, sizeof out->detail);
+    for (char *at = out->mac; *at != '\0'; at++) {
+        *at = (char)tolower((unsigned char)*at);
+    }
+    return true;
+}
+
 int lab_provision_event_parse(const char *line, size_t size, struct lab_provision_event *out,
                               struct ray_err *err)
 {
     struct lab_provision_event event = {0};
     yyjson_doc *doc = yyjson_read(line, size, 0);
-    yyjson_val *root = yyjson_doc_get_root(doc);
-    yyjson_val *t_us = yyjson_obj_get(root, "t_us");
-    int rc = RAY_OK;
+    bool is_event = read_fields(yyjson_doc_get_root(doc), &event);
 
-    text_field(root, "event", event.name, sizeof event.name);
-    if (!yyjson_is_uint(t_us) || event.name[0] == '\0') {
+    yyjson_doc_free(doc);
+    if (!is_event) {
         char shown[80];
 
         (void)ray_escape(shown, sizeof shown, line, size);
-        rc = ray_fail(err, RAY_EMALFORMED, "not an event of rayos-provision: %s", shown);
-    } else {
-        event.kind = kind_of(event.name);
-        event.t_us = yyjson_get_uint(t_us);
-        event.size_bytes = yyjson_get_uint(yyjson_obj_get(root, "bytes"));
-        text_field(root, "mac", event.mac, sizeof event.mac);
-        text_field(root, "ip", event.ip, sizeof event.ip);
-        text_field(root, "detail", event.detail, sizeof event.detail);
-        for (char *at = event.mac; *at != '\0'; at++) {
-            *at = (char)tolower((unsigned char)*at);
-        }
-        *out = event;
+        return ray_fail(err, RAY_EMALFORMED, "not an event of rayos-provision: %s", shown);
     }
-    yyjson_doc_free(doc);
-    return rc;
+    *out = event;
+    return RAY_OK;
 }

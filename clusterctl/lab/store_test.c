@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 // clang-format on
+#include <assert.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -190,6 +191,7 @@ static struct folder folder_make(void)
 
 static void folder_remove(struct folder *folder)
 {
+    assert(folder->fd >= 0);
     (void)unlinkat(folder->fd, "x.log", 0);
     (void)unlinkat(folder->fd, "x.log.1", 0);
     (void)close(folder->fd);

@@ -27,7 +27,7 @@
 #include "clusterctl/lab/report.h"
 #include "clusterctl/lab/tidy.h"
 
-enum { STATE_SIZE_MAX = 256 << 10, SWITCH_STATS_SIZE_MAX = 256 << 10, QEMU_GRACE_MS = 3000 };
+enum { STATE_SIZE_MAX = 256 << 10, SWITCH_STATS_SIZE_MAX = 256 << 10, STOP_GRACE_MS = 3000 };
 
 uint64_t lab_now_us(const struct lab *lab)
 {
@@ -198,9 +198,9 @@ void lab_stop(struct lab *lab, const char *reason)
     lab->state = LAB_STATE_STOPPING;
     lab_event(lab, LAB_KIND_LAB, NULL, "going down: %s", reason);
     lab_report_keep_switch(lab);
-    for (size_t i = 0; i < lab->node_count; i++) {
-        lab_process_stop(&lab->nodes[i].qemu, QEMU_GRACE_MS);
-    }
+    /* Machines, makers of disks, commands of `lab enter`; the services are last. */
+    lab_processes_stop_others(&lab->processes, &lab->services.switch_process,
+                              &lab->services.provision, STOP_GRACE_MS);
     lab_check_stopped(lab);
 }
 
@@ -209,10 +209,9 @@ void lab_check_stopped(struct lab *lab)
     if (lab->state != LAB_STATE_STOPPING) {
         return;
     }
-    for (size_t i = 0; i < lab->node_count; i++) {
-        if (lab_process_is_running(&lab->nodes[i].qemu)) {
-            return;
-        }
+    if (lab_processes_other_run(&lab->processes, &lab->services.switch_process,
+                                &lab->services.provision)) {
+        return;
     }
     if (lab_services_are_running(lab)) {
         lab_services_stop(lab);

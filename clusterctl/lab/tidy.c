@@ -41,22 +41,21 @@ static bool keeps_nothing(const char *name)
 static int sweep(int dir_fd, const char *path, bool (*keeps)(const char *name), int depth,
                  struct ray_err *err);
 
-/* One entry of the folder that `dir` reads. */
-static int sweep_entry(DIR *dir, const struct dirent *entry, bool (*keeps)(const char *name),
-                       int depth, struct ray_err *err)
+/* One entry of the folder `fd`. */
+static int sweep_entry(int fd, const char *name, bool (*keeps)(const char *name), int depth,
+                       struct ray_err *err)
 {
     int rc = RAY_OK;
 
-    if (unlinkat(dirfd(dir), entry->d_name, 0) == 0) {
+    if (unlinkat(fd, name, 0) == 0) {
         return RAY_OK;
     }
     if (errno != EISDIR && errno != EPERM) {
-        return ray_fail_errno(err, errno, "%s", entry->d_name);
+        return ray_fail_errno(err, errno, "%s", name);
     }
-    rc = sweep(dirfd(dir), entry->d_name, keeps, depth + 1, err);
-    if (rc == RAY_OK && unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR) < 0 &&
-        errno != ENOTEMPTY) {
-        rc = ray_fail_errno(err, errno, "%s", entry->d_name);
+    rc = sweep(fd, name, keeps, depth + 1, err);
+    if (rc == RAY_OK && unlinkat(fd, name, AT_REMOVEDIR) < 0 && errno != ENOTEMPTY) {
+        rc = ray_fail_errno(err, errno, "%s", name);
     }
     return rc;
 }
@@ -88,7 +87,7 @@ static int sweep(int dir_fd, const char *path, bool (*keeps)(const char *name), 
             keeps(entry->d_name)) {
             continue;
         }
-        rc = sweep_entry(dir, entry, keeps, depth, first_rc == RAY_OK ? err : NULL);
+        rc = sweep_entry(fd, entry->d_name, keeps, depth, first_rc == RAY_OK ? err : NULL);
         first_rc = first_rc == RAY_OK ? rc : first_rc;
     }
     (void)closedir(dir);

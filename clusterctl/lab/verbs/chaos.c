@@ -126,7 +126,7 @@ int lab_run_chaos(const struct ray_args *args, void *context)
     if (rc != RAY_OK) {
         return lab_fail(&err);
     }
-    (void)printf("%s\n", ((const Rayos__Lab__ChaosReply *)(const void *)body)->text);
+    (void)printf("%s\n", ((const Rayos__Lab__ChaosReply *)body)->text);
     protobuf_c_message_free_unpacked(body, NULL);
     return 0;
 }

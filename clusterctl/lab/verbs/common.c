@@ -80,7 +80,7 @@ void lab_complete_node(const struct ray_args *args, size_t index, void *context)
     if (lab_client_open(&client, args, NULL) == RAY_OK &&
         lab_client_call(&client, "lab.status", &request.base, &rayos__lab__status__descriptor,
                         LAB_CALL_TIMEOUT_MS, &body, NULL) == RAY_OK) {
-        const Rayos__Lab__Status *status = (const Rayos__Lab__Status *)(const void *)body;
+        const Rayos__Lab__Status *status = (const Rayos__Lab__Status *)body;
 
         for (size_t i = 0; i < status->n_nodes; i++) {
             (void)puts(status->nodes[i]->name);

@@ -23,7 +23,7 @@ struct console {
 
 static void on_data(void *arg, const ProtobufCMessage *message)
 {
-    const Rayos__Lab__ConsoleData *item = (const Rayos__Lab__ConsoleData *)(const void *)message;
+    const Rayos__Lab__ConsoleData *item = (const Rayos__Lab__ConsoleData *)message;
 
     (void)arg;
     if (item->lost_bytes > 0) {

@@ -23,6 +23,8 @@ const struct ray_args_option lab_cp_options[] = {
     {0},
 };
 
+enum { LAB_SCREENSHOT_TIMEOUT_MS = 20000 };
+
 const struct ray_args_option lab_screenshot_options[] = {LAB_NAME_OPTION, {0}};
 
 /* ---- a local file that appears whole or not at all ---- */
@@ -215,12 +217,11 @@ int lab_run_screenshot(const struct ray_args *args, void *context)
     request.node = (char *)(uintptr_t)args->positionals[0];
     if (rc == RAY_OK) {
         rc = lab_client_call(&client, "lab.screenshot", &request.base,
-                             &rayos__lab__screenshot_reply__descriptor, 2 * LAB_CALL_TIMEOUT_MS,
+                             &rayos__lab__screenshot_reply__descriptor, LAB_SCREENSHOT_TIMEOUT_MS,
                              &body, &err);
     }
     if (rc == RAY_OK) {
-        const Rayos__Lab__ScreenshotReply *reply =
-            (const Rayos__Lab__ScreenshotReply *)(const void *)body;
+        const Rayos__Lab__ScreenshotReply *reply = (const Rayos__Lab__ScreenshotReply *)body;
 
         rc = take_picture(&client, reply->path, args->positionals[1], &err);
         protobuf_c_message_free_unpacked(body, NULL);

@@ -68,7 +68,7 @@ static int run(const struct lab_client *client, const struct ray_args *args, int
     }
     lab_session_close(&session);
     if (rc == RAY_OK) {
-        const Rayos__Lab__RunReply *reply = (const Rayos__Lab__RunReply *)(const void *)body;
+        const Rayos__Lab__RunReply *reply = (const Rayos__Lab__RunReply *)body;
 
         *out_status = reply->is_signaled ? STATUS_SIGNAL + reply->status : reply->status;
         protobuf_c_message_free_unpacked(body, NULL);

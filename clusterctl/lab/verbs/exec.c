@@ -45,9 +45,11 @@ static int read_input(int *out_fd, struct ray_err *err)
     while (rc == RAY_OK && (size = read(STDIN_FILENO, bytes, sizeof bytes)) != 0) {
         if (size < 0 || write(fd, bytes, (size_t)size) != size) {
             rc = ray_fail_errno(err, errno, "standard input");
-        } else if ((total += (size_t)size) > INPUT_SIZE_MAX) {
+        } else if ((size_t)size > INPUT_SIZE_MAX - total) {
             rc = ray_fail(err, RAY_ETOOBIG, "standard input has more than %d KiB",
                           INPUT_SIZE_MAX >> 10);
+        } else {
+            total += (size_t)size;
         }
     }
     if (rc != RAY_OK && fd >= 0) {
@@ -60,7 +62,7 @@ static int read_input(int *out_fd, struct ray_err *err)
 
 static void on_output(void *arg, const ProtobufCMessage *message)
 {
-    const Rayos__Lab__ExecItem *item = (const Rayos__Lab__ExecItem *)(const void *)message;
+    const Rayos__Lab__ExecItem *item = (const Rayos__Lab__ExecItem *)message;
     FILE *stream = item->stream == 2 ? stderr : stdout;
 
     (void)arg;
@@ -116,7 +118,7 @@ int lab_run_exec(const struct ray_args *args, void *context)
         rc = lab_session_call(&session, &call, &body, &err);
     }
     if (rc == RAY_OK) {
-        status = exec_status((const Rayos__Lab__ExecItem *)(const void *)body);
+        status = exec_status((const Rayos__Lab__ExecItem *)body);
         protobuf_c_message_free_unpacked(body, NULL);
     } else if (session.interrupted_by != 0) {
         status = STATUS_SIGNAL + session.interrupted_by;

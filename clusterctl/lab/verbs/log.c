@@ -1,5 +1,6 @@
 /* clusterctl/lab/verbs/log.c - `lab log NODE`: the stamped console lines or markers of a
  * machine, from its log file; also of a lab that is down. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -42,6 +43,7 @@ static int reopen_if_rotated(int *fd, const char *path, struct ray_err *err)
     struct stat ours;
     int new_fd;
 
+    assert(*fd >= 0);
     if (stat(path, &now) < 0 || fstat(*fd, &ours) < 0 || now.st_ino == ours.st_ino) {
         return RAY_OK;
     }
@@ -98,8 +100,9 @@ int lab_run_log(const struct ray_args *args, void *context)
                       : rc;
     rc = rc == RAY_OK ? lab_path_join(folder, sizeof folder, machines, node, &err) : rc;
     rc = rc == RAY_OK ? lab_path_join(path, sizeof path, folder, name, &err) : rc;
-    if (rc == RAY_OK && (fd = open(path, O_RDONLY | O_CLOEXEC)) < 0) {
-        rc = ray_fail_errno(&err, errno, "%s", path);
+    if (rc == RAY_OK) {
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        rc = fd < 0 ? ray_fail_errno(&err, errno, "%s", path) : RAY_OK;
     }
     if (rc == RAY_OK) {
         rc = ray_args_flag(args, "follow") ? follow(&fd, path, folder, &err)

@@ -74,6 +74,15 @@ static bool add_lab(yyjson_mut_doc *doc, yyjson_mut_val *list, const char *name)
            yyjson_mut_obj_add_strcpy(doc, entry, "directory", paths.dir);
 }
 
+static bool is_folder(const char *folder, const char *name)
+{
+    char path[LAB_PATH_SIZE];
+    struct stat info;
+
+    return lab_path_join(path, sizeof path, folder, name, NULL) == RAY_OK &&
+           lstat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
 static int read_labs(const char *labs_dir, yyjson_mut_doc *doc, yyjson_mut_val *list,
                      struct ray_err *err)
 {
@@ -84,11 +93,8 @@ static int read_labs(const char *labs_dir, yyjson_mut_doc *doc, yyjson_mut_val *
         return errno == ENOENT ? RAY_OK : ray_fail_errno(err, errno, "%s", labs_dir);
     }
     while ((entry = readdir(dir)) != NULL) {
-        struct stat info;
-
-        if (lab_name_is_valid(entry->d_name) &&
-            fstatat(dirfd(dir), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
-            S_ISDIR(info.st_mode) && !add_lab(doc, list, entry->d_name)) {
+        if (lab_name_is_valid(entry->d_name) && is_folder(labs_dir, entry->d_name) &&
+            !add_lab(doc, list, entry->d_name)) {
             break;
         }
     }

@@ -198,11 +198,11 @@ static int hold_signals(sigset_t *out_set, int *out_fd, struct ray_err *err)
     (void)sigaddset(out_set, SIGINT);
     (void)sigaddset(out_set, SIGTERM);
     (void)sigaddset(out_set, SIGHUP);
-    if (sigprocmask(SIG_BLOCK, out_set, NULL) < 0 ||
-        (*out_fd = signalfd(-1, out_set, SFD_CLOEXEC)) < 0) {
+    if (sigprocmask(SIG_BLOCK, out_set, NULL) < 0) {
         return ray_fail_errno(err, errno, "signals");
     }
-    return RAY_OK;
+    *out_fd = signalfd(-1, out_set, SFD_CLOEXEC);
+    return *out_fd < 0 ? ray_fail_errno(err, errno, "signals") : RAY_OK;
 }
 
 static int watch(const struct lab_client *client, const struct lab_config *config,

@@ -203,7 +203,7 @@ static void on_status(void *arg, const struct ray_rpc_result *result)
         end(watch, ray_fail(watch->err, result->code, "%s", result->text));
         return;
     }
-    judge(watch, (const Rayos__Lab__Status *)(const void *)result->body);
+    judge(watch, (const Rayos__Lab__Status *)result->body);
     if (watch->wants_status && !watch->is_over) {
         ask(watch);
     }
@@ -230,7 +230,7 @@ static void ask(struct watch *watch)
 
 static void on_event(void *arg, const ProtobufCMessage *item)
 {
-    const Rayos__Lab__Event *event = (const Rayos__Lab__Event *)(const void *)item;
+    const Rayos__Lab__Event *event = (const Rayos__Lab__Event *)item;
     struct watch *watch = arg;
 
     if (!watch->is_terminal && !watch->is_over && strcmp(event->kind, "marker") != 0 &&

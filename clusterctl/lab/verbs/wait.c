@@ -120,7 +120,7 @@ static void print_json(const Rayos__Lab__Event *event)
 
 static void on_event(void *arg, const ProtobufCMessage *item)
 {
-    const Rayos__Lab__Event *event = (const Rayos__Lab__Event *)(const void *)item;
+    const Rayos__Lab__Event *event = (const Rayos__Lab__Event *)item;
     const struct lab_session *session = arg;
 
     if (session->interrupt_arg != NULL) {

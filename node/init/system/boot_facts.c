@@ -1,8 +1,8 @@
 /* boot_facts.c - what the kernel and the firmware tell of this boot. How the machine came up is
- * told by, in this order: BOOTIF= (iPXE, PXELINUX), the boot loader's number that the kernel
- * was given (Linux boot protocol, type_of_loader), and the variables of the boot loader
- * interface: the stub of our UKI always sets StubInfo, and LoaderDevicePartUUID only when it
- * was started from a partition. */
+ * told by, in this order: BOOTIF= (iPXE, PXELINUX) or iBFT, the firmware's boot entry
+ * (efi_entry.h), the boot loader's number that the kernel was given (Linux boot protocol,
+ * type_of_loader), and the variables of the boot loader interface: the stub of our UKI always
+ * sets StubInfo, and LoaderDevicePartUUID only when it was started from a partition. */
 #include "node/init/system/boot_facts.h"
 
 #include <assert.h>
@@ -17,6 +17,7 @@
 
 #include "base/atomic_file.h"
 #include "base/size.h"
+#include "node/init/system/efi_entry.h"
 
 #define EFIVARS "sys/firmware/efi/efivars/"
 #define LOADER_GUID "-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
@@ -100,13 +101,16 @@ static bool is_emulated(int root_fd)
 }
 
 static enum init_boot_path find_path(int root_fd, const struct init_boot_facts *facts,
-                                     bool has_stub)
+                                     const struct init_efi_entry *entry, bool has_stub)
 {
     char text[32];
     uint64_t loader = 0;
 
-    if (facts->has_boot_mac) {
+    if (facts->has_boot_mac || entry->is_network) {
         return INIT_BOOT_PATH_PXE;
+    }
+    if (entry->is_medium) {
+        return INIT_BOOT_PATH_DISK;
     }
     if (ray_file_read_text(root_fd, "proc/sys/kernel/bootloader_type", text, sizeof text, NULL) ==
         RAY_OK) {
@@ -128,7 +132,7 @@ static enum init_boot_path find_path(int root_fd, const struct init_boot_facts *
 }
 
 static void find_boot_mac(int root_fd, const struct init_cmdline *cmdline,
-                          struct init_boot_facts *facts)
+                          const struct init_efi_entry *entry, struct init_boot_facts *facts)
 {
     const char *bootif = init_cmdline_value(cmdline, "BOOTIF");
     char text[32];
@@ -137,6 +141,10 @@ static void find_boot_mac(int root_fd, const struct init_cmdline *cmdline,
     if (!facts->has_boot_mac && ray_file_read_text(root_fd, "sys/firmware/ibft/ethernet0/mac", text,
                                                    sizeof text, NULL) == RAY_OK) {
         facts->has_boot_mac = init_mac_parse(text, facts->boot_mac) == RAY_OK;
+    }
+    if (!facts->has_boot_mac && entry->has_mac) {
+        facts->has_boot_mac = true;
+        memcpy(facts->boot_mac, entry->mac, sizeof facts->boot_mac);
     }
 }
 
@@ -186,6 +194,7 @@ void init_boot_facts_load(int root_fd, const struct init_cmdline *cmdline,
                           struct init_boot_facts *out)
 {
     struct init_boot_facts facts = {0};
+    struct init_efi_entry entry = {0};
     bool has_stub;
 
     if (ray_file_read_text(root_fd, "proc/sys/kernel/random/boot_id", facts.boot_id,
@@ -199,8 +208,9 @@ void init_boot_facts_load(int root_fd, const struct init_cmdline *cmdline,
     facts.has_secure_boot = read_secure_boot(root_fd);
     has_stub = read_efivar_text(root_fd, "StubInfo", facts.loader_info, sizeof facts.loader_info);
     (void)read_efivar_text(root_fd, "LoaderInfo", facts.loader_info, sizeof facts.loader_info);
-    find_boot_mac(root_fd, cmdline, &facts);
-    facts.path = find_path(root_fd, &facts, has_stub);
+    (void)init_efi_entry_load(root_fd, &entry, NULL); /* else nothing is known of it */
+    find_boot_mac(root_fd, cmdline, &entry, &facts);
+    facts.path = find_path(root_fd, &facts, &entry, has_stub);
     load_image(root_fd, &facts);
     load_clocksource(root_fd, &facts);
     *out = facts;

@@ -71,6 +71,7 @@ static void after_work(uv_work_t *request, int status)
     struct boot_job *job = request->data;
 
     (void)status; /* nobody cancels it */
+    job->boot->job_count--;
     end_stage(job->boot, job->stage, job->rc, job->err.text);
     free(job);
 }
@@ -90,6 +91,7 @@ static bool start_job(struct boot *boot, const struct boot_stage *stage)
         free(job);
         return false;
     }
+    boot->job_count++;
     return true;
 }
 

@@ -54,6 +54,7 @@ struct boot {
     size_t timeline_index;
     struct ray_timer deadline;
     struct ray_timer step; /* between stages the loop turns once */
+    size_t job_count;      /* thread stages that have not ended, late ones too */
     bool is_done;
     bool is_stopped;
 };

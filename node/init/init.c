@@ -535,8 +535,17 @@ int init_start(struct init *init, const char *root, bool is_hosted, struct ray_e
     return RAY_OK;
 }
 
+/* Pool threads may still be at work for us. Only a hosted one ever comes here with any. */
+static void wait_for_threads(struct init *init)
+{
+    while (init->boot.job_count > 0 || init->log.in_flight || init->seen_clock_busy) {
+        ray_loop_once(&init->loop);
+    }
+}
+
 void init_fini(struct init *init)
 {
+    wait_for_threads(init);
     prompt_fini(&init->prompt);
     boot_fini(&init->boot);
     shutdown_fini(&init->shutdown);

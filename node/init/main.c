@@ -71,7 +71,6 @@ static void ignore_signals(void)
 static void prepare_process(void)
 {
     const struct rlimit files = {FILE_COUNT_MAX, FILE_COUNT_MAX};
-    int fd;
 
     (void)umask(022);
     (void)setsid();    /* PID 1 has no session of its own; fails harmlessly when it has */
@@ -80,13 +79,6 @@ static void prepare_process(void)
     (void)prctl(PR_SET_NAME, "rayos-init", 0, 0, 0);
     /* The pool's size is asked for by libuv once. A stuck disk must not take all threads. */
     (void)setenv("UV_THREADPOOL_SIZE", "8", 1);
-    /* Its failures end in abort(), and nothing here is worth that. */
-    (void)setenv("UV_USE_IO_URING", "0", 1);
-    fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-    if (fd >= 0) { /* not before /proc is mounted; the kernel never picks PID 1 anyway */
-        (void)!write(fd, "-1000", 5);
-        (void)close(fd);
-    }
 }
 
 /* Memory may be short for a moment only. */

@@ -31,9 +31,11 @@ enum {
     PERSIST_LOG_PENDING_SIZE_MAX = 1 << 20,
     PERSIST_LOG_FLUSH_MS = 20, /* lines of one turn travel together */
     PERSIST_LOG_SYNC_MS = 1000,
-    PERSIST_LOG_RETRY_MS = 1000,       /* after a failed write */
-    PERSIST_LOG_FULL_CLEAR_MS = 60000, /* so long without ENOSPC: no longer full */
-    PERSIST_LOG_FILE_SIZE_MAX = 8 << 20,
+    PERSIST_LOG_RETRY_MS = 1000,         /* after a failed write */
+    PERSIST_LOG_FULL_CLEAR_MS = 60000,   /* so long without ENOSPC: no longer full */
+    PERSIST_LOG_FILE_SIZE_MAX = 8 << 20, /* unless the command line says otherwise, between */
+    PERSIST_LOG_FILE_SIZE_MIN = 64 << 10,
+    PERSIST_LOG_FILE_SIZE_LIMIT = 1 << 30,
     PERSIST_LOG_ANCESTOR_COUNT = 8,
 };
 

@@ -236,6 +236,10 @@ bool init_prompt_run(void *arg, struct terminal *terminal, const struct prompt_c
     static const char *const facts_argv[] = {"/usr/bin/clusterctl", "node", "facts", NULL};
     struct init *init = arg;
 
+    if (init->state == INIT_EMERGENCY && ray_timer_is_active(&init->emergency)) {
+        ray_timer_stop(&init->emergency); /* somebody is there */
+        terminal_print(terminal, "it does not reboot by itself any more\n");
+    }
     switch (command->word) {
     case PROMPT_HELP:
         print_help(terminal);

@@ -42,6 +42,8 @@ static int stage_root(void *arg, struct ray_err *err)
     /* The folder that we opened before is below the new mounts. */
     (void)close(init->root_fd);
     init->root_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    /* The kernel spares PID 1 anyway; this is what tools and people look at. */
+    (void)ray_file_write_existing(AT_FDCWD, "/proc/self/oom_score_adj", "-1000", NULL);
     return rc;
 }
 
@@ -130,6 +132,8 @@ static int stage_cmdline(void *arg, struct ray_err *err)
     const char *text;
     enum ray_log_level level;
     uint64_t seconds;
+    uint64_t bytes;
+    uint64_t count;
     int rc;
 
     if (init->is_hosted) {
@@ -143,6 +147,15 @@ static int stage_cmdline(void *arg, struct ray_err *err)
     if (text != NULL &&
         ray_parse_u64(text, WATCHDOG_TIMEOUT_MIN_S, WATCHDOG_TIMEOUT_MAX_S, &seconds) == RAY_OK) {
         init->watchdog_timeout_s = (uint32_t)seconds;
+    }
+    text = init_cmdline_value(&init->cmdline, "rayos.logsize");
+    if (text != NULL && ray_parse_size(text, &bytes) == RAY_OK &&
+        bytes >= PERSIST_LOG_FILE_SIZE_MIN && bytes <= PERSIST_LOG_FILE_SIZE_LIMIT) {
+        init->log.config.file_size_max = bytes;
+    }
+    text = init_cmdline_value(&init->cmdline, "rayos.logfiles");
+    if (text != NULL && ray_parse_u64(text, 1, LOG_FILE_COUNT_MAX, &count) == RAY_OK) {
+        init->log.config.ancestor_count = (unsigned)count;
     }
     text = init_cmdline_value(&init->cmdline, "rayos.loglevel");
     if (text != NULL && ray_log_level_parse(text, &level) == RAY_OK) {

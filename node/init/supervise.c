@@ -48,7 +48,6 @@ static void fill_environment(struct supervise_unit *unit, struct environment *en
     add_entry(env, "HOME=/");
     add_entry(env, "LANG=C.UTF-8");
     add_entry(env, "RAYOS_SUPERVISED=1");
-    add_entry(env, "UV_USE_IO_URING=0"); /* it goes round seccomp filters */
     (void)snprintf(env->notify, sizeof env->notify, "NOTIFY_SOCKET=%s",
                    supervise->config.notify_path);
     add_entry(env, env->notify);

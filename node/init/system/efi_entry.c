@@ -93,14 +93,22 @@ static int read_variable(int root_fd, const char *name, uint8_t **out_buffer, si
                          struct ray_err *err)
 {
     char path[128];
+    uint8_t *buffer = NULL;
+    size_t size = 0;
     int rc;
 
     (void)snprintf(path, sizeof path, EFIVARS "%s" GLOBAL_GUID, name);
-    rc = ray_file_read(root_fd, path, VARIABLE_SIZE_MAX, out_buffer, out_size, err);
-    if (rc == RAY_OK && *out_size < VARIABLE_ATTRIBUTES_SIZE) {
-        free(*out_buffer);
-        return ray_fail(err, RAY_EMALFORMED, "EFI variable %s is empty", name);
+    rc = ray_file_read(root_fd, path, VARIABLE_SIZE_MAX, &buffer, &size, err);
+    if (rc != RAY_OK) {
+        return rc;
     }
+    if (size < VARIABLE_ATTRIBUTES_SIZE) {
+        rc = ray_fail(err, RAY_EMALFORMED, "EFI variable %s is empty", name);
+        free(buffer);
+        buffer = NULL;
+    }
+    *out_buffer = buffer;
+    *out_size = size;
     return rc;
 }
 
@@ -111,7 +119,7 @@ int init_efi_entry_load(int root_fd, struct init_efi_entry *out, struct ray_err 
     char name[16];
     int rc = read_variable(root_fd, "BootCurrent", &buffer, &size, err);
 
-    if (rc != RAY_OK) {
+    if (rc != RAY_OK || buffer == NULL) {
         return rc;
     }
     if (size != VARIABLE_ATTRIBUTES_SIZE + 2) {
@@ -120,8 +128,9 @@ int init_efi_entry_load(int root_fd, struct init_efi_entry *out, struct ray_err 
     }
     (void)snprintf(name, sizeof name, "Boot%04X", load_le16(buffer + VARIABLE_ATTRIBUTES_SIZE));
     free(buffer);
+    buffer = NULL;
     rc = read_variable(root_fd, name, &buffer, &size, err);
-    if (rc == RAY_OK) {
+    if (rc == RAY_OK && buffer != NULL) {
         rc = init_efi_entry_parse(buffer + VARIABLE_ATTRIBUTES_SIZE,
                                   size - VARIABLE_ATTRIBUTES_SIZE, out, err);
         free(buffer);

@@ -119,6 +119,7 @@ static void answer(struct ray_http_conn *conn, const struct ray_http_reply *repl
     static const char text[] = "500 Internal Server Error: the answer cannot be sent\n";
     struct ray_http_reply broken = *reply;
     bool is_composed = compose(conn, reply, body, body_size, NULL) == RAY_OK;
+    bool was_running;
 
     if (!is_composed) {
         has_file = false;
@@ -135,12 +136,17 @@ static void answer(struct ray_http_conn *conn, const struct ray_http_reply *repl
         (void)close(conn->file_fd);
         conn->file_fd = -1;
     }
+    /* A free slot starts the transfer from within; the connection must not run, and so maybe
+     * end, before we are done with it here. */
+    was_running = conn->is_running;
+    conn->is_running = true;
     if (is_composed) {
         start_answer(conn, broken.status, has_file);
     } else {
         conn->request.status = 500;
         conn->state = RAY_HTTP_CLOSED;
     }
+    conn->is_running = was_running;
     ray_http_conn_run(conn); /* may free conn */
 }
 

@@ -176,6 +176,7 @@ static void on_deadline(void *arg)
 {
     struct ray_http_conn *conn = arg;
 
+    conn->is_running = true; /* a refusal answers, and an answer runs */
     if (conn->state == RAY_HTTP_READING && conn->has_bytes) {
         ray_http_conn_refuse(conn, 408, "the request did not come in time");
     } else if (conn->state == RAY_HTTP_READING || conn->state == RAY_HTTP_LINGERING) {
@@ -183,5 +184,6 @@ static void on_deadline(void *arg)
     } else {
         ray_http_conn_break_off(conn);
     }
+    conn->is_running = false;
     ray_http_conn_run(conn);
 }

@@ -35,11 +35,12 @@ static void test_create(void **state)
     }
 }
 
-/* One client with three requests on a connection; whatever comes back, it must come back. */
+/* One client with four requests on a connection; whatever comes back, it must come back. */
 static void talk(const struct test_server *ts)
 {
     static const char requests[] = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
                                    "GET /file HTTP/1.1\r\nHost: a\r\n\r\n"
+                                   "GET /later-file HTTP/1.1\r\nHost: a\r\n\r\n"
                                    "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     int fd = test_connect(ts);
 
@@ -80,11 +81,38 @@ static void test_serving(void **state)
     test_server_fini(&ts);
 }
 
+/* The refusal of a request that did not come in time cannot be sent. */
+static void test_refusal(void **state)
+{
+    static const char part[] = "GET /hello HTTP/1.1\r\nX:";
+    struct test_server ts;
+
+    (void)state;
+    test_server_init(&ts, 1);
+    ts.config.header_timeout_ms = 30;
+    test_server_start(&ts);
+    for (unsigned n = 1; n <= 3; n++) {
+        for (size_t i = 0; i < RAY_ARRAY_COUNT(points); i++) {
+            int fd = test_connect(&ts);
+
+            assert_true(fd >= 0);
+            test_send(fd, part, sizeof(part) - 1);
+            ray_test_fault_arm(points[i], n);
+            free(test_receive(fd, NULL, NULL));
+            (void)ray_test_fault_disarm();
+            (void)close(fd);
+        }
+    }
+    test_server_stop(&ts);
+    test_server_fini(&ts);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_create),
         cmocka_unit_test(test_serving),
+        cmocka_unit_test(test_refusal),
     };
     return cmocka_run_group_tests_name("net/http/fault", tests, NULL, NULL);
 }

@@ -19,13 +19,25 @@ uint8_t test_file_byte(size_t index)
     return (uint8_t)(index * 31 + index / 251);
 }
 
+static void answer_file(const struct test_server *ts, struct ray_http_request *request)
+{
+    int fd = open(ts->file_name, O_RDONLY | O_CLOEXEC);
+
+    assert(fd >= 0);
+    ray_http_answer_file(request, fd, ts->promised_size, "application/octet-stream", "\"tag\"");
+}
+
 static void answer_later(void *arg)
 {
     struct test_server *ts = arg;
     struct ray_http_request *request = ts->later;
 
     ts->later = NULL;
-    ray_http_answer(request, 200, "text/plain", "later\n", 6, NULL);
+    if (strcmp(ray_http_request_path(request), "/later-file") == 0) {
+        answer_file(ts, request);
+    } else {
+        ray_http_answer(request, 200, "text/plain", "later\n", 6, NULL);
+    }
 }
 
 static void on_request(struct ray_http_request *request, void *arg)
@@ -43,10 +55,8 @@ static void on_request(struct ray_http_request *request, void *arg)
         const char *value = ray_http_request_query(request, "a");
         ray_http_answer(request, 200, "text/plain", value, value != NULL ? strlen(value) : 0, NULL);
     } else if (strcmp(path, "/file") == 0) {
-        int fd = open(ts->file_name, O_RDONLY | O_CLOEXEC);
-        assert(fd >= 0);
-        ray_http_answer_file(request, fd, ts->promised_size, "application/octet-stream", "\"tag\"");
-    } else if (strcmp(path, "/later") == 0) {
+        answer_file(ts, request);
+    } else if (strncmp(path, "/later", 6) == 0) {
         assert(ts->later == NULL);
         ts->later = request;
         ray_timer_start(&ts->later_timer, 20, 0);

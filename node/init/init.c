@@ -6,17 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/size.h"
-#include "node/init/system/entropy.h"
 #include "node/init/system/sysctl.h"
-
-#define RTC_PATH "/dev/rtc0"
 
 const char *init_state_name(enum init_state state)
 {
@@ -203,129 +199,6 @@ static void on_withheld(void *arg, const char *why)
     marker_sink_emitf(&init->sink, RAY_MARKER_WATCHDOG, "withheld:%s", why);
 }
 
-/* ---- shutdown ---- */
-
-int init_shutdown(struct init *init, enum shutdown_mode mode, const char *reason,
-                  struct ray_err *err)
-{
-    int rc = shutdown_begin(&init->shutdown, mode, reason, err);
-
-    if (rc == RAY_OK) {
-        init->state = INIT_STOPPING;
-        boot_stop(&init->boot);
-        prompt_sleep(&init->prompt);
-    }
-    return rc;
-}
-
-/* On a pool thread; what fails is not worth staying for. */
-static void save_state(void *arg)
-{
-    struct init *init = arg;
-    struct ray_err err = {0};
-
-    if (!init->has_data || init->is_hosted) {
-        return;
-    }
-    if (init->data.is_disk && init_entropy_save(init->data.fd, &err) != RAY_OK) {
-        ray_log(&init->logger, RAY_LOG_WARN, "entropy", "%s", err.text);
-    }
-    if (init_clock_save_seen(init->data.fd, &err) != RAY_OK) {
-        ray_log(&init->logger, RAY_LOG_WARN, "clock", "%s", err.text);
-    }
-    if (init_clock_write_rtc(RTC_PATH, &err) != RAY_OK) {
-        ray_log(&init->logger, RAY_LOG_WARN, "clock", "%s", err.text);
-    }
-}
-
-static void close_files(void *arg)
-{
-    struct init *init = arg;
-
-    ray_rpc_server_destroy(init->control);
-    init->control = NULL;
-    if (init->net != NULL) {
-        init_net_destroy(init->net);
-        init->net = NULL;
-    }
-    if (init->has_data) {
-        init_data_fini(&init->data);
-    }
-}
-
-static void on_over(void *arg, enum shutdown_mode mode)
-{
-    struct init *init = arg;
-
-    (void)mode;
-    ray_loop_stop(&init->loop);
-}
-
-/* ---- signals and buttons ---- */
-
-/* Ctrl-Alt-Del, as init(8) has it since long: reboot; again and again: at once. */
-static void on_ctrl_alt_del(struct init *init)
-{
-    uint64_t now_ns = ray_clock_monotonic_ns();
-
-    if (now_ns - init->cad_first_ns > 2 * RAY_NS_PER_S) {
-        init->cad_first_ns = now_ns;
-        init->cad_count = 0;
-    }
-    init->cad_count++;
-    if (init->cad_count >= INIT_CAD_FORCED_COUNT) {
-        shutdown_force(&init->shutdown, SHUTDOWN_REBOOT);
-        return;
-    }
-    (void)init_shutdown(init, SHUTDOWN_REBOOT, "ctrl-alt-del", NULL); /* or already under way */
-}
-
-static void on_signal(void *arg, int signum)
-{
-    struct init *init = arg;
-
-    switch (signum) {
-    case SIGINT:
-        on_ctrl_alt_del(init);
-        break;
-    case SIGTERM:
-        (void)init_shutdown(init, SHUTDOWN_REBOOT, "SIGTERM", NULL); /* or already under way */
-        break;
-    case SIGUSR1:
-        (void)init_shutdown(init, SHUTDOWN_HALT, "SIGUSR1", NULL); /* as above */
-        break;
-    case SIGUSR2:
-        (void)init_shutdown(init, SHUTDOWN_POWEROFF, "SIGUSR2", NULL); /* as above */
-        break;
-    case SIGPWR:
-        (void)init_shutdown(init, SHUTDOWN_POWEROFF, "power fails (SIGPWR)", NULL); /* as above */
-        break;
-    default:
-        break;
-    }
-}
-
-static void on_power_button(void *arg)
-{
-    struct init *init = arg;
-
-    (void)init_shutdown(init, SHUTDOWN_POWEROFF, "power button", NULL); /* or under way */
-}
-
-static void take_signals(struct init *init)
-{
-    static const int signals[] = {SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGPWR};
-    struct ray_err err = {0};
-
-    static_assert(RAY_ARRAY_COUNT(signals) <= RAY_ARRAY_COUNT(init->signals), "room for all");
-    for (size_t i = 0; i < RAY_ARRAY_COUNT(signals); i++) {
-        if (ray_signal_init(&init->signals[i], &init->loop, signals[i], on_signal, init, &err) !=
-            RAY_OK) {
-            ray_log(&init->logger, RAY_LOG_ERROR, "init", "signal %d: %s", signals[i], err.text);
-        }
-    }
-}
-
 /* ---- boot ---- */
 
 static void on_stage(void *arg, const struct timeline_stage *stage)
@@ -454,9 +327,9 @@ static int start_core(struct init *init, struct ray_err *err)
         .supervise = &init->supervise,
         .watchdog = &init->watchdog,
         .is_hosted = init->is_hosted,
-        .save = save_state,
-        .close = close_files,
-        .over = on_over,
+        .save = init_save_state,
+        .close = init_close_files,
+        .over = init_over,
         .arg = init,
     };
     size_t stage_count;
@@ -528,8 +401,8 @@ int init_start(struct init *init, const char *root, bool is_hosted, struct ray_e
     if (rc != RAY_OK) {
         return rc;
     }
-    power_buttons_init(&init->power, &init->loop, init->root, on_power_button, init);
-    take_signals(init);
+    power_buttons_init(&init->power, &init->loop, init->root, init_power_button, init);
+    init_take_signals(init);
     ray_timer_start(&init->seen_clock, INIT_SEEN_CLOCK_MS, INIT_SEEN_CLOCK_MS);
     boot_start(&init->boot);
     return RAY_OK;

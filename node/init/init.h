@@ -129,6 +129,13 @@ const char *init_node_name(const struct init *init); /* "unnamed" before there i
 int init_shutdown(struct init *init, enum shutdown_mode mode, const char *reason,
                   struct ray_err *err);
 
+/* down.c: for shutdown_config, power_buttons_init and init_start */
+void init_save_state(void *arg);
+void init_close_files(void *arg);
+void init_over(void *arg, enum shutdown_mode mode);
+void init_power_button(void *arg);
+void init_take_signals(struct init *init);
+
 /* For a timer: sockets that could not be opened at boot (stages.c). */
 void init_retry_sockets(void *arg);
 

@@ -11,7 +11,8 @@ struct fixture {
     uint64_t lost_count;
     bool is_closed;
     char stored_marker[RAY_MARKER_LINE_SIZE_MAX];
-    int marker_failures; /* so many first attempts fail */
+    atomic_int stored_count; /* written on the log's thread */
+    int marker_failures;     /* so many first attempts fail */
     bool is_end_stored;
 };
 
@@ -35,6 +36,7 @@ static int store_marker(void *arg, const char *line, struct ray_err *err)
         return ray_fail(err, RAY_EIO, "not now");
     }
     (void)snprintf(fixture->stored_marker, sizeof fixture->stored_marker, "%s", line);
+    atomic_fetch_add(&fixture->stored_count, 1);
     return RAY_OK;
 }
 
@@ -200,7 +202,7 @@ static void test_failed_marker_is_tried_again(void **state)
     fixture->marker_failures = 1;
     persist_log_open(&fixture->log, fixture->root->path);
     persist_log_marker(&fixture->log, "RAYOS_NODE_READY:n");
-    while (fixture->stored_marker[0] == '\0') {
+    while (atomic_load(&fixture->stored_count) == 0) {
         ray_loop_once(&fixture->loop);
     }
     assert_string_equal(fixture->stored_marker, "RAYOS_NODE_READY:n");

@@ -22,8 +22,6 @@
 
 extern char **environ;
 
-enum { LAST_WORDS_SIZE = 200 };
-
 static const char *const credentials[] = {"rayos.name"};
 
 /* ---- what the machine says ---- */
@@ -134,6 +132,7 @@ int lab_node_init(struct lab_node *node, struct lab *lab, size_t index, struct r
     lab_identity(index, &node->who);
     lab_stream_init(&node->console);
     lab_stream_init(&node->marker);
+    lab_output_init(&node->qemu_output);
     lab_lines_init(&node->console_lines, on_console_line, node);
     lab_lines_init(&node->marker_lines, on_marker_line, node);
     lab_markers_init(&node->markers);
@@ -162,6 +161,7 @@ static void close_channels(struct lab_node *node)
     node->agent = NULL;
     lab_stream_close(&node->console);
     lab_stream_close(&node->marker);
+    lab_output_close(&node->qemu_output);
 }
 
 void lab_node_fini(struct lab_node *node)
@@ -182,31 +182,6 @@ void lab_node_fini(struct lab_node *node)
 
 /* ---- power ---- */
 
-/* The last line that QEMU itself wrote; empty when there is none. */
-static void read_last_words(const struct lab_node *node, char *out, size_t out_size)
-{
-    char text[LAST_WORDS_SIZE];
-    int fd = openat(node->dir_fd, LAB_MACHINE_QEMU_LOG, O_RDONLY | O_CLOEXEC);
-    off_t end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
-    ssize_t size =
-        end < 0 ? -1
-                : pread(fd, text, sizeof text, end > LAST_WORDS_SIZE ? end - LAST_WORDS_SIZE : 0);
-    ssize_t begin;
-
-    if (fd >= 0) {
-        (void)close(fd); /* read only */
-    }
-    while (size > 0 && text[size - 1] == '\n') {
-        size--;
-    }
-    for (begin = size; begin > 0 && text[begin - 1] != '\n'; begin--) {
-    }
-    out[0] = '\0';
-    if (size > begin) {
-        (void)ray_escape(out, out_size, text + begin, (size_t)(size - begin));
-    }
-}
-
 static void on_qemu_exit(void *arg, const struct ray_child_exit *how)
 {
     struct lab_node *node = arg;
@@ -223,9 +198,8 @@ static void on_qemu_exit(void *arg, const struct ray_child_exit *how)
     if (was_asked_for || (!how->is_signaled && how->status == 0)) {
         lab_event(node->lab, LAB_KIND_POWER, node, "off");
     } else {
-        char words[LAST_WORDS_SIZE];
+        const char *words = node->qemu_output.last_line;
 
-        read_last_words(node, words, sizeof words);
         lab_event(node->lab, LAB_KIND_EXIT, node, "QEMU ended with %s: %s", node->last_exit,
                   words[0] != '\0' ? words : "it said nothing");
     }
@@ -269,20 +243,20 @@ static int open_pairs(struct channel_pairs *pairs, struct ray_err *err)
 static int spawn(struct lab_node *node, const struct lab_argv *argv,
                  const struct channel_pairs *pairs, struct ray_err *err)
 {
-    int log_fd =
-        openat(node->dir_fd, LAB_MACHINE_QEMU_LOG, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     char dir[LAB_PATH_SIZE + 32];
-    int rc;
+    int output_fd = -1;
+    int rc = lab_output_open(&node->qemu_output, &node->lab->loop, node->dir_fd,
+                             LAB_MACHINE_QEMU_LOG, &output_fd, err);
 
-    if (log_fd < 0) {
-        return ray_fail_errno(err, errno, "%s", LAB_MACHINE_QEMU_LOG);
+    if (rc != RAY_OK) {
+        return rc;
     }
     (void)snprintf(dir, sizeof dir, "%s/" LAB_DIR_MACHINES "/%s", node->lab->paths.dir,
                    node->who.name);
     {
         const struct ray_child_fd fds[] = {
-            {log_fd, 1},
-            {log_fd, 2},
+            {output_fd, 1},
+            {output_fd, 2},
             {pairs->theirs[0], LAB_MACHINE_FD_CONSOLE},
             {pairs->theirs[1], LAB_MACHINE_FD_MARKER},
             {pairs->theirs[2], LAB_MACHINE_FD_QMP},
@@ -301,7 +275,10 @@ static int spawn(struct lab_node *node, const struct lab_argv *argv,
 
         rc = lab_process_start(&node->qemu, &node->lab->processes, &spec, on_qemu_exit, node, err);
     }
-    (void)close(log_fd);
+    (void)close(output_fd); /* QEMU has its own */
+    if (rc != RAY_OK) {
+        lab_output_close(&node->qemu_output);
+    }
     return rc;
 }
 

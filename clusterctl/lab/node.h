@@ -15,6 +15,7 @@
 #include "clusterctl/lab/lines.h"
 #include "clusterctl/lab/logfile.h"
 #include "clusterctl/lab/markers.h"
+#include "clusterctl/lab/output.h"
 #include "clusterctl/lab/phases.h"
 #include "clusterctl/lab/process.h"
 #include "clusterctl/lab/ring.h"
@@ -40,6 +41,7 @@ struct lab_node {
     int dir_fd; /* its folder; -1: none */
     enum lab_node_state state;
     struct lab_process qemu;
+    struct lab_output qemu_output;
     struct lab_stream console;
     struct lab_stream marker;
     struct lab_lines console_lines;

@@ -57,7 +57,8 @@ static uint64_t lost_count(const struct lab *lab)
     uint64_t count = lab->events_log.lost_count + lab->services.provision_log.lost_count;
 
     for (size_t i = 0; i < lab->node_count; i++) {
-        count += lab->nodes[i].console_log.lost_count + lab->nodes[i].marker_log.lost_count;
+        count += lab->nodes[i].console_log.lost_count + lab->nodes[i].marker_log.lost_count +
+                 lab->nodes[i].qemu_output.log.lost_count;
     }
     return count;
 }

@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,12 +26,16 @@ void lab_services_init(struct lab *lab)
     lab->services = (struct lab_services){.provision_log = {.fd = -1}};
     lab_stream_init(&lab->services.switch_ready);
     lab_stream_init(&lab->services.provision_out);
+    lab_output_init(&lab->services.switch_output);
+    lab_output_init(&lab->services.provision_output);
 }
 
 void lab_services_fini(struct lab *lab)
 {
     lab_stream_close(&lab->services.switch_ready);
     lab_stream_close(&lab->services.provision_out);
+    lab_output_close(&lab->services.switch_output);
+    lab_output_close(&lab->services.provision_output);
     lab_logfile_close(&lab->services.provision_log);
 }
 
@@ -49,17 +52,17 @@ void lab_services_stop(struct lab *lab)
 }
 
 /* A program of ours: one descriptor that we read, its messages in a log of its own. */
-static int start_service(struct lab *lab, struct lab_process *process, const struct lab_argv *argv,
-                         const char *log_name, int child_fd, int *out_fd,
-                         void (*on_exit)(void *arg, const struct ray_child_exit *how),
+static int start_service(struct lab *lab, struct lab_process *process, struct lab_output *output,
+                         const char *log_name, const struct lab_argv *argv, int child_fd,
+                         int *out_fd, void (*on_exit)(void *arg, const struct ray_child_exit *how),
                          struct ray_err *err)
 {
     int pair[2] = {-1, -1};
-    int log_fd = openat(lab->dir_fd, log_name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-    int rc;
+    int log_fd = -1;
+    int rc = lab_output_open(output, &lab->loop, lab->dir_fd, log_name, &log_fd, err);
 
-    if (log_fd < 0) {
-        return ray_fail_errno(err, errno, "%s", log_name);
+    if (rc != RAY_OK) {
+        return rc;
     }
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
         rc = ray_fail_errno(err, errno, "socket pair");
@@ -82,9 +85,11 @@ static int start_service(struct lab *lab, struct lab_process *process, const str
             (void)close(pair[0]);
         }
     }
-    (void)close(log_fd);
+    (void)close(log_fd); /* the service has its own */
     if (rc == RAY_OK) {
         *out_fd = pair[0];
+    } else {
+        lab_output_close(output);
     }
     return rc;
 }
@@ -125,9 +130,10 @@ static void on_switch_exit(void *arg, const struct ray_child_exit *how)
     char text[48];
 
     lab_stream_close(&lab->services.switch_ready);
+    lab_output_close(&lab->services.switch_output);
     if (lab->state != LAB_STATE_STOPPING) {
-        lab_failed(lab, "the switch ended with %s; %s has its last words",
-                   ray_child_exit_text(how, text), LAB_FILE_SWITCH_LOG);
+        lab_failed(lab, "the switch ended with %s: %s", ray_child_exit_text(how, text),
+                   lab->services.switch_output.last_line);
         lab_stop(lab, "the switch ended");
     }
     lab_check_stopped(lab);
@@ -155,8 +161,8 @@ int lab_switch_start(struct lab *lab, struct ray_err *err)
     }
     rc = lab_argv_check(&argv, err);
     if (rc == RAY_OK) {
-        rc = start_service(lab, &lab->services.switch_process, &argv, LAB_FILE_SWITCH_LOG, READY_FD,
-                           &fd, on_switch_exit, err);
+        rc = start_service(lab, &lab->services.switch_process, &lab->services.switch_output,
+                           LAB_FILE_SWITCH_LOG, &argv, READY_FD, &fd, on_switch_exit, err);
     }
     lab_argv_fini(&argv);
     if (rc != RAY_OK) {
@@ -270,13 +276,14 @@ static void on_provision_exit(void *arg, const struct ray_child_exit *how)
 
     lab_stream_drain(&lab->services.provision_out);
     lab_stream_close(&lab->services.provision_out);
-    if (lab->state != LAB_STATE_STOPPING) {
-        (void)ray_child_exit_text(how, text);
-        lab_event(lab, LAB_KIND_EXIT, NULL, "rayos-provision ended with %s", text);
-        if (lab->state == LAB_STATE_STARTING) {
-            lab_failed(lab, "rayos-provision ended with %s; %s has its last words", text,
-                       LAB_FILE_PROVISION_LOG);
-        }
+    lab_output_close(&lab->services.provision_output);
+    (void)ray_child_exit_text(how, text);
+    if (lab->state == LAB_STATE_STARTING) {
+        lab_failed(lab, "rayos-provision ended with %s: %s", text,
+                   lab->services.provision_output.last_line);
+    } else if (lab->state == LAB_STATE_UP) {
+        lab_event(lab, LAB_KIND_EXIT, NULL, "rayos-provision ended with %s: %s", text,
+                  lab->services.provision_output.last_line);
     }
     lab_check_stopped(lab);
 }
@@ -311,8 +318,8 @@ int lab_provision_start(struct lab *lab, struct ray_err *err)
     }
     rc = lab_argv_check(&argv, err);
     if (rc == RAY_OK) {
-        rc = start_service(lab, &services->provision, &argv, LAB_FILE_PROVISION_LOG, 1, &fd,
-                           on_provision_exit, err);
+        rc = start_service(lab, &services->provision, &services->provision_output,
+                           LAB_FILE_PROVISION_LOG, &argv, 1, &fd, on_provision_exit, err);
     }
     lab_argv_fini(&argv);
     if (rc != RAY_OK) {

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "clusterctl/lab/lines.h"
 #include "clusterctl/lab/logfile.h"
+#include "clusterctl/lab/output.h"
 #include "clusterctl/lab/process.h"
 #include "clusterctl/lab/stream.h"
 
@@ -19,9 +20,11 @@ struct lab;
 
 struct lab_services {
     struct lab_process switch_process;
+    struct lab_output switch_output;
     struct lab_stream switch_ready;
     bool is_switch_ready;
     struct lab_process provision;
+    struct lab_output provision_output;
     struct lab_stream provision_out;
     struct lab_lines provision_lines;
     struct lab_logfile provision_log;

@@ -45,9 +45,12 @@ void lab_event(struct lab *lab, enum lab_event_kind kind, const struct lab_node 
                            node != NULL ? (int)node->index : LAB_EVENT_NO_NODE, fmt, ap);
     va_end(ap);
     lab_report_event(lab, event);
-    ray_log(lab->logger, kind == LAB_KIND_ERROR ? RAY_LOG_ERROR : RAY_LOG_INFO, "lab", "%s%s%s: %s",
-            lab_event_kind_name(kind), node != NULL ? " " : "", node != NULL ? node->who.name : "",
-            event->text);
+    /* What machines bring about at will stays in the bounded list of events. */
+    if (kind != LAB_KIND_MARKER && kind != LAB_KIND_PROVISION) {
+        ray_log(lab->logger, kind == LAB_KIND_ERROR ? RAY_LOG_ERROR : RAY_LOG_INFO, "lab",
+                "%s%s%s: %s", lab_event_kind_name(kind), node != NULL ? " " : "",
+                node != NULL ? node->who.name : "", event->text);
+    }
     lab_control_changed(lab);
 }
 

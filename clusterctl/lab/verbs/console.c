@@ -17,6 +17,7 @@ const struct ray_args_option lab_console_options[] = {LAB_NAME_OPTION, {0}};
 struct console {
     struct lab_session *session;
     struct ray_poll input;
+    struct ray_timer no_input; /* the first turn, when there is nothing to wait for */
     char *node;
     bool has_left;
 };
@@ -33,10 +34,17 @@ static void on_data(void *arg, const ProtobufCMessage *message)
     (void)fflush(stdout);
 }
 
+static void stop_input(struct console *console)
+{
+    if (console->input.uv != NULL) {
+        (void)ray_poll_set(&console->input, 0); /* fails only for a bad descriptor */
+    }
+}
+
 static void leave(struct console *console)
 {
     console->has_left = true;
-    (void)ray_poll_set(&console->input, 0);
+    stop_input(console);
     ray_rpc_call_cancel(console->session->client, console->session->call_id);
 }
 
@@ -48,10 +56,38 @@ static void on_written(void *arg, const struct ray_rpc_result *result)
     }
 }
 
+static void send_input(struct console *console, uint8_t *bytes, size_t size,
+                       void (*on_end)(void *arg, const struct ray_rpc_result *result))
+{
+    Rayos__Lab__ConsoleWriteRequest request = RAYOS__LAB__CONSOLE_WRITE_REQUEST__INIT;
+
+    request.node = console->node;
+    request.data.data = bytes;
+    request.data.len = size;
+    if (ray_rpc_call_start(console->session->client, "lab.console_write", &request.base, NULL, 0,
+                           &rayos__lab__done__descriptor, LAB_CALL_TIMEOUT_MS, NULL, on_end,
+                           console, NULL, NULL) != RAY_OK) {
+        leave(console); /* the supervisor does not keep up or is gone */
+    }
+}
+
+static void on_last_answer(void *arg, const struct ray_rpc_result *result)
+{
+    (void)result; /* whatever it says, it came after all that was shown before */
+    leave(arg);
+}
+
+/* The answer to an empty write comes behind the history and all that is shown by now. */
+static void end_input(void *arg)
+{
+    uint8_t nothing = 0;
+
+    send_input(arg, &nothing, 0, on_last_answer);
+}
+
 static void on_input(void *arg, int status, int events)
 {
     struct console *console = arg;
-    Rayos__Lab__ConsoleWriteRequest request = RAYOS__LAB__CONSOLE_WRITE_REQUEST__INIT;
     uint8_t bytes[1024];
     uint8_t *key;
     ssize_t size = read(STDIN_FILENO, bytes, sizeof bytes);
@@ -66,15 +102,13 @@ static void on_input(void *arg, int status, int events)
         size = key - bytes;
     }
     if (size > 0) {
-        request.node = console->node;
-        request.data.data = bytes;
-        request.data.len = (size_t)size;
-        (void)ray_rpc_call_start(console->session->client, "lab.console_write", &request.base, NULL,
-                                 0, &rayos__lab__done__descriptor, LAB_CALL_TIMEOUT_MS, NULL,
-                                 on_written, console, NULL, NULL);
+        send_input(console, bytes, (size_t)size, on_written);
     }
-    if (size <= 0 || key != NULL) {
+    if (key != NULL) {
         leave(console);
+    } else if (size <= 0) {
+        stop_input(console);
+        end_input(console);
     }
 }
 
@@ -92,12 +126,19 @@ static bool terminal_raw(struct termios *before)
 }
 
 /* Bytes from a file or /dev/null cannot be waited for; then there is no input. */
-static void watch_input(struct console *console)
+static int watch_input(struct console *console, struct ray_err *err)
 {
-    if (ray_poll_init(&console->input, &console->session->loop, STDIN_FILENO, on_input, console,
-                      NULL) == RAY_OK) {
-        (void)ray_poll_set(&console->input, UV_READABLE);
+    struct ray_loop *loop = &console->session->loop;
+    int rc = ray_timer_init(&console->no_input, loop, end_input, console, err);
+
+    if (rc != RAY_OK) {
+        return rc;
     }
+    if (ray_poll_init(&console->input, loop, STDIN_FILENO, on_input, console, NULL) == RAY_OK) {
+        return ray_poll_set(&console->input, UV_READABLE);
+    }
+    ray_timer_start(&console->no_input, 0, 0);
+    return RAY_OK;
 }
 
 int lab_run_console(const struct ray_args *args, void *context)
@@ -130,9 +171,10 @@ int lab_run_console(const struct ray_args *args, void *context)
         if (is_raw) {
             (void)printf("[console of %s; Ctrl-] leaves]\r\n", console.node);
         }
-        watch_input(&console);
-        rc = lab_session_call(&session, &call, NULL, &err);
+        rc = watch_input(&console, &err);
+        rc = rc == RAY_OK ? lab_session_call(&session, &call, NULL, &err) : rc;
         ray_poll_fini(&console.input);
+        ray_timer_fini(&console.no_input);
     }
     if (is_raw) {
         (void)tcsetattr(STDIN_FILENO, TCSANOW, &before); /* the terminal is gone: so be it */

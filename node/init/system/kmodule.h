@@ -54,12 +54,14 @@ int init_kmodule_resolve(struct init_kmodule *kmodule, const char *alias,
  * else (init_hotplug_enable_loading starts it). */
 
 /* Modules that no modalias asks for in time: watchdogs, xfs, bridge, and with EFI efivarfs
- * and efi_pstore. What the image or the machine lacks is skipped. `root_fd` is "/". */
+ * and efi_pstore; beside them, on the other CPUs, what coldplug would load for the devices
+ * that show by now. What the image or the machine lacks is skipped. `root_fd` is "/". */
 int init_kmodule_load_listed(struct init_kmodule *kmodule, int root_fd, struct ray_logger *logger,
                              struct init_kmodule_summary *out, struct ray_err *err);
 
 /* Reads every modalias below sys/devices of `root_fd` and loads the drivers of storage,
- * network and their buses that match. `thread_count` 0: as many as CPUs, at most
+ * network and their buses that match; after listed only those of devices that came since,
+ * behind a bus that listed has brought up. `thread_count` 0: as many as CPUs, at most
  * INIT_KMODULE_THREAD_COUNT_MAX. */
 int init_kmodule_coldplug(struct init_kmodule *kmodule, int root_fd, size_t thread_count,
                           struct ray_logger *logger, struct init_kmodule_summary *out,

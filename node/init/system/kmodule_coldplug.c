@@ -41,13 +41,15 @@ bool init_kmodule_is_wanted_early(const char *path)
     return false;
 }
 
-/* Without an alias of their own, or needed before it shows. */
+/* Without an alias of their own, or needed before it shows. The longest first: xfs takes as
+ * long as all others together, so it goes on one CPU while they go on the rest. */
 static const struct {
     const char *name;
     bool needs_efi;
 } listed[] = {
+    {"xfs", false},      {"bridge", false},
     {"watchdog", false}, /* its drivers register with it, but do not depend on it by symbol */
-    {"i6300esb", false}, {"iTCO_wdt", false},  {"xfs", false}, {"bridge", false},
+    {"i6300esb", false}, {"iTCO_wdt", false},
     {"efivarfs", true},  {"efi_pstore", true}, /* before the crash records are collected */
 };
 
@@ -61,32 +63,6 @@ static int load(struct init_kmodule *kmodule, const struct init_kmodule_names *n
     summary->module_count = names->count;
     return init_kmodule_load_names(kmodule, names, thread_count, fail_level, logger,
                                    &summary->failed_count, err);
-}
-
-int init_kmodule_load_listed(struct init_kmodule *kmodule, int root_fd, struct ray_logger *logger,
-                             struct init_kmodule_summary *out, struct ray_err *err)
-{
-    bool has_efi = faccessat(root_fd, "sys/firmware/efi", F_OK, 0) == 0;
-    struct init_kmodule_summary summary = {0};
-    struct init_kmodule_names names;
-    int rc = RAY_OK;
-
-    init_kmodule_names_init(&names, RAY_ARRAY_COUNT(listed));
-    for (size_t i = 0; rc == RAY_OK && i < RAY_ARRAY_COUNT(listed); i++) {
-        if (has_efi || !listed[i].needs_efi) {
-            rc = init_kmodule_names_add(&names, listed[i].name);
-        }
-    }
-    if (rc != RAY_OK) {
-        (void)ray_fail(err, rc, "list of modules: %s", ray_err_text(rc));
-    } else {
-        rc = load(kmodule, &names, 0, RAY_LOG_DEBUG, logger, &summary, err);
-    }
-    if (rc == RAY_OK) {
-        *out = summary;
-    }
-    init_kmodule_names_fini(&names);
-    return rc;
 }
 
 /* Modules for all devices that are there, as far as `accepts` them. */
@@ -105,6 +81,36 @@ static int find_wanted(struct init_kmodule *kmodule, int root_fd, bool (*accepts
         *out_alias_count = aliases.count;
     }
     init_kmodule_names_fini(&aliases);
+    return rc;
+}
+
+int init_kmodule_load_listed(struct init_kmodule *kmodule, int root_fd, struct ray_logger *logger,
+                             struct init_kmodule_summary *out, struct ray_err *err)
+{
+    bool has_efi = faccessat(root_fd, "sys/firmware/efi", F_OK, 0) == 0;
+    struct init_kmodule_summary summary = {0};
+    struct init_kmodule_names names;
+    struct ray_err scan_err = {0};
+    int rc = RAY_OK;
+
+    init_kmodule_names_init(&names, MODULE_COUNT_MAX);
+    for (size_t i = 0; rc == RAY_OK && i < RAY_ARRAY_COUNT(listed); i++) {
+        if (has_efi || !listed[i].needs_efi) {
+            rc = init_kmodule_names_add(&names, listed[i].name);
+        }
+    }
+    if (rc != RAY_OK) {
+        (void)ray_fail(err, rc, "list of modules: %s", ray_err_text(rc));
+    } else {
+        /* Without the devices, coldplug says why. */
+        (void)find_wanted(kmodule, root_fd, init_kmodule_is_wanted_early, &names,
+                          &summary.alias_count, &scan_err);
+        rc = load(kmodule, &names, 0, RAY_LOG_DEBUG, logger, &summary, err);
+    }
+    if (rc == RAY_OK) {
+        *out = summary;
+    }
+    init_kmodule_names_fini(&names);
     return rc;
 }
 

@@ -56,7 +56,8 @@ struct init_net {
     uint64_t begin_ns;
     uint32_t card_index; /* 0: none in the bridge yet */
     char card_name[INIT_LINK_NAME_SIZE];
-    struct init_lease lease;
+    struct init_lease lease; /* the last one that was bound */
+    bool is_bound;
     struct init_link links[INIT_LINK_COUNT_MAX];
 };
 
@@ -123,15 +124,22 @@ static void set_candidates_up(struct init_net *net, size_t count, bool is_up, ui
     }
 }
 
-/* Puts `card` into the bridge, which is made if need be. */
+/* Puts `card` into the bridge, which is made if need be. Asking for a single link makes the
+ * kernel work off that link's pending carrier event at once; it would otherwise take its
+ * turn, once a second, and DHCP would wait for it: therefore both are asked for. */
 static int take_card(struct init_net *net, const struct init_link *card, struct ray_err *err)
 {
+    struct init_link link;
     struct init_link bridge;
     int rc;
 
-    rc = init_netlink_make_bridge(&net->netlink, INIT_NET_BRIDGE, card->mac, err);
-    if (rc == RAY_EEXISTS) {
-        rc = RAY_OK;
+    rc = init_netlink_set_up(&net->netlink, card->index, true, err);
+    if (rc == RAY_OK) {
+        rc = init_netlink_link_by_name(&net->netlink, card->name, &link, err);
+    }
+    if (rc == RAY_OK) {
+        rc = init_netlink_make_bridge(&net->netlink, INIT_NET_BRIDGE, card->mac, err);
+        rc = rc == RAY_EEXISTS ? RAY_OK : rc;
     }
     if (rc == RAY_OK) {
         rc = init_netlink_link_by_name(&net->netlink, INIT_NET_BRIDGE, &bridge, err);
@@ -143,10 +151,10 @@ static int take_card(struct init_net *net, const struct init_link *card, struct 
         rc = init_netlink_set_master(&net->netlink, card->index, bridge.index, err);
     }
     if (rc == RAY_OK) {
-        rc = init_netlink_set_up(&net->netlink, card->index, true, err);
+        rc = init_netlink_set_up(&net->netlink, bridge.index, true, err);
     }
     if (rc == RAY_OK) {
-        rc = init_netlink_set_up(&net->netlink, bridge.index, true, err);
+        rc = init_netlink_link_by_name(&net->netlink, INIT_NET_BRIDGE, &bridge, err);
     }
     return rc;
 }
@@ -231,6 +239,10 @@ static void read_lease(struct init_net *net)
         ray_log(net->logger, RAY_LOG_ERROR, "net", "lease not read: %s", err.text);
         return;
     }
+    if (!lease.is_bound && !net->is_bound) {
+        return; /* nothing was there to be lost: no carrier yet, or no server */
+    }
+    net->is_bound = lease.is_bound;
     if (lease.is_bound && init_lease_write_resolv(net->options.root_fd, &lease, &err) != RAY_OK) {
         ray_log(net->logger, RAY_LOG_WARN, "net", "%s", err.text);
     }

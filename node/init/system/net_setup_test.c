@@ -196,6 +196,12 @@ static int check_lease(struct seen *seen, int root_fd)
                                .ntp = {"10.77.0.1"},
                                .ntp_count = 1};
 
+    const struct init_lease lost = {.reason = "NOCARRIER"};
+
+    /* What was never there is not lost. */
+    FAKE_CHECK(init_lease_write(root_fd, &lost, NULL) == RAY_OK);
+    ray_loop_once(&seen->loop);
+    FAKE_CHECK(seen->lease_count == 0);
     FAKE_CHECK(init_lease_write(root_fd, &lease, NULL) == RAY_OK);
     ray_loop_run(&seen->loop);
     FAKE_CHECK(seen->lease_count == 1 && seen->new_ntp_count == 1);

@@ -25,7 +25,8 @@ extern char **environ;
 int lab_image_check(const struct lab_config *config, struct ray_err *err)
 {
     static const char *const for_pxe[] = {"manifest.json", "rayos.efi", NULL};
-    static const char *const for_direct[] = {"manifest.json", "vmlinuz", "initrd", "cmdline", NULL};
+    static const char *const for_direct[] = {"manifest.json", "rayos.efi", "vmlinuz",
+                                             "initrd",        "cmdline",   NULL};
     const char *const *names = config->boot == LAB_BOOT_PXE_UEFI ? for_pxe : for_direct;
     char path[LAB_PATH_SIZE];
 

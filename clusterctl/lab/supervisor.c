@@ -181,9 +181,8 @@ static int start_steps(struct lab *lab, struct ray_err *err)
     lab_step_begin(lab); /* this function is a step: nothing is over before it is */
     rc = lab_switch_start(lab, err);
     rc = rc == RAY_OK ? lab_prepare_disks(lab, err) : rc;
-    if (rc == RAY_OK && lab->config.boot == LAB_BOOT_PXE_UEFI) {
-        rc = lab_provision_start(lab, err);
-    }
+    /* Machines that boot without it get their addresses from it all the same. */
+    rc = rc == RAY_OK ? lab_provision_start(lab, err) : rc;
     if (rc != RAY_OK) {
         lab_failed(lab, "%s", err->text);
     }

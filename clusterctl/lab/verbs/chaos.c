@@ -47,8 +47,8 @@ static const struct action {
     {"delay", "A B TIME", 3, 3, 1, "delay frames: 20, 20ms, 1.5s; see --jitter"},
     {"rate", "A B RATE", 3, 3, 1, "limit bits per second: 10M, 512kbit, none"},
     {"cut", "A B", 2, 2, 0, "let nothing through between A and B"},
-    {"heal", "[A B]", 0, 2, 0, "end cuts and partitions, between A and B or all"},
-    {"clear", "[A B]", 0, 2, 0, "end loss, delay, rate and the like, between A and B or all"},
+    {"heal", "[A B]", 0, 2, 0, "end cuts and partitions, between A and B or everywhere"},
+    {"clear", "[A B]", 0, 2, 0, "end all faults, cuts too, between A and B or everywhere"},
     {"partition", "A,B C...", 2, RAY_ARGS_POSITIONAL_COUNT_MAX - 1, 0,
      "split the network into groups"},
 };

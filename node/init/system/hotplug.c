@@ -18,9 +18,10 @@
 
 struct job {
     uv_work_t work;
-    struct init_hotplug *owner; /* NULL: destroyed meanwhile */
-    char *alias;                /* NULL: all devices */
-    int root_fd;                /* for all devices; owned; -1: none */
+    struct init_hotplug *owner;          /* NULL: destroyed meanwhile */
+    char *alias;                         /* NULL: all devices */
+    int root_fd;                         /* for all devices; owned; -1: none */
+    struct init_kmodule_summary summary; /* of all devices */
     int rc;
     struct ray_err err;
 };
@@ -53,9 +54,7 @@ static void run_job(uv_work_t *work)
     if (job->rc == RAY_OK && job->alias != NULL) {
         job->rc = init_kmodule_load(kmodule, job->alias, &job->err);
     } else if (job->rc == RAY_OK) {
-        struct init_kmodule_summary summary;
-
-        job->rc = init_kmodule_coldplug_rest(kmodule, job->root_fd, NULL, &summary, &job->err);
+        job->rc = init_kmodule_coldplug_rest(kmodule, job->root_fd, NULL, &job->summary, &job->err);
     }
     init_kmodule_destroy(kmodule);
 }
@@ -78,6 +77,10 @@ static void job_done(uv_work_t *work, int status)
         if (status == 0 && job->rc != RAY_OK && job->rc != RAY_ENOTFOUND) {
             ray_log(hotplug->logger, RAY_LOG_WARN, "hotplug", "alias=%s: %s",
                     job->alias != NULL ? job->alias : "all", job->err.text);
+        }
+        if (status == 0 && job->rc == RAY_OK && job->alias == NULL) {
+            ray_log(hotplug->logger, RAY_LOG_INFO, "modules", "rest modules=%zu failed=%zu",
+                    job->summary.module_count, job->summary.failed_count);
         }
         hotplug->job = NULL;
         start_next(hotplug);

@@ -23,12 +23,17 @@ static void say(const char *path, const char *text, size_t size)
     }
 }
 
-static void handler(int signum)
+static void handler(int signum, siginfo_t *info, void *context)
 {
     char text[] = "<0>rayos-init: PID 1 crashed with signal ??, reboot in 10 s\n";
     char *digits = strchr(text, '?');
     const struct timespec delay = {.tv_sec = EMERGENCY_REBOOT_S};
 
+    (void)context;
+    /* Sent by another process (abort sends its own, and the kernel has codes above zero). */
+    if (info->si_code <= 0 && info->si_pid != getpid()) {
+        return;
+    }
     digits[0] = (char)('0' + signum / 10);
     digits[1] = (char)('0' + signum % 10);
     say("/dev/kmsg", text, sizeof text - 1);
@@ -49,7 +54,8 @@ int emergency_install(struct ray_err *err)
     static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS, SIGTRAP};
     static char stack[STACK_SIZE]; /* the handler's own; used once in a life */
     const stack_t alternate = {.ss_sp = stack, .ss_size = sizeof stack};
-    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_ONSTACK | SA_NODEFER};
+    struct sigaction action = {.sa_sigaction = handler,
+                               .sa_flags = SA_ONSTACK | SA_NODEFER | SA_SIGINFO};
 
     if (sigaltstack(&alternate, NULL) < 0) {
         return ray_fail_errno(err, errno, "alternate stack");

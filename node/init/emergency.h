@@ -11,8 +11,8 @@
 
 enum { EMERGENCY_REBOOT_S = 10 };
 
-/* Installs handlers for SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS and SIGTRAP. Only for
- * a real PID 1. */
+/* Such a signal that another process has sent is ignored. Installs handlers for SIGSEGV, SIGBUS,
+ * SIGFPE, SIGILL, SIGABRT, SIGSYS and SIGTRAP. Only for a real PID 1. */
 int emergency_install(struct ray_err *err);
 
 #endif

@@ -127,6 +127,12 @@ def run_as_pid_1(program, fault):
         try:
             wait_for(outer, "emergency", lambda: "cannot boot without stage root" in
                      (folder / "dev/console").read_text(encoding="ascii"))
+            # No signal that somebody sends makes it crash or leave. (Its own pid namespace
+            # protects it from SIGKILL and SIGSTOP only against those within.)
+            for number in set(range(1, 32)) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGINT,
+                                               signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2,
+                                               signal.SIGPWR}:
+                os.kill(pid, number)
             status = stop(pid, outer)
             # A power-off in a pid namespace is told to its parent as SIGINT.
             assert status in (128 + signal.SIGINT, -signal.SIGINT), f"status {status}"

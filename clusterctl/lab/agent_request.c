@@ -18,6 +18,8 @@
 
 enum {
     POLL_MS = 100,
+    PING_LIMIT_MS = 10000,
+    FILE_LIMIT_MS = 600000,
     ITEM_SIZE_MAX = 32 << 10,
     UNSENT_SIZE_MAX = 64 << 20,
     PUT_SIZE_MAX = 6 << 20, /* what the agent client queues at once */
@@ -197,9 +199,29 @@ static int map_file(int fd, size_t size_max, void **out_bytes, size_t *out_size,
     return RAY_OK;
 }
 
+/* A machine that hangs must not hold a caller for ever; a command has its own limit. */
+static uint64_t limit_ms(enum lab_request_kind kind)
+{
+    switch (kind) {
+    case LAB_REQUEST_EXEC:
+        return 0;
+    case LAB_REQUEST_PING:
+        return PING_LIMIT_MS;
+    case LAB_REQUEST_PUT:
+    case LAB_REQUEST_GET:
+        return FILE_LIMIT_MS;
+    }
+    return 0;
+}
+
 static int hand_over(struct lab_request *request, struct ray_err *err)
 {
-    const struct ray_agent_handler handler = {.on_data = on_data, .on_end = on_end, .arg = request};
+    const struct ray_agent_handler handler = {
+        .on_data = on_data,
+        .on_end = on_end,
+        .arg = request,
+        .limit_ms = limit_ms(request->kind),
+    };
     struct ray_agent_client *agent = request->node->agent;
     void *bytes = NULL;
     size_t size = 0;

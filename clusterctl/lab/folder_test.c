@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/atomic_file.h"
+#include "base/fault.h"
 #include "base/size.h"
 #include "clusterctl/lab/record.h"
 #include "clusterctl/lab/tidy.h"
@@ -172,6 +173,41 @@ static void test_record_finds_and_kills_the_very_process(void **state)
     place_remove(&place);
 }
 
+/* Whatever fails while the record is replaced, the old or the new one is there. */
+static void test_record_faults(void **state)
+{
+    static const char *const points[] = {"open", "write", "fsync", "rename"};
+    struct place place;
+    pid_t self = getpid();
+    uint64_t ticks;
+
+    (void)state;
+    place_make(&place);
+    assert_int_equal(lab_process_start_ticks(0, &ticks, NULL), RAY_OK);
+    assert_int_equal(lab_record_write(&place.paths, self, ticks, NULL), RAY_OK);
+    for (size_t i = 0; i < RAY_ARRAY_COUNT(points); i++) {
+        bool has_fired = true;
+
+        for (int countdown = 1; has_fired; countdown++) {
+            char fault[32];
+            pid_t pid = 0;
+            int pidfd = -1;
+            int rc;
+
+            (void)snprintf(fault, sizeof fault, "%s:%d", points[i], countdown);
+            assert_true(ray_fault_set(fault));
+            rc = lab_record_write(&place.paths, self, ticks, NULL);
+            has_fired = ray_fault_has_fired();
+            assert_true(ray_fault_set(NULL));
+            assert_true(has_fired || rc == RAY_OK);
+            assert_int_equal(lab_record_open(&place.paths, &pid, &pidfd, NULL), RAY_OK);
+            assert_int_equal(pid, self);
+            assert_int_equal(close(pidfd), 0);
+        }
+    }
+    place_remove(&place);
+}
+
 static void test_record_malformed(void **state)
 {
     static const char *const texts[] = {"",
@@ -304,6 +340,7 @@ int main(void)
         cmocka_unit_test(test_start_ticks),
         cmocka_unit_test(test_record_finds_and_kills_the_very_process),
         cmocka_unit_test(test_record_malformed),
+        cmocka_unit_test(test_record_faults),
         cmocka_unit_test(test_tidy_keeps_report_and_logs),
         cmocka_unit_test(test_tidy_depth),
     };

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "base/size.h"
 #include "clusterctl/lab/machine.h"
 
@@ -131,6 +132,31 @@ static void test_machine_args(void **state)
     lab_argv_fini(&argv);
 }
 
+/* Each allocation fails once; the failure is told, and nothing leaks. */
+static void test_argv_no_memory(void **state)
+{
+    struct lab_config config = sample_config(LAB_BOOT_DIRECT);
+    struct lab_machine_spec spec = {
+        .config = &config, .accel_args = tcg_args, .kernel_cmdline = "a=b"};
+    bool has_fired = true;
+
+    (void)state;
+    for (int countdown = 1; has_fired; countdown++) {
+        struct lab_argv argv;
+        char fault[32];
+        int rc;
+
+        (void)snprintf(fault, sizeof fault, "alloc:%d", countdown);
+        lab_argv_init(&argv);
+        assert_true(ray_fault_set(fault));
+        rc = lab_machine_argv(&spec, &argv, NULL);
+        has_fired = ray_fault_has_fired();
+        assert_true(ray_fault_set(NULL));
+        assert_int_equal(rc, has_fired ? RAY_ENOMEM : RAY_OK);
+        lab_argv_fini(&argv);
+    }
+}
+
 static void test_argv_limits(void **state)
 {
     struct lab_argv argv;
@@ -158,7 +184,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pxe),         cmocka_unit_test(test_direct),
         cmocka_unit_test(test_direct_uefi), cmocka_unit_test(test_machine_args),
-        cmocka_unit_test(test_argv_limits),
+        cmocka_unit_test(test_argv_limits), cmocka_unit_test(test_argv_no_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,45 +21,80 @@ enum { STOP_GRACE_MS = 3000, SWITCH_TIMEOUT_MS = 2000, READY_FD = 3 };
 
 extern char **environ;
 
+static void service_init(struct lab_service *service)
+{
+    lab_stream_init(&service->stream);
+    lab_output_init(&service->output);
+}
+
+static void service_close(struct lab_service *service)
+{
+    if (lab_stream_is_open(&service->stream)) {
+        lab_stream_drain(&service->stream);
+    }
+    lab_stream_close(&service->stream);
+    lab_output_close(&service->output);
+}
+
 void lab_services_init(struct lab *lab)
 {
     lab->services = (struct lab_services){.provision_log = {.fd = -1}};
-    lab_stream_init(&lab->services.switch_ready);
-    lab_stream_init(&lab->services.provision_out);
-    lab_output_init(&lab->services.switch_output);
-    lab_output_init(&lab->services.provision_output);
+    service_init(&lab->services.net);
+    service_init(&lab->services.provision);
 }
 
 void lab_services_fini(struct lab *lab)
 {
-    lab_stream_close(&lab->services.switch_ready);
-    lab_stream_close(&lab->services.provision_out);
-    lab_output_close(&lab->services.switch_output);
-    lab_output_close(&lab->services.provision_output);
+    service_close(&lab->services.net);
+    service_close(&lab->services.provision);
     lab_logfile_close(&lab->services.provision_log);
 }
 
 bool lab_services_are_running(const struct lab *lab)
 {
-    return lab_process_is_running(&lab->services.switch_process) ||
-           lab_process_is_running(&lab->services.provision);
+    return lab_process_is_running(&lab->services.net.process) ||
+           lab_process_is_running(&lab->services.provision.process);
 }
 
 void lab_services_stop(struct lab *lab)
 {
-    lab_process_stop(&lab->services.provision, STOP_GRACE_MS);
-    lab_process_stop(&lab->services.switch_process, STOP_GRACE_MS);
+    lab_process_stop(&lab->services.provision.process, STOP_GRACE_MS);
+    lab_process_stop(&lab->services.net.process, STOP_GRACE_MS);
 }
 
-/* A program of ours: one descriptor that we read, its messages in a log of its own. */
-static int start_service(struct lab *lab, struct lab_process *process, struct lab_output *output,
-                         const char *log_name, const struct lab_argv *argv, int child_fd,
-                         int *out_fd, void (*on_exit)(void *arg, const struct ray_child_exit *how),
-                         struct ray_err *err)
+/* A program of ours, and what we want of it. */
+struct service_spec {
+    const struct lab_argv *argv;
+    const char *log_name; /* for its standard error */
+    int child_fd;         /* the number on which it tells us something */
+    void (*on_data)(void *arg, const uint8_t *bytes, size_t size); /* what it tells */
+    void (*on_exit)(void *arg, const struct ray_child_exit *how);
+};
+
+static int spawn(struct lab *lab, struct lab_service *service, const struct service_spec *spec,
+                 const struct ray_child_fd *fds, struct ray_err *err)
 {
-    int pair[2] = {-1, -1};
+    const struct ray_child_spec child = {
+        .path = spec->argv->items[0],
+        .argv = spec->argv->items,
+        .envp = (const char *const *)environ,
+        .dir = lab->paths.dir,
+        .fds = fds,
+        .fd_count = 2,
+        .keeps_all_caps = true,
+        .cgroup_fd = -1,
+    };
+
+    return lab_process_start(&service->process, &lab->processes, &child, spec->on_exit, lab, err);
+}
+
+static int service_start(struct lab *lab, struct lab_service *service,
+                         const struct service_spec *spec, struct ray_err *err)
+{
+    int pair[2];
     int log_fd = -1;
-    int rc = lab_output_open(output, &lab->loop, lab->dir_fd, log_name, &log_fd, err);
+    int rc =
+        lab_output_open(&service->output, &lab->loop, lab->dir_fd, spec->log_name, &log_fd, err);
 
     if (rc != RAY_OK) {
         return rc;
@@ -67,29 +102,15 @@ static int start_service(struct lab *lab, struct lab_process *process, struct la
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
         rc = ray_fail_errno(err, errno, "socket pair");
     } else {
-        const struct ray_child_fd fds[] = {{log_fd, 2}, {pair[1], child_fd}};
-        const struct ray_child_spec spec = {
-            .path = argv->items[0],
-            .argv = argv->items,
-            .envp = (const char *const *)environ,
-            .dir = lab->paths.dir,
-            .fds = fds,
-            .fd_count = 2,
-            .keeps_all_caps = true,
-            .cgroup_fd = -1,
-        };
+        const struct ray_child_fd fds[] = {{log_fd, 2}, {pair[1], spec->child_fd}};
 
-        rc = lab_process_start(process, &lab->processes, &spec, on_exit, lab, err);
-        (void)close(pair[1]);
-        if (rc != RAY_OK) {
-            (void)close(pair[0]);
-        }
+        rc = lab_stream_open(&service->stream, &lab->loop, pair[0], spec->on_data, lab, err);
+        rc = rc == RAY_OK ? spawn(lab, service, spec, fds, err) : rc;
+        (void)close(pair[1]); /* the service has its own */
     }
-    (void)close(log_fd); /* the service has its own */
-    if (rc == RAY_OK) {
-        *out_fd = pair[0];
-    } else {
-        lab_output_close(output);
+    (void)close(log_fd); /* as above */
+    if (rc != RAY_OK) {
+        service_close(service);
     }
     return rc;
 }
@@ -129,11 +150,10 @@ static void on_switch_exit(void *arg, const struct ray_child_exit *how)
     struct lab *lab = arg;
     char text[48];
 
-    lab_stream_close(&lab->services.switch_ready);
-    lab_output_close(&lab->services.switch_output);
+    service_close(&lab->services.net);
     if (lab->state != LAB_STATE_STOPPING) {
         lab_failed(lab, "the switch ended with %s: %s", ray_child_exit_text(how, text),
-                   lab->services.switch_output.last_line);
+                   lab->services.net.output.last_line);
         lab_stop(lab, "the switch ended");
     }
     lab_check_stopped(lab);
@@ -142,7 +162,6 @@ static void on_switch_exit(void *arg, const struct ray_child_exit *how)
 int lab_switch_start(struct lab *lab, struct ray_err *err)
 {
     struct lab_argv argv;
-    int fd = -1;
     int rc;
 
     lab_argv_init(&argv);
@@ -161,15 +180,22 @@ int lab_switch_start(struct lab *lab, struct ray_err *err)
     }
     rc = lab_argv_check(&argv, err);
     if (rc == RAY_OK) {
-        rc = start_service(lab, &lab->services.switch_process, &lab->services.switch_output,
-                           LAB_FILE_SWITCH_LOG, &argv, READY_FD, &fd, on_switch_exit, err);
+        const struct service_spec spec = {
+            .argv = &argv,
+            .log_name = LAB_FILE_SWITCH_LOG,
+            .child_fd = READY_FD,
+            .on_data = on_switch_ready,
+            .on_exit = on_switch_exit,
+        };
+
+        rc = service_start(lab, &lab->services.net, &spec, err);
     }
     lab_argv_fini(&argv);
     if (rc != RAY_OK) {
         return ray_wrap(err, rc, "switch");
     }
     lab_step_begin(lab);
-    return lab_stream_open(&lab->services.switch_ready, &lab->loop, fd, on_switch_ready, lab, err);
+    return RAY_OK;
 }
 
 int lab_switch_command(const struct lab *lab, struct ray_buf *reply, struct ray_err *err,
@@ -274,16 +300,14 @@ static void on_provision_exit(void *arg, const struct ray_child_exit *how)
     struct lab *lab = arg;
     char text[48];
 
-    lab_stream_drain(&lab->services.provision_out);
-    lab_stream_close(&lab->services.provision_out);
-    lab_output_close(&lab->services.provision_output);
+    service_close(&lab->services.provision);
     (void)ray_child_exit_text(how, text);
     if (lab->state == LAB_STATE_STARTING) {
         lab_failed(lab, "rayos-provision ended with %s: %s", text,
-                   lab->services.provision_output.last_line);
+                   lab->services.provision.output.last_line);
     } else if (lab->state == LAB_STATE_UP) {
         lab_event(lab, LAB_KIND_EXIT, NULL, "rayos-provision ended with %s: %s", text,
-                  lab->services.provision_output.last_line);
+                  lab->services.provision.output.last_line);
     }
     lab_check_stopped(lab);
 }
@@ -292,7 +316,6 @@ int lab_provision_start(struct lab *lab, struct ray_err *err)
 {
     struct lab_services *services = &lab->services;
     struct lab_argv argv;
-    int fd = -1;
     int rc;
 
     rc = lab_logfile_open(&services->provision_log, lab->dir_fd, LAB_FILE_PROVISION_EVENTS,
@@ -318,13 +341,20 @@ int lab_provision_start(struct lab *lab, struct ray_err *err)
     }
     rc = lab_argv_check(&argv, err);
     if (rc == RAY_OK) {
-        rc = start_service(lab, &services->provision, &services->provision_output,
-                           LAB_FILE_PROVISION_LOG, &argv, 1, &fd, on_provision_exit, err);
+        const struct service_spec spec = {
+            .argv = &argv,
+            .log_name = LAB_FILE_PROVISION_LOG,
+            .child_fd = STDOUT_FILENO,
+            .on_data = on_provision_data,
+            .on_exit = on_provision_exit,
+        };
+
+        rc = service_start(lab, &services->provision, &spec, err);
     }
     lab_argv_fini(&argv);
     if (rc != RAY_OK) {
         return ray_wrap(err, rc, "rayos-provision");
     }
     lab_step_begin(lab);
-    return lab_stream_open(&services->provision_out, &lab->loop, fd, on_provision_data, lab, err);
+    return RAY_OK;
 }

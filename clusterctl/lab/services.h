@@ -18,14 +18,16 @@
 
 struct lab;
 
+struct lab_service {
+    struct lab_process process;
+    struct lab_output output; /* its standard error */
+    struct lab_stream stream; /* the descriptor on which it tells us what we wait for */
+};
+
 struct lab_services {
-    struct lab_process switch_process;
-    struct lab_output switch_output;
-    struct lab_stream switch_ready;
+    struct lab_service net; /* the switch */
     bool is_switch_ready;
-    struct lab_process provision;
-    struct lab_output provision_output;
-    struct lab_stream provision_out;
+    struct lab_service provision;
     struct lab_lines provision_lines;
     struct lab_logfile provision_log;
     bool is_provision_ready;

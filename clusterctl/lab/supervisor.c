@@ -201,8 +201,8 @@ void lab_stop(struct lab *lab, const char *reason)
     lab_event(lab, LAB_KIND_LAB, NULL, "going down: %s", reason);
     lab_report_keep_switch(lab);
     /* Machines, makers of disks, commands of `lab enter`; the services are last. */
-    lab_processes_stop_others(&lab->processes, &lab->services.switch_process,
-                              &lab->services.provision, STOP_GRACE_MS);
+    lab_processes_stop_others(&lab->processes, &lab->services.net.process,
+                              &lab->services.provision.process, STOP_GRACE_MS);
     lab_check_stopped(lab);
 }
 
@@ -211,8 +211,8 @@ void lab_check_stopped(struct lab *lab)
     if (lab->state != LAB_STATE_STOPPING) {
         return;
     }
-    if (lab_processes_other_run(&lab->processes, &lab->services.switch_process,
-                                &lab->services.provision)) {
+    if (lab_processes_other_run(&lab->processes, &lab->services.net.process,
+                                &lab->services.provision.process)) {
         return;
     }
     if (lab_services_are_running(lab)) {

@@ -65,7 +65,7 @@ static int load(struct init_kmodule *kmodule, const struct init_kmodule_names *n
                                    &summary->failed_count, err);
 }
 
-/* Modules for all devices that are there, as far as `accepts` them. */
+/* Modules for the devices below `folder`, as far as `accepts` them. */
 static int find_wanted(struct init_kmodule *kmodule, int root_fd, bool (*accepts)(const char *path),
                        struct init_kmodule_names *out, size_t *out_alias_count, struct ray_err *err)
 {
@@ -73,7 +73,7 @@ static int find_wanted(struct init_kmodule *kmodule, int root_fd, bool (*accepts
     int rc;
 
     init_kmodule_names_init(&aliases, INIT_KMODULE_ALIAS_COUNT_MAX);
-    rc = init_kmodule_scan_aliases(root_fd, "sys/devices", &aliases, err);
+    rc = init_kmodule_scan_aliases(root_fd, folder, &aliases, err);
     for (size_t i = 0; rc == RAY_OK && i < aliases.count; i++) {
         rc = init_kmodule_resolve(kmodule, aliases.items[i], accepts, out, err);
     }
@@ -103,7 +103,7 @@ int init_kmodule_load_listed(struct init_kmodule *kmodule, int root_fd, struct r
         (void)ray_fail(err, rc, "list of modules: %s", ray_err_text(rc));
     } else {
         /* Without the devices, coldplug says why. */
-        (void)find_wanted(kmodule, root_fd, init_kmodule_is_wanted_early, &names,
+        (void)find_wanted(kmodule, root_fd, "sys/devices", init_kmodule_is_wanted_early, &names,
                           &summary.alias_count, &scan_err);
         rc = load(kmodule, &names, 0, RAY_LOG_DEBUG, logger, &summary, err);
     }
@@ -123,8 +123,8 @@ int init_kmodule_coldplug(struct init_kmodule *kmodule, int root_fd, size_t thre
     int rc;
 
     init_kmodule_names_init(&names, MODULE_COUNT_MAX);
-    rc = find_wanted(kmodule, root_fd, init_kmodule_is_wanted_early, &names, &summary.alias_count,
-                     err);
+    rc = find_wanted(kmodule, root_fd, "sys/devices", init_kmodule_is_wanted_early, &names,
+                     &summary.alias_count, err);
     if (rc == RAY_OK) {
         rc = load(kmodule, &names, thread_count, RAY_LOG_INFO, logger, &summary, err);
     }
@@ -140,15 +140,23 @@ int init_kmodule_coldplug_rest(struct init_kmodule *kmodule, int root_fd, struct
 {
     struct init_kmodule_summary summary = {0};
     struct init_kmodule_names names;
-    int rc;
+    int rc = RAY_OK;
 
     init_kmodule_names_init(&names, MODULE_COUNT_MAX);
-    rc = find_wanted(kmodule, root_fd, NULL, &names, &summary.alias_count, err);
     for (size_t i = 0; rc == RAY_OK && i < RAY_ARRAY_COUNT(listed_late); i++) {
         rc = init_kmodule_names_add(&names, listed_late[i]);
         if (rc != RAY_OK) {
             (void)ray_fail(err, rc, "list of modules: %s", ray_err_text(rc));
         }
+    }
+    if (rc == RAY_OK) {
+        /* KVM, and ciphers for this CPU, before the displays, which take seconds. */
+        rc = find_wanted(kmodule, root_fd, "sys/devices/system/cpu", NULL, &names,
+                         &summary.alias_count, err);
+        rc = rc == RAY_ENOTFOUND ? RAY_OK : rc;
+    }
+    if (rc == RAY_OK) {
+        rc = find_wanted(kmodule, root_fd, "sys/devices", NULL, &names, &summary.alias_count, err);
     }
     if (rc == RAY_OK) {
         rc = load(kmodule, &names, 1, RAY_LOG_DEBUG, logger, &summary, err);

@@ -66,8 +66,9 @@ static int load(struct init_kmodule *kmodule, const struct init_kmodule_names *n
 }
 
 /* Modules for the devices below `folder`, as far as `accepts` them. */
-static int find_wanted(struct init_kmodule *kmodule, int root_fd, bool (*accepts)(const char *path),
-                       struct init_kmodule_names *out, size_t *out_alias_count, struct ray_err *err)
+static int find_wanted(struct init_kmodule *kmodule, int root_fd, const char *folder,
+                       bool (*accepts)(const char *path), struct init_kmodule_names *out,
+                       size_t *out_alias_count, struct ray_err *err)
 {
     struct init_kmodule_names aliases;
     int rc;

@@ -47,6 +47,10 @@ int lab_run_status(const struct ray_args *args, void *context)
     if (rc != RAY_OK) {
         return lab_fail(&err);
     }
+    if (((const Rayos__Lab__Status *)body)->failure[0] != '\0') { /* a table has no place for it */
+        (void)fprintf(stderr, "clusterctl: the lab did not start: %s\n",
+                      ((const Rayos__Lab__Status *)body)->failure);
+    }
     status = output_message(args, body, &view);
     protobuf_c_message_free_unpacked(body, NULL);
     return status;

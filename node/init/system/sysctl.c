@@ -27,7 +27,6 @@ static const struct init_sysctl_entry sysctl_table[] = {
     {"proc/sys/kernel/hung_task_panic", "0", "a slow disk is not a reason to reboot"},
     {"proc/sys/kernel/hung_task_timeout_secs", "120", "tasks stuck on a disk are named in the log"},
     {"proc/sys/kernel/softlockup_panic", "0", "a paused virtual machine looks like a lockup"},
-    {"proc/sys/kernel/printk_devkmsg", "ratelimit", "programs cannot flood the kernel log"},
     {"proc/sys/net/ipv4/conf/all/accept_redirects", "0", "routes come from DHCP only"},
     {"proc/sys/net/ipv4/conf/default/accept_redirects", "0", "as above"},
     {"proc/sys/net/ipv4/conf/all/send_redirects", "0", "a node is no router for others"},

@@ -254,6 +254,9 @@ static int run_restart(const struct ray_args *args, void *context)
     }
     if (call(args, "init.sock", "init.service_restart", &request.base,
              &rayos__init__done__descriptor, &body, &err) != RAY_OK) {
+        if (err.code == RAY_ENOTFOUND && err.next_step[0] == '\0') {
+            (void)ray_next(&err, "clusterctl node services");
+        }
         return output_error(&err);
     }
     protobuf_c_message_free_unpacked(body, NULL);

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CLUSTERCTL = ROOT / "build/bin/clusterctl"
 IMAGE = ROOT / "build/image"
 TEST_IMAGE = ROOT / "build/image-test"
-LIMIT_S = 600  # for anything that an emulated machine does
+LIMIT_S = 300  # for anything that an emulated machine does
 
 
 class Lab:
@@ -72,7 +72,7 @@ class Lab:
     def console(self, node):
         return (self.folder / "machines" / node / "console.log").read_text(errors="replace")
 
-    def again(self, node, act, marker="RAYOS_TEST_AGENT:ready"):
+    def again(self, node, act, marker="RAYOS_NODE_READY"):
         """Does `act`, then waits until `marker` was printed once more than before."""
         before = self.count(node, marker)
         act()

@@ -13,7 +13,7 @@ from conftest import Lab
 @pytest.fixture(scope="module")
 def lab():
     lab = Lab(1, "direct-uefi")
-    lab.wait("node1", "RAYOS_TEST_AGENT:ready")
+    lab.wait("node1", "RAYOS_NODE_READY:node1")
     yield lab
     lab.close()
 

@@ -30,7 +30,8 @@
     X(WATCHDOG, "RAYOS_WATCHDOG", true,                                                            \
       "detail: adopted:<driver>:<seconds>, none, bite:<bootstatus>, withheld:<why>")               \
     X(LOG, "RAYOS_LOG", true,                                                                      \
-      "detail: open:<folder>, rotated, full, lost:<lines>, crash:<folder>, dirty")                 \
+      "detail: open:<folder>, rotated, full, lost:<lines>, crash:<folder>, "                       \
+      "dirty[:watchdog|panic]")                                                                    \
     X(BOOT_TIMELINE, "RAYOS_BOOT_TIMELINE", true,                                                  \
       "one step of the boot; detail: <step>:<begin_us>:<end_us> of CLOCK_BOOTTIME")                \
     X(TEST_AGENT, "RAYOS_TEST_AGENT", true, "only in the test image; detail: ready")

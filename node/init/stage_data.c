@@ -51,6 +51,7 @@ static void collect_crash(struct init *init)
         .boot_id = init->facts.boot_id,
         .watchdog_bootstatus = init->watchdog.bootstatus,
         .log_name = "log/" LOG_FILE_NAME,
+        .is_volatile = !init->data.is_disk,
     };
 
     if (init_crash_collect(&inputs, &init->logger, &init->crash, &err) == RAY_OK) {

@@ -542,7 +542,9 @@ int init_crash_collect(const struct init_crash_inputs *inputs, struct ray_logger
     }
     if (rc == RAY_OK) {
         report.has_folder = true;
-        unlink_records(inputs->root_fd, records, logger);
+        if (!inputs->is_volatile) {
+            unlink_records(inputs->root_fd, records, logger);
+        }
         prune(crash_fd, report.folder);
     }
 done:

@@ -43,6 +43,7 @@ struct init_crash_inputs {
     const char *boot_id;          /* of this boot, to tell it from the previous */
     uint32_t watchdog_bootstatus; /* WDIOF_*; 0: none or unknown */
     const char *log_name;         /* "log/rayos.log", relative to data_fd */
+    bool is_volatile;             /* data_fd is in RAM: pstore records are copied, not moved */
 };
 
 struct init_crash_report {

@@ -154,6 +154,24 @@ static void test_panic_records_move(void **state)
     assert_false(exists(place->root_fd, "sys/fs/pstore/dmesg-efi_pstore-2"));
 }
 
+/* A node without a disk must not lose the only copy that survives its next reboot. */
+static void test_records_stay_when_data_is_in_ram(void **state)
+{
+    struct place *place = *state;
+    const struct init_crash_inputs inputs = {.data_fd = place->data_fd,
+                                             .root_fd = place->root_fd,
+                                             .boot_id = BOOT_B,
+                                             .log_name = "log/rayos.log",
+                                             .is_volatile = true};
+    struct init_crash_report report;
+
+    put(place->root_fd, "sys/fs/pstore/dmesg-efi_pstore-1", "Panic#1 Part1\n");
+    assert_int_equal(init_crash_collect(&inputs, NULL, &report, NULL), RAY_OK);
+    assert_int_equal(report.end, INIT_END_PANIC);
+    assert_true(exists(place->root_fd, "sys/fs/pstore/dmesg-efi_pstore-1"));
+    expect_file(place, "crash/" BOOT_B "/pstore/dmesg-efi_pstore-1", "Panic#1 Part1\n");
+}
+
 static void test_torn_and_hostile_state(void **state)
 {
     static const char *const texts[] = {
@@ -301,6 +319,7 @@ int main(void)
         CASE(test_power_cut),
         CASE(test_watchdog),
         CASE(test_panic_records_move),
+        CASE(test_records_stay_when_data_is_in_ram),
         CASE(test_torn_and_hostile_state),
         CASE(test_second_crash_of_one_boot_keeps_the_first),
         CASE(test_log_tail_is_bounded),

@@ -50,6 +50,7 @@ static const struct {
     {"xfs", false},      {"bridge", false},
     {"watchdog", false}, /* its drivers register with it, but do not depend on it by symbol */
     {"i6300esb", false}, {"iTCO_wdt", false},
+    {"evdev", false},    {"button", false},    /* a press during the boot counts, too */
     {"efivarfs", true},  {"efi_pstore", true}, /* before the crash records are collected */
 };
 

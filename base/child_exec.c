@@ -35,14 +35,18 @@ static _Noreturn void fail(const struct ray_child_launch *launch, enum ray_child
     _exit(127);
 }
 
+/* By the system call itself: libc refuses the two signals that it keeps to itself, and
+ * posix_spawn, by which a shell or make may have started us, leaves just those ignored. */
 static int reset_signals(void)
 {
-    struct sigaction by_default = {.sa_handler = SIG_DFL};
+    /* The kernel's struct sigaction, all zero: SIG_DFL, no flags, empty mask. It has at most
+     * four words of eight bytes on every architecture. */
+    const uint64_t by_default[4] = {0};
 
     for (int signum = 1; signum < NSIG; signum++) {
-        if (signum != SIGKILL && signum != SIGSTOP) {
-            /* EINVAL for the two that libc keeps to itself; they are never ignored. */
-            (void)sigaction(signum, &by_default, NULL);
+        if (signum != SIGKILL && signum != SIGSTOP &&
+            syscall(SYS_rt_sigaction, signum, by_default, NULL, sizeof(uint64_t)) != 0) {
+            return -1;
         }
     }
     return 0;

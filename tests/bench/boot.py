@@ -18,7 +18,8 @@ MIB = 1 << 20
 
 
 class Boot:
-    """One machine booted once; its phases in seconds, and the lab while it is needed."""
+    """One machine booted once, to be used by `with`: its phases in seconds, and the lab while
+    it is needed."""
 
     def __init__(self, image, boot, name):
         self.name = name
@@ -36,14 +37,17 @@ class Boot:
             raise SystemExit(f"bench: {' '.join(map(str, command))}:\n{done.stdout}{done.stderr}")
         return done.stdout
 
-    def down(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
         self.run("down")
 
 
 def memory_of_ours(boot):
     """MiB in use: MemTotal less MemAvailable, read by the agent of the test image."""
     time.sleep(IDLE_S)
-    text = boot.run("exec", "node1", "--", "cat", "/proc/meminfo")
+    text = boot.run("exec", "node1", "--", "busybox", "cat", "/proc/meminfo")
     facts = dict(re.findall(r"^(\w+):\s+(\d+) kB", text, re.MULTILINE))
     return (int(facts["MemTotal"]) - int(facts["MemAvailable"])) / 1024
 
@@ -69,14 +73,12 @@ def run(rounds):
              ("peer", peer_folder, peer_folder, memory_of_peer))
     for number in range(rounds):
         for side, image, memory_image, memory in plans:
-            boot = Boot(image, "pxe-uefi", f"bench-{side}")
-            samples[side]["pxe"].append(boot.total)
-            samples[side]["phases"].append(boot.phases)
-            boot.down()
-            boot = Boot(memory_image, "direct", f"bench-{side}")
-            samples[side]["direct"].append(boot.total)
-            samples[side]["memory"].append(memory(boot))
-            boot.down()
+            with Boot(image, "pxe-uefi", f"bench-{side}") as boot:
+                samples[side]["pxe"].append(boot.total)
+                samples[side]["phases"].append(boot.phases)
+            with Boot(memory_image, "direct", f"bench-{side}") as boot:
+                samples[side]["direct"].append(boot.total)
+                samples[side]["memory"].append(memory(boot))
             print(f"bench: boot: round {number + 1} of {rounds}, {side}: "
                   f"pxe {samples[side]['pxe'][-1]:.1f} s, "
                   f"direct {samples[side]['direct'][-1]:.1f} s, "

@@ -56,7 +56,7 @@ ctl: root ## clusterctl against the running lab: make ctl ARGS='lab status -o js
 	@[ -x build/bin/clusterctl ] || { echo "make ctl: clusterctl is not built; next: make build" >&2; exit 1; }
 	@$(IN) build/bin/clusterctl lab enter --name '$(LAB)' -- build/bin/clusterctl $(ARGS)
 
-test: root ## everything that must hold, about 20 minutes on two cores
+test: root ## everything that must hold, about 10 minutes on two cores
 	@$(IN) tools/test
 
 check: root ## layers, format and clang-tidy over all files

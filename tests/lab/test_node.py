@@ -117,7 +117,7 @@ def test_zombies_are_reaped(lab):
         assert time.monotonic() < deadline, "zombies stay"
 
 
-def test_prompt_answers_on_the_console(lab):
+def test_prompt_is_announced_on_the_console(lab):
     done = lab.verb("console", "node1", "--help")
     assert done.returncode == 0
     lab.wait("node1", "RAYOS_BOOT_MARKER:shell")

@@ -65,8 +65,7 @@ def test_the_image_came_over_http_and_was_the_one_on_disk(lab):
     assert not [event for event in events if event["event"] == "error"]
 
 
-def test_the_switch_dropped_nothing(lab):
-    """A lab that nobody disturbs loses no frame."""
+def test_no_fault_is_in_force_unasked(lab):
     assert not lab.status()["faults"]
 
 

@@ -6,49 +6,14 @@
 
 #include "base/size.h"
 #include "clusterctl/cli/output.h"
+#include "clusterctl/verbs/node_call.h"
+#include "clusterctl/verbs/shutdown.h"
 #include "net/proto/init.pb-c.h"
 #include "net/proto/node.pb-c.h"
 #include "net/rpc.h"
 
-enum { TIMEOUT_S_MAX = 3600, PATH_SIZE_MAX = 108 };
-
-#define SOCKET_DIR_OPTION                                                                          \
-    {.name = "socket-dir",                                                                         \
-     .value_name = "DIR",                                                                          \
-     .default_value = "/run/rayos",                                                                \
-     .help = "where the node's sockets are"}
-#define TIMEOUT_OPTION                                                                             \
-    {.name = "timeout",                                                                            \
-     .value_name = "SECONDS",                                                                      \
-     .default_value = "30",                                                                        \
-     .help = "give up after so many seconds"}
-
 static const struct ray_args_option read_options[] = {
-    OUTPUT_OPTION, SOCKET_DIR_OPTION, TIMEOUT_OPTION, {0}};
-
-/* Calls `method` on `socket` of the socket folder. */
-static int call(const struct ray_args *args, const char *socket, const char *method,
-                const ProtobufCMessage *input, const ProtobufCMessageDescriptor *output,
-                ProtobufCMessage **out_body, struct ray_err *err)
-{
-    char path[PATH_SIZE_MAX];
-    const char *dir = ray_args_value(args, "socket-dir");
-    uint64_t timeout_s;
-    int n = snprintf(path, sizeof path, "%s/%s", dir, socket);
-    int rc = ray_parse_u64(ray_args_value(args, "timeout"), 1, TIMEOUT_S_MAX, &timeout_s);
-
-    if (rc != RAY_OK) {
-        return ray_fail(err, RAY_EUSAGE, "--timeout wants 1 to %d seconds", TIMEOUT_S_MAX);
-    }
-    if (n < 0 || (size_t)n >= sizeof path) {
-        return ray_fail(err, RAY_EUSAGE, "--socket-dir is too long for a socket's path");
-    }
-    rc = ray_rpc_call_unix(path, method, input, output, timeout_s * 1000, out_body, err);
-    if (rc == RAY_EUNAVAILABLE && err->next_step[0] == '\0') {
-        (void)ray_next(err, "run this on a RayOS node, or give --socket-dir");
-    }
-    return rc;
-}
+    OUTPUT_OPTION, NODE_SOCKET_DIR_OPTION, NODE_TIMEOUT_OPTION("30"), {0}};
 
 /* A verb that only shows what a method answers. */
 static int show(const struct ray_args *args, const char *socket, const char *method,
@@ -59,7 +24,7 @@ static int show(const struct ray_args *args, const char *socket, const char *met
     struct ray_err err = {0};
     int status;
 
-    if (call(args, socket, method, input, output, &body, &err) != RAY_OK) {
+    if (node_call(args, socket, method, input, output, &body, &err) != RAY_OK) {
         return output_error(&err);
     }
     status = output_message(args, body, view);
@@ -164,7 +129,7 @@ static int run_log(const struct ray_args *args, void *context)
     Rayos__Init__LogTailRequest request = RAYOS__INIT__LOG_TAIL_REQUEST__INIT;
     struct log_call log = {.code = RAY_EINTERNAL};
     struct ray_rpc_client *client = NULL;
-    char path[PATH_SIZE_MAX];
+    char path[NODE_CALL_PATH_SIZE_MAX];
     uint64_t lines;
     int rc;
 
@@ -174,8 +139,10 @@ static int run_log(const struct ray_args *args, void *context)
         return output_error(&log.err);
     }
     request.lines = (uint32_t)lines;
-    (void)snprintf(path, sizeof path, "%.90s/init.sock", ray_args_value(args, "socket-dir"));
-    rc = ray_loop_init(&log.loop, &log.err);
+    rc = node_call_path(args, "init.sock", path, &log.err);
+    if (rc == RAY_OK) {
+        rc = ray_loop_init(&log.loop, &log.err);
+    }
     if (rc == RAY_OK) {
         rc = ray_rpc_client_create_unix(&client, &log.loop, path, &log.err);
     }
@@ -199,46 +166,9 @@ static int run_log(const struct ray_args *args, void *context)
 static const struct ray_args_option change_options[] = {
     {.name = "reason", .value_name = "TEXT", .help = "why, for the log"},
     {.name = "dry-run", .help = "say what would happen, change nothing"},
-    SOCKET_DIR_OPTION,
-    TIMEOUT_OPTION,
+    NODE_SOCKET_DIR_OPTION,
+    NODE_TIMEOUT_OPTION("30"),
     {0}};
-
-static int shut_down(const struct ray_args *args, const char *mode)
-{
-    Rayos__Init__ShutdownRequest request = RAYOS__INIT__SHUTDOWN_REQUEST__INIT;
-    const char *reason = ray_args_value(args, "reason");
-    ProtobufCMessage *body = NULL;
-    struct ray_err err = {0};
-    char fallback[64];
-
-    (void)snprintf(fallback, sizeof fallback, "clusterctl node %s", args->command->name);
-    request.mode = (char *)mode;
-    request.reason = (char *)(reason == NULL ? fallback : reason);
-    if (ray_args_flag(args, "dry-run")) {
-        (void)printf("would stop all services in order, then %s (reason: %s)\n", mode,
-                     request.reason);
-        return 0;
-    }
-    if (call(args, "init.sock", "init.shutdown", &request.base, &rayos__init__done__descriptor,
-             &body, &err) != RAY_OK) {
-        return output_error(&err);
-    }
-    protobuf_c_message_free_unpacked(body, NULL);
-    (void)printf("%s has begun\n", mode);
-    return 0;
-}
-
-static int run_shutdown(const struct ray_args *args, void *context)
-{
-    (void)context;
-    return shut_down(args, "poweroff");
-}
-
-static int run_reboot(const struct ray_args *args, void *context)
-{
-    (void)context;
-    return shut_down(args, "reboot");
-}
 
 static int run_restart(const struct ray_args *args, void *context)
 {
@@ -252,8 +182,8 @@ static int run_restart(const struct ray_args *args, void *context)
         (void)printf("would restart service %s\n", request.name);
         return 0;
     }
-    if (call(args, "init.sock", "init.service_restart", &request.base,
-             &rayos__init__done__descriptor, &body, &err) != RAY_OK) {
+    if (node_call(args, "init.sock", "init.service_restart", &request.base,
+                  &rayos__init__done__descriptor, &body, &err) != RAY_OK) {
         if (err.code == RAY_ENOTFOUND && err.next_step[0] == '\0') {
             (void)ray_next(&err, "clusterctl node services");
         }
@@ -295,8 +225,8 @@ static int run_test_panic(const struct ray_args *args, void *context)
 static const struct ray_args_option hang_options[] = {
     {.name = "ms", .value_name = "N", .default_value = "60000", .help = "how long"},
     OUTPUT_OPTION,
-    SOCKET_DIR_OPTION,
-    TIMEOUT_OPTION,
+    NODE_SOCKET_DIR_OPTION,
+    NODE_TIMEOUT_OPTION("30"),
     {0}};
 
 static const struct ray_args_option log_options[] = {{.name = "lines",
@@ -304,7 +234,7 @@ static const struct ray_args_option log_options[] = {{.name = "lines",
                                                       .value_name = "N",
                                                       .default_value = "50",
                                                       .help = "how many of the last lines"},
-                                                     SOCKET_DIR_OPTION,
+                                                     NODE_SOCKET_DIR_OPTION,
                                                      {0}};
 
 static const struct ray_args_command node_subcommands[] = {
@@ -338,12 +268,12 @@ static const struct ray_args_command node_subcommands[] = {
      .run = run_restart},
     {.name = "shutdown",
      .help = "stop everything in order and switch off",
-     .options = change_options,
-     .run = run_shutdown},
+     .options = node_shutdown_options,
+     .run = node_shutdown},
     {.name = "reboot",
      .help = "stop everything in order and boot again",
-     .options = change_options,
-     .run = run_reboot},
+     .options = node_shutdown_options,
+     .run = node_reboot},
     {.name = "test-hang",
      .help = "block PID 1 (test image)",
      .options = hang_options,

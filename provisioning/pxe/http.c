@@ -16,11 +16,12 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "provisioning/pxe/script.h"
 #include "provisioning/pxe/service_internal.h"
 
 #define SCRIPT_PATH "/boot/script"
 #define IMAGE_PREFIX "/image/"
-#define IMAGE_SUFFIX "/" PROVISION_IMAGE_FILE
+#define IMAGE_SUFFIX "/rayos.efi"
 #define TEXT_TYPE "text/plain; charset=utf-8"
 
 enum {
@@ -69,9 +70,10 @@ static void send_script(struct pending *pending, const struct provision_image_vi
 {
     struct provision_service *service = pending->service;
     const struct provision_config *config = service->config.config;
-    const struct provision_script_image image = {.version = view->manifest->version,
-                                                 .sha256 = view->manifest->sha256,
-                                                 .command_line = view->manifest->command_line};
+    const struct provision_script_image image = {
+        .version = view->manifest->version,
+        .sha256 = view->manifest->files[PROVISION_FILE_UKI].sha256,
+        .command_line = view->manifest->command_line};
     struct provision_event event = {.kind = PROVISION_EVENT_SCRIPT};
     struct ray_err err = {0};
     struct ray_buf script;
@@ -110,7 +112,8 @@ static void send_image(struct pending *pending, const struct provision_image_vie
     char etag[PROVISION_SHA256_TEXT_SIZE + 2] = "";
     int fd = -1;
 
-    if (!is_image_path(ray_http_request_path(request), view->manifest->sha256)) {
+    if (!is_image_path(ray_http_request_path(request),
+                       view->manifest->files[PROVISION_FILE_UKI].sha256)) {
         refuse(service, request, 404, "no such image; its digest is in the boot script");
         return;
     }
@@ -123,10 +126,11 @@ static void send_image(struct pending *pending, const struct provision_image_vie
     }
     if (ray_http_request_method(request) == RAY_HTTP_GET) {
         provision_emit_text(service, PROVISION_EVENT_HTTP_START, ray_http_request_peer(request),
-                            PROVISION_IMAGE_FILE " %s", view->manifest->version);
+                            "rayos.efi %s", view->manifest->version);
     }
-    (void)snprintf(etag, sizeof(etag), "\"%s\"", view->manifest->sha256);
-    ray_http_answer_file(request, fd, view->manifest->size_bytes, "application/efi", etag);
+    (void)snprintf(etag, sizeof(etag), "\"%s\"", view->manifest->files[PROVISION_FILE_UKI].sha256);
+    ray_http_answer_file(request, fd, view->manifest->files[PROVISION_FILE_UKI].size_bytes,
+                         "application/efi", etag);
 }
 
 static void on_image(void *arg, const struct provision_image_view *view, const struct ray_err *err)
@@ -257,9 +261,8 @@ static void emit_transfer(struct provision_service *service, const struct ray_ht
     }
     (void)snprintf(event.mac, sizeof(event.mac), "%s", peer_mac(service, request));
     (void)snprintf(event.ip, sizeof(event.ip), "%s", ray_http_request_peer(request));
-    (void)snprintf(event.detail, sizeof(event.detail), "%s%s after %" PRIu64 " ms",
-                   PROVISION_IMAGE_FILE, ray_http_request_is_complete(request) ? "" : " broken off",
-                   ms);
+    (void)snprintf(event.detail, sizeof(event.detail), "%s%s after %" PRIu64 " ms", "rayos.efi",
+                   ray_http_request_is_complete(request) ? "" : " broken off", ms);
     provision_emit(service, &event);
 }
 

@@ -175,18 +175,20 @@ static int verify_image(struct check *check)
     if (rc != RAY_OK) {
         return rc;
     }
-    if ((uint64_t)st.st_size != check->manifest.size_bytes) {
+    if ((uint64_t)st.st_size != check->manifest.files[PROVISION_FILE_UKI].size_bytes) {
         return ray_fail(&check->err, RAY_ECONFLICT, "%s has %jd bytes, the manifest says %" PRIu64,
-                        check->image_path, (intmax_t)st.st_size, check->manifest.size_bytes);
+                        check->image_path, (intmax_t)st.st_size,
+                        check->manifest.files[PROVISION_FILE_UKI].size_bytes);
     }
     rc = hash_file(check->fd, check->image_path, digest, &check->err);
     if (rc != RAY_OK) {
         return rc;
     }
-    if (strcmp(digest, check->manifest.sha256) != 0) {
+    if (strcmp(digest, check->manifest.files[PROVISION_FILE_UKI].sha256) != 0) {
         return ray_fail(&check->err, RAY_ECONFLICT,
                         "%s is corrupt: its SHA-256 is %.16s..., the manifest says %.16s...",
-                        check->image_path, digest, check->manifest.sha256);
+                        check->image_path, digest,
+                        check->manifest.files[PROVISION_FILE_UKI].sha256);
     }
     if (fstat(check->fd, &st) != 0) {
         return ray_fail_errno(&check->err, errno, "stat %s", check->image_path);
@@ -255,7 +257,8 @@ int provision_image_create(struct provision_image **out_image, struct ray_loop *
     image->last.err.code = RAY_EAGAIN;
     if (snprintf(image->last.manifest_path, PATH_MAX, "%s/" PROVISION_MANIFEST_FILE, dir) >=
             PATH_MAX ||
-        snprintf(image->last.image_path, PATH_MAX, "%s/" PROVISION_IMAGE_FILE, dir) >= PATH_MAX) {
+        snprintf(image->last.image_path, PATH_MAX, "%s/%s", dir,
+                 provision_file_name(PROVISION_FILE_UKI)) >= PATH_MAX) {
         free(image);
         return ray_fail(err, RAY_ETOOBIG, "the path of the image folder is too long");
     }

@@ -12,7 +12,7 @@
 
 #include "base/err.h"
 #include "base/loop.h"
-#include "provisioning/pxe/manifest.h"
+#include "provisioning/store/manifest.h"
 
 struct provision_image;
 

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "provisioning/store/manifest.h"
+
 enum { UUID_SIZE = 36 };
 
 static bool is_hex(char c)
@@ -54,27 +56,6 @@ int provision_machine_parse(const char *mac, const char *uuid, const char *arch,
     machine.is_served = strcmp(arch, "x86_64") == 0 && strcmp(platform, "efi") == 0;
     *out = machine;
     return RAY_OK;
-}
-
-bool provision_is_command_line(const char *text)
-{
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                  ",._:=/@+-";
-    bool wants_word = true;
-
-    for (; *text != '\0'; text++) {
-        if (*text == ' ') {
-            if (wants_word) {
-                return false;
-            }
-            wants_word = true;
-        } else if (strchr(letters, *text) != NULL) {
-            wants_word = false;
-        } else {
-            return false;
-        }
-    }
-    return !wants_word;
 }
 
 static int finish(int rc, struct ray_err *err)

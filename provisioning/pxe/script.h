@@ -14,7 +14,7 @@
 #include "base/err.h"
 #include "provisioning/pxe/address.h"
 
-enum { PROVISION_SCRIPT_SIZE_MAX = 8192, PROVISION_SHA256_TEXT_SIZE = 65 };
+enum { PROVISION_SCRIPT_SIZE_MAX = 8192 };
 
 /* What iPXE says of its machine. */
 struct provision_machine {
@@ -37,10 +37,6 @@ struct provision_script_image {
     const char *sha256;       /* 64 hexadecimal digits */
     const char *command_line; /* of the kernel */
 };
-
-/* Whether a kernel command line can stand in a script: words of letters, digits and
- * ,._:=/@+- with single spaces, nothing that iPXE would expand or take for an operator. */
-bool provision_is_command_line(const char *text);
 
 /* The script of one machine: fetches the UKI with retries and starts it. The image's own
  * command line is repeated, because the options that iPXE gives to an EFI program (always at

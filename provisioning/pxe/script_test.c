@@ -3,7 +3,6 @@
 
 #include "base/size.h"
 #include "base/test.h"
-#include "provisioning/pxe/manifest.h"
 #include "provisioning/pxe/script.h"
 
 #define DIGEST "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
@@ -52,21 +51,6 @@ static void test_machine(void **state)
     assert_string_equal(machine.uuid, "");
 }
 
-static void test_command_lines(void **state)
-{
-    static const char *const good[] = {"a", "console=ttyS0,115200 panic=10", "x=/a:b@c+d_e.f-g"};
-    static const char *const bad[] = {"",       " a",  "a ",     "a  b", "a\nb", "a\tb",    "${x}",
-                                      "a || b", "a;b", "a\"b\"", "a#b",  "a&b",  "\xc3\xa4"};
-
-    (void)state;
-    for (size_t i = 0; i < RAY_ARRAY_COUNT(good); i++) {
-        assert_true(provision_is_command_line(good[i]));
-    }
-    for (size_t i = 0; i < RAY_ARRAY_COUNT(bad); i++) {
-        assert_false(provision_is_command_line(bad[i]));
-    }
-}
-
 static void test_scripts(void **state)
 {
     const struct provision_machine machine = {.mac = {{0x52, 0x54, 0, 0x77, 0, 0x15}},
@@ -111,60 +95,11 @@ static void test_scripts(void **state)
     ray_buf_fini(&buf);
 }
 
-#define FILES                                                                                      \
-    "\"files\":[{\"name\":\"vmlinuz\"},{\"name\":\"rayos.efi\",\"size\":5,\"sha256\":\"" DIGEST    \
-    "\"}]"
-
-/* A manifest with one file of a size and digest. */
-#define ONE_FILE(size, digest)                                                                     \
-    ("{\"version\":\"1\",\"cmdline\":\"a\",\"files\":[{\"name\":\"rayos.efi\",\"size\":" size      \
-     ",\"sha256\":\"" digest "\"}]}")
-
-static void test_manifests(void **state)
-{
-    static const char good[] =
-        "{\"version\":\"0.1.0+a.dirty\",\"cmdline\":\"a=b c\"," FILES ",\"more\":[1]}";
-    static const char *const bad[] = {
-        "",
-        "[]",
-        "{",
-        "{\"cmdline\":\"a\"," FILES "}",
-        "{\"version\":\"1\"," FILES "}",
-        "{\"version\":1,\"cmdline\":\"a\"," FILES "}",
-        "{\"version\":\"1\",\"cmdline\":\"a\"}",
-        "{\"version\":\"1\",\"cmdline\":\"a\",\"files\":[]}",
-        "{\"version\":\"1\",\"cmdline\":\"a\",\"files\":{\"name\":\"rayos.efi\"}}",
-        "{\"version\":\"1\",\"cmdline\":\"a\\nb\"," FILES "}",
-        "{\"version\":\"1\",\"cmdline\":\"a\\u0000b\"," FILES "}",
-        "{\"version\":\"${x}\",\"cmdline\":\"a\"," FILES "}",
-        ONE_FILE("-1", DIGEST),
-        ONE_FILE("0", DIGEST),
-        ONE_FILE("1", "00"),
-    };
-    struct provision_manifest manifest;
-
-    (void)state;
-    assert_int_equal(provision_manifest_parse(good, strlen(good), &manifest, NULL), RAY_OK);
-    assert_string_equal(manifest.version, "0.1.0+a.dirty");
-    assert_string_equal(manifest.command_line, "a=b c");
-    assert_string_equal(manifest.sha256, DIGEST);
-    assert_int_equal(manifest.size_bytes, 5);
-    for (size_t i = 0; i < RAY_ARRAY_COUNT(bad); i++) {
-        struct ray_err err = {0};
-        if (provision_manifest_parse(bad[i], strlen(bad[i]), &manifest, &err) != RAY_EMALFORMED) {
-            fail_msg("accepted: %s", bad[i]);
-        }
-        assert_true(strlen(err.text) > 0);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_machine),
-        cmocka_unit_test(test_command_lines),
         cmocka_unit_test(test_scripts),
-        cmocka_unit_test(test_manifests),
     };
     return cmocka_run_group_tests_name("provisioning/pxe/script", tests, NULL, NULL);
 }

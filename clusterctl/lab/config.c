@@ -9,9 +9,21 @@
 #include "base/size.h"
 
 static const char *const boot_names[LAB_BOOT_COUNT] = {
-    [LAB_BOOT_PXE_UEFI] = "pxe-uefi",
-    [LAB_BOOT_DIRECT] = "direct",
-    [LAB_BOOT_DIRECT_UEFI] = "direct-uefi",
+    [LAB_BOOT_PXE_UEFI] = "pxe-uefi",   [LAB_BOOT_PXE_BIOS] = "pxe-bios",
+    [LAB_BOOT_HTTP_UEFI] = "http-uefi", [LAB_BOOT_DISK] = "disk",
+    [LAB_BOOT_DIRECT] = "direct",       [LAB_BOOT_DIRECT_UEFI] = "direct-uefi",
+};
+
+static const char *const disk_bus_names[LAB_DISK_BUS_COUNT] = {
+    [LAB_DISK_VIRTIO] = "virtio",
+    [LAB_DISK_NVME] = "nvme",
+    [LAB_DISK_AHCI] = "ahci",
+    [LAB_DISK_USB] = "usb",
+};
+
+static const char *const dhcp_names[LAB_DHCP_COUNT] = {
+    [LAB_DHCP_OWN] = "own",
+    [LAB_DHCP_FOREIGN] = "foreign",
 };
 
 enum { ACCEL_COUNT = RAY_ACCEL_KVM + 1 };
@@ -43,7 +55,10 @@ int lab_boot_parse(const char *name, enum lab_boot *out, struct ray_err *err)
     int index = name_index(boot_names, LAB_BOOT_COUNT, name);
 
     if (index < 0) {
-        return ray_fail(err, RAY_EUSAGE, "boot path '%s': pxe-uefi, direct or direct-uefi", name);
+        return ray_fail(err, RAY_EUSAGE,
+                        "boot path '%s': pxe-uefi, pxe-bios, http-uefi, disk, direct or "
+                        "direct-uefi",
+                        name);
     }
     *out = (enum lab_boot)index;
     return RAY_OK;
@@ -51,7 +66,49 @@ int lab_boot_parse(const char *name, enum lab_boot *out, struct ray_err *err)
 
 bool lab_boot_is_uefi(enum lab_boot boot)
 {
-    return boot != LAB_BOOT_DIRECT;
+    return boot != LAB_BOOT_DIRECT && boot != LAB_BOOT_PXE_BIOS;
+}
+
+bool lab_boot_is_network(enum lab_boot boot)
+{
+    return boot == LAB_BOOT_PXE_UEFI || boot == LAB_BOOT_PXE_BIOS || boot == LAB_BOOT_HTTP_UEFI;
+}
+
+bool lab_boot_is_direct(enum lab_boot boot)
+{
+    return boot == LAB_BOOT_DIRECT || boot == LAB_BOOT_DIRECT_UEFI;
+}
+
+const char *lab_disk_bus_name(enum lab_disk_bus bus)
+{
+    return disk_bus_names[bus];
+}
+
+int lab_disk_bus_parse(const char *name, enum lab_disk_bus *out, struct ray_err *err)
+{
+    int index = name_index(disk_bus_names, LAB_DISK_BUS_COUNT, name);
+
+    if (index < 0) {
+        return ray_fail(err, RAY_EUSAGE, "disk bus '%s': virtio, nvme, ahci or usb", name);
+    }
+    *out = (enum lab_disk_bus)index;
+    return RAY_OK;
+}
+
+const char *lab_dhcp_name(enum lab_dhcp dhcp)
+{
+    return dhcp_names[dhcp];
+}
+
+int lab_dhcp_parse(const char *name, enum lab_dhcp *out, struct ray_err *err)
+{
+    int index = name_index(dhcp_names, LAB_DHCP_COUNT, name);
+
+    if (index < 0) {
+        return ray_fail(err, RAY_EUSAGE, "DHCP server '%s': own or foreign", name);
+    }
+    *out = (enum lab_dhcp)index;
+    return RAY_OK;
 }
 
 const char *lab_accel_name(enum ray_accel_choice choice)
@@ -118,6 +175,9 @@ int lab_config_check(const struct lab_config *config, struct ray_err *err)
         return ray_fail(err, RAY_EUSAGE, "data disk of %llu bytes: none, or 320M to 1T",
                         (unsigned long long)config->data_disk_size_bytes);
     }
+    if (config->data_disk_size_bytes == 0 && config->boot == LAB_BOOT_DISK) {
+        return ray_fail(err, RAY_EUSAGE, "boot from a disk without a disk");
+    }
     if (config->timeout_s < 1 || config->timeout_s > LAB_TIMEOUT_S_MAX) {
         return ray_fail(err, RAY_EUSAGE, "timeout of %u s: 1 to %d", config->timeout_s,
                         LAB_TIMEOUT_S_MAX);
@@ -145,6 +205,8 @@ int lab_config_write(const struct lab_config *config, char **out_text, struct ra
     is_built =
         yyjson_mut_obj_add_uint(doc, root, "nodes", config->node_count) &&
         yyjson_mut_obj_add_str(doc, root, "boot", lab_boot_name(config->boot)) &&
+        yyjson_mut_obj_add_str(doc, root, "disk_bus", lab_disk_bus_name(config->disk_bus)) &&
+        yyjson_mut_obj_add_str(doc, root, "dhcp", lab_dhcp_name(config->dhcp)) &&
         yyjson_mut_obj_add_str(doc, root, "accel", lab_accel_name(config->accel)) &&
         yyjson_mut_obj_add_str(doc, root, "image_dir", config->image_dir) &&
         yyjson_mut_obj_add_uint(doc, root, "memory_mib", config->memory_mib) &&
@@ -226,6 +288,14 @@ static const char *read_fields(yyjson_val *root, struct lab_config *out)
     if (!read_text(yyjson_obj_get(root, "boot"), word, sizeof word) ||
         lab_boot_parse(word, &out->boot, NULL) != RAY_OK) {
         return "boot";
+    }
+    if (!read_text(yyjson_obj_get(root, "disk_bus"), word, sizeof word) ||
+        lab_disk_bus_parse(word, &out->disk_bus, NULL) != RAY_OK) {
+        return "disk_bus";
+    }
+    if (!read_text(yyjson_obj_get(root, "dhcp"), word, sizeof word) ||
+        lab_dhcp_parse(word, &out->dhcp, NULL) != RAY_OK) {
+        return "dhcp";
     }
     if (!read_text(yyjson_obj_get(root, "accel"), word, sizeof word) ||
         lab_accel_parse(word, &out->accel, NULL) != RAY_OK) {

@@ -32,22 +32,46 @@ enum {
 #define LAB_NETWORK_PREFIX 24
 #define LAB_INTERFACE "lab0"          /* the services' end of the veth pair */
 #define LAB_SWITCH_INTERFACE "lab0sw" /* the switch's end */
+#define LAB_FOREIGN_ADDRESS "10.77.0.2"
+#define LAB_FOREIGN_INTERFACE "lab1" /* of the foreign DHCP server, where there is one */
+#define LAB_FOREIGN_SWITCH_INTERFACE "lab1sw"
 
 enum lab_boot {
-    LAB_BOOT_PXE_UEFI,    /* OVMF fetches everything over the network */
+    LAB_BOOT_PXE_UEFI,    /* OVMF: iPXE by TFTP, then the UKI by HTTP */
+    LAB_BOOT_PXE_BIOS,    /* SeaBIOS, iPXE in the card's ROM: kernel and initramfs by HTTP */
+    LAB_BOOT_HTTP_UEFI,   /* OVMF fetches the UKI by HTTP itself */
+    LAB_BOOT_DISK,        /* OVMF, the UKI from the ESP of the machine's own disk */
     LAB_BOOT_DIRECT,      /* SeaBIOS, kernel and initramfs given by QEMU */
     LAB_BOOT_DIRECT_UEFI, /* OVMF, kernel and initramfs given by QEMU */
     LAB_BOOT_COUNT
 };
 
+/* What the machine's disk is attached to. */
+enum lab_disk_bus {
+    LAB_DISK_VIRTIO,
+    LAB_DISK_NVME,
+    LAB_DISK_AHCI,
+    LAB_DISK_USB,
+    LAB_DISK_BUS_COUNT,
+};
+
+/* Who gives addresses on the lab's network. */
+enum lab_dhcp {
+    LAB_DHCP_OWN,     /* rayos-provision */
+    LAB_DHCP_FOREIGN, /* a server that knows nothing of RayOS; rayos-provision is a proxyDHCP */
+    LAB_DHCP_COUNT,
+};
+
 struct lab_config {
     uint32_t node_count;
     enum lab_boot boot;
+    enum lab_disk_bus disk_bus;
+    enum lab_dhcp dhcp;
     enum ray_accel_choice accel;
     char image_dir[LAB_PATH_SIZE]; /* absolute */
     uint32_t memory_mib;
     uint32_t cpu_count;
-    uint64_t data_disk_size_bytes; /* 0: no disk */
+    uint64_t data_disk_size_bytes; /* of the whole disk; 0: none */
     uint64_t seed;                 /* of the switch's faults */
     uint32_t timeout_s;            /* until every node is ready */
     bool captures;                 /* the switch writes capture.pcap */
@@ -66,6 +90,12 @@ struct lab_identity {
 const char *lab_boot_name(enum lab_boot boot);
 int lab_boot_parse(const char *name, enum lab_boot *out, struct ray_err *err);
 bool lab_boot_is_uefi(enum lab_boot boot);
+bool lab_boot_is_network(enum lab_boot boot);
+bool lab_boot_is_direct(enum lab_boot boot); /* QEMU gives the kernel */
+const char *lab_disk_bus_name(enum lab_disk_bus bus);
+int lab_disk_bus_parse(const char *name, enum lab_disk_bus *out, struct ray_err *err);
+const char *lab_dhcp_name(enum lab_dhcp dhcp);
+int lab_dhcp_parse(const char *name, enum lab_dhcp *out, struct ray_err *err);
 const char *lab_accel_name(enum ray_accel_choice choice);
 int lab_accel_parse(const char *name, enum ray_accel_choice *out, struct ray_err *err);
 

@@ -16,6 +16,8 @@
 static const struct lab_config sample = {
     .node_count = 3,
     .boot = LAB_BOOT_DIRECT_UEFI,
+    .disk_bus = LAB_DISK_NVME,
+    .dhcp = LAB_DHCP_FOREIGN,
     .accel = RAY_ACCEL_TCG,
     .image_dir = "/x/build/image",
     .memory_mib = 1024,
@@ -74,9 +76,10 @@ static void test_json_there_and_back(void **state)
 /* Each key, renamed: the error names it. */
 static void test_json_missing_key(void **state)
 {
-    static const char *const keys[] = {"nodes",           "boot", "accel",    "image_dir",
-                                       "memory_mib",      "cpus", "capture",  "machine_args",
-                                       "data_disk_bytes", "seed", "timeout_s"};
+    static const char *const keys[] = {
+        "nodes",     "boot",     "accel",        "image_dir",       "memory_mib",
+        "cpus",      "capture",  "machine_args", "data_disk_bytes", "seed",
+        "timeout_s", "disk_bus", "dhcp"};
     char *text = NULL;
 
     (void)state;
@@ -133,6 +136,9 @@ static void test_ranges(void **state)
     assert_int_equal(lab_config_check(&config, NULL), RAY_OK);
     config.data_disk_size_bytes = LAB_DATA_DISK_SIZE_MIN - 1;
     assert_int_equal(lab_config_check(&config, NULL), RAY_EUSAGE);
+    config.data_disk_size_bytes = 0;
+    config.boot = LAB_BOOT_DISK; /* from what? */
+    assert_int_equal(lab_config_check(&config, NULL), RAY_EUSAGE);
     config = sample;
     config.timeout_s = 0;
     assert_int_equal(lab_config_check(&config, NULL), RAY_EUSAGE);
@@ -144,6 +150,8 @@ static void test_ranges(void **state)
 static void test_names(void **state)
 {
     enum lab_boot boot = LAB_BOOT_COUNT;
+    enum lab_disk_bus bus = LAB_DISK_BUS_COUNT;
+    enum lab_dhcp dhcp = LAB_DHCP_COUNT;
     enum ray_accel_choice choice = RAY_ACCEL_AUTO;
 
     (void)state;
@@ -151,7 +159,18 @@ static void test_names(void **state)
         assert_int_equal(lab_boot_parse(lab_boot_name((enum lab_boot)i), &boot, NULL), RAY_OK);
         assert_int_equal(boot, i);
     }
-    assert_int_equal(lab_boot_parse("disk", &boot, NULL), RAY_EUSAGE);
+    assert_int_equal(lab_boot_parse("floppy", &boot, NULL), RAY_EUSAGE);
+    for (int i = 0; i < LAB_DISK_BUS_COUNT; i++) {
+        assert_int_equal(lab_disk_bus_parse(lab_disk_bus_name((enum lab_disk_bus)i), &bus, NULL),
+                         RAY_OK);
+        assert_int_equal(bus, i);
+    }
+    assert_int_equal(lab_disk_bus_parse("scsi", &bus, NULL), RAY_EUSAGE);
+    for (int i = 0; i < LAB_DHCP_COUNT; i++) {
+        assert_int_equal(lab_dhcp_parse(lab_dhcp_name((enum lab_dhcp)i), &dhcp, NULL), RAY_OK);
+        assert_int_equal(dhcp, i);
+    }
+    assert_int_equal(lab_dhcp_parse("", &dhcp, NULL), RAY_EUSAGE);
     for (int i = 0; i <= RAY_ACCEL_KVM; i++) {
         const char *name = lab_accel_name((enum ray_accel_choice)i);
 

@@ -77,6 +77,9 @@ static void push_base(const struct lab_machine_spec *spec, const struct lab_iden
         lab_argv_pair(argv, "-blockdev", "driver=file,node-name=vars,filename=" LAB_MACHINE_VARS);
         /* The lab speaks IPv4 only; each IPv6 attempt would cost seconds. */
         lab_argv_pair(argv, "-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=no");
+        if (config->boot == LAB_BOOT_HTTP_UEFI) {
+            lab_argv_pair(argv, "-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=no");
+        }
     }
 }
 
@@ -84,7 +87,7 @@ static void push_boot(const struct lab_machine_spec *spec, struct lab_argv *argv
 {
     const char *image = spec->config->image_dir;
 
-    if (spec->config->boot == LAB_BOOT_PXE_UEFI) {
+    if (!lab_boot_is_direct(spec->config->boot)) {
         return;
     }
     assert(spec->kernel_cmdline != NULL);
@@ -93,27 +96,53 @@ static void push_boot(const struct lab_machine_spec *spec, struct lab_argv *argv
     lab_argv_pair(argv, "-append", "%s", spec->kernel_cmdline);
 }
 
+/* `boot` is ",bootindex=1" for the disk that the machine starts from. */
+static void push_disk(enum lab_disk_bus bus, const char *boot, struct lab_argv *argv)
+{
+    lab_argv_pair(argv, "-blockdev",
+                  "driver=file,node-name=data,filename=" LAB_MACHINE_DATA
+                  ",discard=unmap,aio=threads,cache.direct=off,cache.no-flush=on");
+    switch (bus) {
+    case LAB_DISK_NVME:
+        lab_argv_pair(argv, "-device",
+                      "nvme,id=disk,drive=data,serial=rayos-data,bus=pcie.0,addr=%d%s", SLOT_DATA,
+                      boot);
+        break;
+    case LAB_DISK_AHCI: /* the chipset's own controller */
+        lab_argv_pair(argv, "-device", "ide-hd,id=disk,drive=data,serial=rayos-data,bus=ide.0%s",
+                      boot);
+        break;
+    case LAB_DISK_USB:
+        lab_argv_pair(argv, "-device", "qemu-xhci,id=usb,bus=pcie.0,addr=%d", SLOT_DATA);
+        lab_argv_pair(argv, "-device",
+                      "usb-storage,id=disk,drive=data,serial=rayos-data,bus=usb.0%s", boot);
+        break;
+    case LAB_DISK_VIRTIO:
+    case LAB_DISK_BUS_COUNT:
+        lab_argv_pair(argv, "-device",
+                      "virtio-blk-pci,id=disk,drive=data,serial=rayos-data,bus=pcie.0,addr=%d%s",
+                      SLOT_DATA, boot);
+        break;
+    }
+}
+
 static void push_devices(const struct lab_machine_spec *spec, const struct lab_identity *who,
                          struct lab_argv *argv)
 {
-    bool boots_from_net = spec->config->boot == LAB_BOOT_PXE_UEFI;
+    const char *net_boot = lab_boot_is_network(spec->config->boot) ? ",bootindex=1" : "";
+    const char *disk_boot = spec->config->boot == LAB_BOOT_DISK ? ",bootindex=1" : "";
 
     lab_argv_pair(argv, "-device", "virtio-vga,id=gpu,bus=pcie.0,addr=%d", SLOT_VGA);
     lab_argv_pair(argv, "-netdev",
                   "stream,id=net,server=off,addr.type=unix,addr.path=../../" LAB_DIR_PORTS
                   "/%s.sock,reconnect-ms=300",
                   who->name);
-    /* No option ROM: OVMF brings its own driver, and direct boot needs none. */
-    lab_argv_pair(argv, "-device",
-                  "virtio-net-pci,id=nic,netdev=net,mac=%s,romfile=,bus=pcie.0,addr=%d%s", who->mac,
-                  SLOT_NET, boots_from_net ? ",bootindex=1" : "");
+    /* The option ROM is iPXE. OVMF brings its own driver, and direct boot needs none. */
+    lab_argv_pair(argv, "-device", "virtio-net-pci,id=nic,netdev=net,mac=%s%s,bus=pcie.0,addr=%d%s",
+                  who->mac, spec->config->boot == LAB_BOOT_PXE_BIOS ? "" : ",romfile=", SLOT_NET,
+                  net_boot);
     if (spec->config->data_disk_size_bytes != 0) {
-        lab_argv_pair(argv, "-blockdev",
-                      "driver=file,node-name=data,filename=" LAB_MACHINE_DATA
-                      ",discard=unmap,aio=threads,cache.direct=off,cache.no-flush=on");
-        lab_argv_pair(argv, "-device",
-                      "virtio-blk-pci,id=disk,drive=data,serial=rayos-data,bus=pcie.0,addr=%d",
-                      SLOT_DATA);
+        push_disk(spec->config->disk_bus, disk_boot, argv);
     }
     lab_argv_pair(argv, "-object", "rng-builtin,id=entropy");
     lab_argv_pair(argv, "-device", "virtio-rng-pci,rng=entropy,bus=pcie.0,addr=%d", SLOT_RNG);

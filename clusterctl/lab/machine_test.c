@@ -92,7 +92,7 @@ static void test_direct(void **state)
     assert_string_equal(value_with(&argv, "-kernel", ""), "/x, y/image/vmlinuz");
     assert_string_equal(value_with(&argv, "-initrd", ""), "/x, y/image/initrd");
     assert_string_equal(value_with(&argv, "-append", ""), "console=ttyS0 a=b,c");
-    assert_null(strstr(value_with(&argv, "-machine", "q35"), "pflash"));
+    assert_null(value_with(&argv, "-machine", "pflash"));
     assert_null(value_with(&argv, "-device", "bootindex"));
     assert_null(value_with(&argv, "-device", "virtio-blk-pci"));
     assert_null(value_with(&argv, "-smbios", ""));
@@ -112,6 +112,54 @@ static void test_direct_uefi(void **state)
     assert_non_null(value_with(&argv, "-machine", "pflash0=code"));
     assert_non_null(value_with(&argv, "-kernel", "vmlinuz"));
     lab_argv_fini(&argv);
+}
+
+/* Each way from power-on to the kernel names one device to start from. */
+static void test_boot_devices(void **state)
+{
+    static const struct {
+        enum lab_boot boot;
+        enum lab_disk_bus bus;
+        const char *device; /* part of the one with bootindex=1 */
+    } cases[] = {
+        {LAB_BOOT_PXE_UEFI, LAB_DISK_NVME, "virtio-net-pci"},
+        {LAB_BOOT_PXE_BIOS, LAB_DISK_VIRTIO, "virtio-net-pci"},
+        {LAB_BOOT_HTTP_UEFI, LAB_DISK_VIRTIO, "virtio-net-pci"},
+        {LAB_BOOT_DISK, LAB_DISK_VIRTIO, "virtio-blk-pci"},
+        {LAB_BOOT_DISK, LAB_DISK_NVME, "nvme,"},
+        {LAB_BOOT_DISK, LAB_DISK_AHCI, "ide-hd,"},
+        {LAB_BOOT_DISK, LAB_DISK_USB, "usb-storage,"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < RAY_ARRAY_COUNT(cases); i++) {
+        struct lab_config config = sample_config(cases[i].boot);
+        struct lab_machine_spec spec = {.config = &config, .accel_args = tcg_args};
+        struct lab_argv argv;
+        size_t boot_count = 0;
+        const char *nic;
+
+        config.disk_bus = cases[i].bus;
+        lab_argv_init(&argv);
+        assert_int_equal(lab_machine_argv(&spec, &argv, NULL), RAY_OK);
+        for (size_t j = 0; j < argv.count; j++) {
+            if (strstr(argv.items[j], "bootindex=") != NULL) {
+                assert_non_null(strstr(argv.items[j], "bootindex=1"));
+                assert_non_null(strstr(argv.items[j], cases[i].device));
+                boot_count++;
+            }
+        }
+        assert_int_equal(boot_count, 1);
+        assert_null(value_with(&argv, "-kernel", ""));
+        nic = value_with(&argv, "-device", "virtio-net-pci");
+        assert_non_null(nic);
+        assert_int_equal(strstr(nic, "romfile=") == NULL, cases[i].boot == LAB_BOOT_PXE_BIOS);
+        assert_int_equal(strstr(value_with(&argv, "-machine", "q35"), "pflash") == NULL,
+                         cases[i].boot == LAB_BOOT_PXE_BIOS);
+        assert_int_equal(value_with(&argv, "-fw_cfg", "IPv4PXESupport") != NULL,
+                         cases[i].boot == LAB_BOOT_HTTP_UEFI);
+        lab_argv_fini(&argv);
+    }
 }
 
 /* Machine arguments come last, so that they win; and they do not move the other devices. */
@@ -182,9 +230,13 @@ static void test_argv_limits(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pxe),         cmocka_unit_test(test_direct),
-        cmocka_unit_test(test_direct_uefi), cmocka_unit_test(test_machine_args),
-        cmocka_unit_test(test_argv_limits), cmocka_unit_test(test_argv_no_memory),
+        cmocka_unit_test(test_pxe),
+        cmocka_unit_test(test_direct),
+        cmocka_unit_test(test_direct_uefi),
+        cmocka_unit_test(test_boot_devices),
+        cmocka_unit_test(test_machine_args),
+        cmocka_unit_test(test_argv_limits),
+        cmocka_unit_test(test_argv_no_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

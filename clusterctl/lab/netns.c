@@ -180,29 +180,51 @@ static int set_up_mounts(bool *out_has_proc, struct ray_err *err)
     return RAY_OK;
 }
 
-static int set_up_network(const struct ray_netns_config *config, uint32_t address,
-                          uint8_t prefix_size, struct ray_err *err)
+static int set_up_pair(const char *host_name, const char *switch_name, const char *address,
+                       uint32_t mtu, struct ray_err *err)
+{
+    uint32_t number;
+    uint8_t prefix_size;
+    int rc = ray_netns_parse_address(address, &number, &prefix_size, err);
+
+    if (rc == RAY_OK) {
+        rc = ray_netns_add_veth(host_name, switch_name, err);
+    }
+    if (rc == RAY_OK) {
+        rc = ray_netns_no_ipv6_address(switch_name, err);
+    }
+    if (rc == RAY_OK) {
+        rc = ray_netns_disable_tx_offload(host_name, err);
+    }
+    if (rc == RAY_OK) {
+        rc = ray_netns_set_up(switch_name, mtu, err);
+    }
+    if (rc == RAY_OK) {
+        rc = ray_netns_set_up(host_name, mtu, err);
+    }
+    if (rc == RAY_OK) {
+        rc = ray_netns_add_address(host_name, number, prefix_size, err);
+    }
+    return rc;
+}
+
+static int set_up_network(const struct ray_netns_config *config, struct ray_err *err)
 {
     uint32_t mtu = config->mtu == 0 ? 1500 : config->mtu;
     int rc = ray_netns_set_up("lo", 0, err);
 
     if (rc == RAY_OK) {
-        rc = ray_netns_add_veth(config->host_name, config->switch_name, err);
+        rc = set_up_pair(config->host_name, config->switch_name, config->address, mtu, err);
     }
-    if (rc == RAY_OK) {
-        rc = ray_netns_no_ipv6_address(config->switch_name, err);
-    }
-    if (rc == RAY_OK) {
-        rc = ray_netns_disable_tx_offload(config->host_name, err);
-    }
-    if (rc == RAY_OK) {
-        rc = ray_netns_set_up(config->switch_name, mtu, err);
-    }
-    if (rc == RAY_OK) {
-        rc = ray_netns_set_up(config->host_name, mtu, err);
-    }
-    if (rc == RAY_OK) {
-        rc = ray_netns_add_address(config->host_name, address, prefix_size, err);
+    if (rc == RAY_OK && config->second_host_name != NULL) {
+        rc = set_up_pair(config->second_host_name, config->second_switch_name,
+                         config->second_address, mtu, err);
+        if (rc == RAY_OK) {
+            /* Each end answers for its own address only, or the machines would see both
+             * addresses at both ends. */
+            rc = ray_file_write_existing(AT_FDCWD, "/proc/sys/net/ipv4/conf/all/arp_ignore", "1",
+                                         err);
+        }
     }
     return rc;
 }
@@ -212,9 +234,10 @@ int ray_netns_enter_new(const struct ray_netns_config *config, struct ray_netns 
 {
     struct ray_netns netns = {.has_user_ns =
                                   config->user == RAY_NETNS_USER_ALWAYS || !has_sys_admin()};
-    uint32_t address;
+    uint32_t number;
     uint8_t prefix_size;
-    int rc = ray_netns_parse_address(config->address, &address, &prefix_size, err);
+    /* Before anything is changed: a wrong address is the caller's mistake. */
+    int rc = ray_netns_parse_address(config->address, &number, &prefix_size, err);
 
     if (rc == RAY_OK) {
         rc = unshare_all(netns.has_user_ns, err);
@@ -226,7 +249,7 @@ int ray_netns_enter_new(const struct ray_netns_config *config, struct ray_netns 
         rc = set_up_mounts(&netns.has_private_proc, err);
     }
     if (rc == RAY_OK) {
-        rc = set_up_network(config, address, prefix_size, err);
+        rc = set_up_network(config, err);
     }
     if (rc == RAY_OK) {
         *out = netns;

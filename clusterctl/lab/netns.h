@@ -29,6 +29,11 @@ struct ray_netns_config {
     const char *switch_name; /* the end that the switch opens: "lab0sw" */
     const char *address;     /* of host_name: "10.77.0.1/24" */
     uint32_t mtu;            /* of both ends; 0: 1500 */
+    /* A second pair, for a service that must not share the first one's ports; NULL: none.
+     * Its address stands alone ("/32"): what is sent without a device goes by the first. */
+    const char *second_host_name;
+    const char *second_switch_name;
+    const char *second_address;
 };
 
 struct ray_netns {

@@ -25,9 +25,13 @@ extern char **environ;
 int lab_image_check(const struct lab_config *config, struct ray_err *err)
 {
     static const char *const for_pxe[] = {"manifest.json", "rayos.efi", NULL};
+    static const char *const for_disk[] = {"manifest.json", "rayos.img", NULL};
     static const char *const for_direct[] = {"manifest.json", "rayos.efi", "vmlinuz",
                                              "initrd",        "cmdline",   NULL};
-    const char *const *names = config->boot == LAB_BOOT_PXE_UEFI ? for_pxe : for_direct;
+    const char *const *names = config->boot == LAB_BOOT_DISK        ? for_disk
+                               : config->boot == LAB_BOOT_PXE_UEFI  ? for_pxe
+                               : config->boot == LAB_BOOT_HTTP_UEFI ? for_pxe
+                                                                    : for_direct;
     char path[LAB_PATH_SIZE];
 
     for (; *names != NULL; names++) {
@@ -84,7 +88,7 @@ int lab_image_read(struct lab *lab, struct ray_err *err)
     char path[LAB_PATH_SIZE];
     int rc = read_manifest(lab, err);
 
-    if (rc == RAY_OK && lab->config.boot != LAB_BOOT_PXE_UEFI) {
+    if (rc == RAY_OK && lab_boot_is_direct(lab->config.boot)) {
         rc = lab_path_join(path, sizeof path, lab->config.image_dir, "cmdline", err);
         if (rc == RAY_OK) {
             rc = ray_file_read_text(AT_FDCWD, path, lab->kernel_cmdline, sizeof lab->kernel_cmdline,

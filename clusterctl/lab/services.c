@@ -172,6 +172,9 @@ int lab_switch_start(struct lab *lab, struct ray_err *err)
     lab_argv_pair(&argv, "--seed", "%llu", (unsigned long long)lab->config.seed);
     lab_argv_pair(&argv, "--ready-fd", "%d", READY_FD);
     lab_argv_pair(&argv, "--packet", "host=%s", LAB_SWITCH_INTERFACE);
+    if (lab->config.dhcp == LAB_DHCP_FOREIGN) {
+        lab_argv_pair(&argv, "--packet", "foreign=%s", LAB_FOREIGN_SWITCH_INTERFACE);
+    }
     for (uint32_t i = 0; i < lab->config.node_count; i++) {
         struct lab_identity who;
 

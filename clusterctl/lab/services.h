@@ -31,6 +31,7 @@ struct lab_services {
     struct lab_lines provision_lines;
     struct lab_logfile provision_log;
     bool is_provision_ready;
+    struct lab_process foreign_dhcp; /* only where the lab has one */
 };
 
 void lab_services_init(struct lab *lab);

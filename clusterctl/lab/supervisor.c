@@ -19,6 +19,7 @@
 #include "base/atomic_file.h"
 #include "base/clock.h"
 #include "clusterctl/lab/control.h"
+#include "clusterctl/lab/foreign_dhcp.h"
 #include "clusterctl/lab/lab.h"
 #include "clusterctl/lab/machine.h"
 #include "clusterctl/lab/netns.h"
@@ -183,6 +184,7 @@ static int start_steps(struct lab *lab, struct ray_err *err)
     rc = rc == RAY_OK ? lab_prepare_disks(lab, err) : rc;
     /* Machines that boot without it get their addresses from it all the same. */
     rc = rc == RAY_OK ? lab_provision_start(lab, err) : rc;
+    rc = rc == RAY_OK ? lab_foreign_dhcp_start(lab, err) : rc;
     if (rc != RAY_OK) {
         lab_failed(lab, "%s", err->text);
     }
@@ -282,11 +284,15 @@ static int choose_accel(struct lab *lab, struct ray_err *err)
 
 static int enter_namespaces(struct lab *lab, struct ray_err *err)
 {
+    bool has_foreign_dhcp = lab->config.dhcp == LAB_DHCP_FOREIGN;
     const struct ray_netns_config config = {
         .user = RAY_NETNS_USER_AUTO,
         .host_name = LAB_INTERFACE,
         .switch_name = LAB_SWITCH_INTERFACE,
         .address = LAB_HOST_ADDRESS "/24",
+        .second_host_name = has_foreign_dhcp ? LAB_FOREIGN_INTERFACE : NULL,
+        .second_switch_name = LAB_FOREIGN_SWITCH_INTERFACE,
+        .second_address = LAB_FOREIGN_ADDRESS "/32",
     };
     struct ray_netns namespaces;
     int rc = ray_netns_enter_new(&config, &namespaces, err);

@@ -18,6 +18,9 @@ const struct ray_args_option lab_supervise_options[] = {
     {0},
 };
 
+/* The lab's services, and a foreign DHCP server. */
+enum { PACKET_PORT_COUNT_MAX = 2 };
+
 int lab_run_supervise(const struct ray_args *args, void *context)
 {
     struct lab_paths paths;
@@ -40,7 +43,9 @@ const struct ray_args_option lab_switch_options[] = {
      .value_name = "FD",
      .default_value = "3",
      .help = "where one line tells that all ports are open"},
-    {.name = "packet", .value_name = "NAME=INTERFACE", .help = "the port of the host"},
+    {.name = "packet",
+     .value_name = "NAME=INTERFACE...",
+     .help = "a port of the host; may be repeated"},
     {0},
 };
 
@@ -61,20 +66,22 @@ static int read_port(const char *text, enum ray_switch_port_kind kind,
 
 int lab_run_switch(const struct ray_args *args, void *context)
 {
-    struct ray_switch_port_config ports[RAY_ARGS_POSITIONAL_COUNT_MAX + 1];
-    char names[RAY_ARGS_POSITIONAL_COUNT_MAX + 1][RAY_SWITCH_NAME_SIZE];
+    struct ray_switch_port_config ports[RAY_ARGS_POSITIONAL_COUNT_MAX + PACKET_PORT_COUNT_MAX];
+    char names[RAY_ARGS_POSITIONAL_COUNT_MAX + PACKET_PORT_COUNT_MAX][RAY_SWITCH_NAME_SIZE];
     struct ray_switch_config config = {.ports = ports, .stop_fd = -1};
     struct ray_logger logger;
     struct ray_err err = {0};
-    const char *packet = ray_args_value(args, "packet");
+    const char *packet;
     uint64_t ready_fd = 0;
     int rc = lab_option_u64(args, "seed", 0, UINT64_MAX, &config.seed, &err);
 
     (void)context;
     rc = rc == RAY_OK ? lab_option_u64(args, "ready-fd", 3, 1023, &ready_fd, &err) : rc;
-    if (rc == RAY_OK && packet != NULL) {
-        rc = read_port(packet, RAY_SWITCH_PORT_PACKET, names[0], &ports[0], &err);
-        config.port_count = 1;
+    while (rc == RAY_OK && config.port_count < PACKET_PORT_COUNT_MAX &&
+           (packet = ray_args_value_at(args, "packet", config.port_count)) != NULL) {
+        rc = read_port(packet, RAY_SWITCH_PORT_PACKET, names[config.port_count],
+                       &ports[config.port_count], &err);
+        config.port_count++;
     }
     for (size_t i = 0; rc == RAY_OK && i < args->positional_count; i++) {
         rc = read_port(args->positionals[i], RAY_SWITCH_PORT_STREAM, names[config.port_count],

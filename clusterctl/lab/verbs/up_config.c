@@ -22,7 +22,7 @@ const struct ray_args_option lab_up_options[] = {
     {.name = "boot",
      .value_name = "PATH",
      .default_value = "pxe-uefi",
-     .choices = "pxe-uefi|direct|direct-uefi",
+     .choices = "pxe-uefi|pxe-bios|http-uefi|disk|direct|direct-uefi",
      .help = "how they boot"},
     {.name = "image", .value_name = "DIR", .help = "node image (default build/image)"},
     {.name = "test-image", .help = "the image for tests, with its agent: build/image-test"},
@@ -32,6 +32,16 @@ const struct ray_args_option lab_up_options[] = {
      .value_name = "SIZE",
      .default_value = "2G",
      .help = "of each machine, or none"},
+    {.name = "disk-bus",
+     .value_name = "BUS",
+     .default_value = "virtio",
+     .choices = "virtio|nvme|ahci|usb",
+     .help = "what the disk is attached to"},
+    {.name = "dhcp",
+     .value_name = "WHO",
+     .default_value = "own",
+     .choices = "own|foreign",
+     .help = "foreign: another server gives addresses, rayos-provision stands beside it"},
     {.name = "accel",
      .value_name = "KIND",
      .default_value = "auto",
@@ -124,6 +134,9 @@ int lab_up_config(const struct ray_args *args, const struct lab_paths *paths,
     rc = rc == RAY_OK ? lab_option_u64(args, "timeout", 0, LAB_TIMEOUT_S_MAX, &timeout_s, err) : rc;
     rc = rc == RAY_OK ? lab_option_u64(args, "seed", 0, UINT64_MAX, &config->seed, err) : rc;
     rc = rc == RAY_OK ? lab_boot_parse(ray_args_value(args, "boot"), &config->boot, err) : rc;
+    rc = rc == RAY_OK ? lab_disk_bus_parse(ray_args_value(args, "disk-bus"), &config->disk_bus, err)
+                      : rc;
+    rc = rc == RAY_OK ? lab_dhcp_parse(ray_args_value(args, "dhcp"), &config->dhcp, err) : rc;
     rc = rc == RAY_OK ? lab_accel_parse(ray_args_value(args, "accel"), &config->accel, err) : rc;
     rc = rc == RAY_OK ? read_sizes(args, config, err) : rc;
     rc = rc == RAY_OK ? read_machine_args(args, config, err) : rc;

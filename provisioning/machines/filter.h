@@ -16,7 +16,7 @@ struct provision_filter {
     const char *text;       /* within MAC, a name, serial, UUID, vendor, product, words or
                              * fingerprint, whatever the case; NULL any */
     uint32_t outcomes;      /* bits 1 << PROVISION_OUTCOME_*; 0 any */
-    uint32_t archs;         /* bits 1 << PROVISION_ARCH_*; 0 any */
+    const char *arch;       /* exactly; NULL any */
     uint64_t seen_since_us; /* last seen at this wall clock or later; 0 any */
     bool only_known;        /* an operator has named, grouped or assigned it */
     bool only_unknown;

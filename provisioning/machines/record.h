@@ -67,39 +67,23 @@ enum provision_outcome {
         PROVISION_OUTCOME_COUNT
 };
 
-/* How it boots. X(id, word, has an image, text for people) */
-#define PROVISION_ARCH_MAP(X)                                                                      \
-    X(UNKNOWN, "unknown", true, "an architecture that it did not name")                            \
-    X(X64_UEFI_PXE, "x64-uefi-pxe", true, "UEFI PXE on x86_64")                                    \
-    X(X64_UEFI_HTTP, "x64-uefi-http", true, "UEFI HTTP boot on x86_64")                            \
-    X(X64_BIOS, "x64-bios", true, "BIOS PXE")                                                      \
-    X(IA32_UEFI, "ia32-uefi", false, "UEFI on 32-bit x86")                                         \
-    X(ARM64_UEFI, "arm64-uefi", false, "UEFI on aarch64")                                          \
-    X(OTHER, "other", false, "this architecture")
-
-enum provision_arch {
-#define PROVISION_ARCH_ENUM(id, word, has_image, text) PROVISION_ARCH_##id,
-    PROVISION_ARCH_MAP(PROVISION_ARCH_ENUM)
-#undef PROVISION_ARCH_ENUM
-        PROVISION_ARCH_COUNT
-};
-
 /* X(id, word): what an operator wants of a machine. There is no `install`. */
-#define PROVISION_BOOT_MAP(X)                                                                      \
+#define PROVISION_WISH_MAP(X)                                                                      \
     X(LIVE, "live")             /* the image, from RAM */                                          \
     X(LOCAL_DISK, "local-disk") /* the firmware's next entry */                                    \
     X(HOLD, "hold")             /* waits and asks again */
 
-enum provision_boot {
-#define PROVISION_BOOT_ENUM(id, word) PROVISION_BOOT_##id,
-    PROVISION_BOOT_MAP(PROVISION_BOOT_ENUM)
-#undef PROVISION_BOOT_ENUM
-        PROVISION_BOOT_COUNT
+enum provision_wish {
+#define PROVISION_WISH_ENUM(id, word) PROVISION_WISH_##id,
+    PROVISION_WISH_MAP(PROVISION_WISH_ENUM)
+#undef PROVISION_WISH_ENUM
+        PROVISION_WISH_COUNT
 };
 
 enum {
     PROVISION_RECORD_NAME_SIZE = 33, /* [a-z0-9-]{1,32}, of machines and groups */
     PROVISION_RECORD_HINT_SIZE = 65,
+    PROVISION_RECORD_WORD_SIZE = 24, /* [a-z0-9-]{1,23} */
 };
 
 /* Two clocks: the wall clock is what is stored and shown; spans of one run of the service are
@@ -114,7 +98,7 @@ struct provision_time provision_time_now(void);
 /* What an operator has set, for a machine or for a group. */
 struct provision_assignment {
     bool is_set;
-    enum provision_boot boot;
+    enum provision_wish wish;
     char image_id[PROVISION_SHA256_TEXT_SIZE]; /* ""; the newest; only for LIVE */
     char arguments[PROVISION_ARGUMENTS_SIZE];  /* "" or words that provision_arguments_check took */
 };
@@ -153,7 +137,7 @@ struct provision_record_try {
 
 /* What a machine said of itself in DHCP, by its script request or in a hello. */
 struct provision_record_facts {
-    enum provision_arch arch;
+    char arch[PROVISION_RECORD_WORD_SIZE]; /* "x64-uefi-pxe" as pxe/arch.h names them */
     char uuid[PROVISION_RECORD_HINT_SIZE];
     char serial[PROVISION_RECORD_HINT_SIZE];
     char vendor[PROVISION_RECORD_HINT_SIZE];
@@ -191,7 +175,7 @@ void provision_record_init(struct provision_record *record, const struct provisi
 void provision_record_add(struct provision_record *record, enum provision_record_event_kind kind,
                           const char *detail, const struct provision_time *now);
 
-/* Fields of `facts` that say something (not UNKNOWN, not "", not 0) replace what was known.
+/* Fields of `facts` that say something (not "", not 0) replace what was known.
  * Returns whether anything changed. */
 bool provision_record_learn(struct provision_record *record,
                             const struct provision_record_facts *facts);
@@ -225,6 +209,9 @@ void provision_record_forgive(struct provision_record *record, const char *image
 /* Whether an operator has said anything of this machine: such a record never gives way. */
 bool provision_record_is_known(const struct provision_record *record);
 
+/* Whether there is an image for machines that boot so; "" (it did not say) is taken for one. */
+bool provision_record_is_served_arch(const char *arch);
+
 /* [a-z0-9-]{1,32}, neither first nor last a '-'. */
 bool provision_record_is_name(const char *text);
 
@@ -237,14 +224,10 @@ void provision_hint_copy(char *out, size_t out_size, const char *text);
 
 const char *provision_record_event_word(enum provision_record_event_kind kind);
 const char *provision_outcome_word(enum provision_outcome outcome);
-const char *provision_arch_word(enum provision_arch arch);
-const char *provision_arch_text(enum provision_arch arch);
-bool provision_arch_has_image(enum provision_arch arch);
-const char *provision_boot_word(enum provision_boot boot);
+const char *provision_wish_word(enum provision_wish wish);
 /* The other way; RAY_EINVAL for a word that is none. */
 int provision_record_event_parse(const char *word, enum provision_record_event_kind *out);
 int provision_outcome_parse(const char *word, enum provision_outcome *out);
-int provision_arch_parse(const char *word, enum provision_arch *out);
-int provision_boot_parse(const char *word, enum provision_boot *out);
+int provision_wish_parse(const char *word, enum provision_wish *out);
 
 #endif

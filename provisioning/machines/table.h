@@ -92,7 +92,6 @@ bool provision_table_uses_image(const struct provision_table *table, const char 
 struct provision_table_stats {
     size_t machine_count;
     size_t outcome_counts[PROVISION_OUTCOME_COUNT];
-    size_t arch_counts[PROVISION_ARCH_COUNT];
     size_t known_count; /* an operator has said something of it */
     size_t group_count;
     size_t dirty_count;                                       /* not yet durable */

@@ -75,6 +75,7 @@ struct lab_config {
     uint64_t seed;                 /* of the switch's faults */
     uint32_t timeout_s;            /* until every node is ready */
     bool captures;                 /* the switch writes capture.pcap */
+    bool disks_boot;               /* the disk carries the image, too */
     uint32_t machine_arg_count;    /* more arguments for every QEMU */
     char machine_args[LAB_MACHINE_ARG_COUNT_MAX][LAB_MACHINE_ARG_SIZE];
 };

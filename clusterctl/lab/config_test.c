@@ -79,7 +79,7 @@ static void test_json_missing_key(void **state)
     static const char *const keys[] = {
         "nodes",     "boot",     "accel",        "image_dir",       "memory_mib",
         "cpus",      "capture",  "machine_args", "data_disk_bytes", "seed",
-        "timeout_s", "disk_bus", "dhcp"};
+        "timeout_s", "disk_bus", "dhcp",         "disks_boot"};
     char *text = NULL;
 
     (void)state;
@@ -137,8 +137,13 @@ static void test_ranges(void **state)
     config.data_disk_size_bytes = LAB_DATA_DISK_SIZE_MIN - 1;
     assert_int_equal(lab_config_check(&config, NULL), RAY_EUSAGE);
     config.data_disk_size_bytes = 0;
-    config.boot = LAB_BOOT_DISK; /* from what? */
+    config.disks_boot = true; /* which? */
     assert_int_equal(lab_config_check(&config, NULL), RAY_EUSAGE);
+    config = sample;
+    config.boot = LAB_BOOT_DISK; /* and no image there */
+    assert_int_equal(lab_config_check(&config, NULL), RAY_EUSAGE);
+    config.disks_boot = true;
+    assert_int_equal(lab_config_check(&config, NULL), RAY_OK);
     config = sample;
     config.timeout_s = 0;
     assert_int_equal(lab_config_check(&config, NULL), RAY_EUSAGE);

@@ -129,8 +129,14 @@ static void push_disk(enum lab_disk_bus bus, const char *boot, struct lab_argv *
 static void push_devices(const struct lab_machine_spec *spec, const struct lab_identity *who,
                          struct lab_argv *argv)
 {
-    const char *net_boot = lab_boot_is_network(spec->config->boot) ? ",bootindex=1" : "";
-    const char *disk_boot = spec->config->boot == LAB_BOOT_DISK ? ",bootindex=1" : "";
+    const struct lab_config *config = spec->config;
+    bool is_direct = lab_boot_is_direct(config->boot);
+    bool is_disk = config->boot == LAB_BOOT_DISK;
+    /* The other device is what the firmware goes on with when the first one fails. */
+    const char *net_boot = is_direct ? "" : is_disk ? ",bootindex=2" : ",bootindex=1";
+    const char *disk_boot = is_disk                            ? ",bootindex=1"
+                            : !is_direct && config->disks_boot ? ",bootindex=2"
+                                                               : "";
 
     lab_argv_pair(argv, "-device", "virtio-vga,id=gpu,bus=pcie.0,addr=%d", SLOT_VGA);
     lab_argv_pair(argv, "-netdev",
@@ -139,10 +145,10 @@ static void push_devices(const struct lab_machine_spec *spec, const struct lab_i
                   who->name);
     /* The option ROM is iPXE. OVMF brings its own driver, and direct boot needs none. */
     lab_argv_pair(argv, "-device", "virtio-net-pci,id=nic,netdev=net,mac=%s%s,bus=pcie.0,addr=%d%s",
-                  who->mac, spec->config->boot == LAB_BOOT_PXE_BIOS ? "" : ",romfile=", SLOT_NET,
+                  who->mac, config->boot == LAB_BOOT_PXE_BIOS ? "" : ",romfile=", SLOT_NET,
                   net_boot);
-    if (spec->config->data_disk_size_bytes != 0) {
-        push_disk(spec->config->disk_bus, disk_boot, argv);
+    if (config->data_disk_size_bytes != 0) {
+        push_disk(config->disk_bus, disk_boot, argv);
     }
     lab_argv_pair(argv, "-object", "rng-builtin,id=entropy");
     lab_argv_pair(argv, "-device", "virtio-rng-pci,rng=entropy,bus=pcie.0,addr=%d", SLOT_RNG);

@@ -114,21 +114,25 @@ static void test_direct_uefi(void **state)
     lab_argv_fini(&argv);
 }
 
-/* Each way from power-on to the kernel names one device to start from. */
+/* Each way from power-on to the kernel names the device to start from, and at most one that
+ * the firmware goes on with. */
 static void test_boot_devices(void **state)
 {
     static const struct {
         enum lab_boot boot;
         enum lab_disk_bus bus;
-        const char *device; /* part of the one with bootindex=1 */
+        bool disks_boot;
+        const char *first;  /* part of the device with bootindex=1 */
+        const char *second; /* NULL: none */
     } cases[] = {
-        {LAB_BOOT_PXE_UEFI, LAB_DISK_NVME, "virtio-net-pci"},
-        {LAB_BOOT_PXE_BIOS, LAB_DISK_VIRTIO, "virtio-net-pci"},
-        {LAB_BOOT_HTTP_UEFI, LAB_DISK_VIRTIO, "virtio-net-pci"},
-        {LAB_BOOT_DISK, LAB_DISK_VIRTIO, "virtio-blk-pci"},
-        {LAB_BOOT_DISK, LAB_DISK_NVME, "nvme,"},
-        {LAB_BOOT_DISK, LAB_DISK_AHCI, "ide-hd,"},
-        {LAB_BOOT_DISK, LAB_DISK_USB, "usb-storage,"},
+        {LAB_BOOT_PXE_UEFI, LAB_DISK_NVME, false, "virtio-net-pci", NULL},
+        {LAB_BOOT_PXE_UEFI, LAB_DISK_NVME, true, "virtio-net-pci", "nvme,"},
+        {LAB_BOOT_PXE_BIOS, LAB_DISK_VIRTIO, false, "virtio-net-pci", NULL},
+        {LAB_BOOT_HTTP_UEFI, LAB_DISK_VIRTIO, false, "virtio-net-pci", NULL},
+        {LAB_BOOT_DISK, LAB_DISK_VIRTIO, true, "virtio-blk-pci", "virtio-net-pci"},
+        {LAB_BOOT_DISK, LAB_DISK_NVME, true, "nvme,", "virtio-net-pci"},
+        {LAB_BOOT_DISK, LAB_DISK_AHCI, true, "ide-hd,", "virtio-net-pci"},
+        {LAB_BOOT_DISK, LAB_DISK_USB, true, "usb-storage,", "virtio-net-pci"},
     };
 
     (void)state;
@@ -140,16 +144,16 @@ static void test_boot_devices(void **state)
         const char *nic;
 
         config.disk_bus = cases[i].bus;
+        config.disks_boot = cases[i].disks_boot;
         lab_argv_init(&argv);
         assert_int_equal(lab_machine_argv(&spec, &argv, NULL), RAY_OK);
         for (size_t j = 0; j < argv.count; j++) {
-            if (strstr(argv.items[j], "bootindex=") != NULL) {
-                assert_non_null(strstr(argv.items[j], "bootindex=1"));
-                assert_non_null(strstr(argv.items[j], cases[i].device));
-                boot_count++;
-            }
+            boot_count += strstr(argv.items[j], "bootindex=") != NULL ? 1 : 0;
         }
-        assert_int_equal(boot_count, 1);
+        assert_int_equal(boot_count, cases[i].second != NULL ? 2 : 1);
+        assert_non_null(strstr(value_with(&argv, "-device", "bootindex=1"), cases[i].first));
+        assert_true(cases[i].second == NULL ||
+                    strstr(value_with(&argv, "-device", "bootindex=2"), cases[i].second) != NULL);
         assert_null(value_with(&argv, "-kernel", ""));
         nic = value_with(&argv, "-device", "virtio-net-pci");
         assert_non_null(nic);

@@ -16,40 +16,47 @@
 #include "clusterctl/lab/lab.h"
 #include "clusterctl/lab/machine.h"
 
+#define LAB_FILE_DISK_IMAGE "rayos.img"
+
 enum { MANIFEST_SIZE_MAX = 1 << 20, VARS_SIZE_MAX = 16 << 20 };
 
 extern char **environ;
 
 /* ---- the image ---- */
 
+static int check_file(const struct lab_config *config, const char *name, struct ray_err *err)
+{
+    char path[LAB_PATH_SIZE];
+    int rc = lab_path_join(path, sizeof path, config->image_dir, name, err);
+
+    if (rc == RAY_OK && access(path, R_OK) < 0) {
+        (void)ray_fail_errno(err, errno, "no node image in %s: %s", config->image_dir, name);
+        if (err != NULL) {
+            err->code = RAY_ENOTFOUND;
+        }
+        (void)ray_next(err, "make image");
+        return RAY_ENOTFOUND;
+    }
+    return rc;
+}
+
 int lab_image_check(const struct lab_config *config, struct ray_err *err)
 {
     static const char *const for_pxe[] = {"manifest.json", "rayos.efi", NULL};
-    static const char *const for_disk[] = {"manifest.json", "rayos.img", NULL};
     static const char *const for_direct[] = {"manifest.json", "rayos.efi", "vmlinuz",
                                              "initrd",        "cmdline",   NULL};
-    const char *const *names = config->boot == LAB_BOOT_DISK        ? for_disk
-                               : config->boot == LAB_BOOT_PXE_UEFI  ? for_pxe
-                               : config->boot == LAB_BOOT_HTTP_UEFI ? for_pxe
-                                                                    : for_direct;
-    char path[LAB_PATH_SIZE];
+    const char *const *names =
+        config->boot == LAB_BOOT_PXE_UEFI || config->boot == LAB_BOOT_HTTP_UEFI ? for_pxe
+                                                                                : for_direct;
+    int rc = RAY_OK;
 
-    for (; *names != NULL; names++) {
-        int rc = lab_path_join(path, sizeof path, config->image_dir, *names, err);
-
-        if (rc != RAY_OK) {
-            return rc;
-        }
-        if (access(path, R_OK) < 0) {
-            (void)ray_fail_errno(err, errno, "no node image in %s: %s", config->image_dir, *names);
-            if (err != NULL) {
-                err->code = RAY_ENOTFOUND;
-            }
-            (void)ray_next(err, "make image");
-            return RAY_ENOTFOUND;
-        }
+    for (; rc == RAY_OK && *names != NULL; names++) {
+        rc = check_file(config, *names, err);
     }
-    return RAY_OK;
+    if (rc == RAY_OK && config->disks_boot) {
+        rc = check_file(config, LAB_FILE_DISK_IMAGE, err);
+    }
+    return rc;
 }
 
 static int read_manifest(struct lab *lab, struct ray_err *err)
@@ -198,12 +205,32 @@ static void on_disk_exit(void *arg, const struct ray_child_exit *how)
         char text[48];
 
         lab_failed(lab,
-                   "data disk of node%zu: provisioning/image/disk ended with %s; " LAB_FILE_LOG
-                   " has its last words",
+                   "disk of node%zu: its maker ended with %s; " LAB_FILE_LOG " has its last words",
                    index + 1, ray_child_exit_text(how, text));
     }
     lab_step_end(lab);
     lab_check_stopped(lab);
+}
+
+/* With the image: as an operator makes it. Without: the partition for data alone. */
+static void push_disk_maker(const struct lab *lab, const char *name, struct lab_argv *argv)
+{
+    unsigned long long size = lab->config.data_disk_size_bytes;
+
+    if (lab->config.disks_boot) {
+        lab_argv_push(argv, "%s", lab->paths.program);
+        lab_argv_push(argv, "image-release");
+        lab_argv_push(argv, "write");
+        lab_argv_pair(argv, "--image", "%s/" LAB_FILE_DISK_IMAGE, lab->config.image_dir);
+        lab_argv_pair(argv, "--size", "%llu", size);
+    } else {
+        lab_argv_push(argv, "%s/provisioning/image/disk", lab->paths.checkout);
+        lab_argv_push(argv, "data");
+    }
+    lab_argv_push(argv, "%s/" LAB_DIR_MACHINES "/%s/" LAB_MACHINE_DATA, lab->paths.dir, name);
+    if (!lab->config.disks_boot) {
+        lab_argv_push(argv, "%llu", size);
+    }
 }
 
 static int make_disk(struct lab *lab, size_t index, struct ray_err *err)
@@ -221,10 +248,7 @@ static int make_disk(struct lab *lab, size_t index, struct ray_err *err)
     maker->index = index;
     lab_identity(index, &who);
     lab_argv_init(&argv);
-    lab_argv_push(&argv, "%s/provisioning/image/disk", lab->paths.checkout);
-    lab_argv_push(&argv, "data");
-    lab_argv_push(&argv, "%s/" LAB_DIR_MACHINES "/%s/" LAB_MACHINE_DATA, lab->paths.dir, who.name);
-    lab_argv_push(&argv, "%llu", (unsigned long long)lab->config.data_disk_size_bytes);
+    push_disk_maker(lab, who.name, &argv);
     rc = lab_argv_check(&argv, err);
     if (rc == RAY_OK) {
         const struct ray_child_spec spec = {

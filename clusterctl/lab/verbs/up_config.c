@@ -37,6 +37,7 @@ const struct ray_args_option lab_up_options[] = {
      .default_value = "virtio",
      .choices = "virtio|nvme|ahci|usb",
      .help = "what the disk is attached to"},
+    {.name = "disk-image", .help = "the disk carries the image, too (always with --boot disk)"},
     {.name = "dhcp",
      .value_name = "WHO",
      .default_value = "own",
@@ -149,6 +150,7 @@ int lab_up_config(const struct ray_args *args, const struct lab_paths *paths,
     config->timeout_s = timeout_s != 0 ? (uint32_t)timeout_s
                                        : TIMEOUT_BASE_S + TIMEOUT_PER_NODE_S * (uint32_t)nodes;
     config->captures = ray_args_flag(args, "capture");
+    config->disks_boot = config->boot == LAB_BOOT_DISK || ray_args_flag(args, "disk-image");
     while (config->seed == 0) {
         if (getrandom(&config->seed, sizeof config->seed, 0) < 0) {
             return ray_fail_errno(err, errno, "random seed");

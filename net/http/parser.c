@@ -1,7 +1,6 @@
 /* llhttp (in its strict mode) finds where a request begins and ends and refuses broken
  * framing. Added here: limits of size and number, exactly one sensible Host, no transfer
- * coding, three methods. Texts are collected NUL-terminated in one buffer of a fixed
- * size; headers are offsets into it. */
+ * coding, three methods. */
 #include "net/http/parser.h"
 
 #include <assert.h>
@@ -12,23 +11,16 @@
 
 #include "base/buf.h"
 #include "base/fault.h"
-
-struct header {
-    size_t name_offset;
-    size_t value_offset;
-};
+#include "net/http/head.h"
 
 struct ray_http_parser {
     llhttp_t llhttp;
     llhttp_settings_t settings;
     struct ray_http_limits limits;
     struct ray_http_message message;
-    struct ray_buf text; /* target, names, values */
+    struct ray_http_head head;
     struct ray_buf body;
-    struct header headers[RAY_HTTP_HEADER_COUNT_MAX];
-    size_t header_count;
-    size_t part_offset; /* of the text being collected */
-    size_t head_size;   /* bytes seen before the head was complete */
+    size_t head_size; /* bytes seen before the head was complete */
     bool is_inside;
     bool has_head;
     bool is_complete;
@@ -49,110 +41,67 @@ static int refuse(struct ray_http_parser *parser, int status, const char *reason
     return HPE_USER;
 }
 
-static int collect(struct ray_http_parser *parser, const char *at, size_t size)
+/* What the head says of a piece of text, as an answer to the client. */
+static int check_text(struct ray_http_parser *parser, int rc)
 {
-    int rc = ray_buf_append(&parser->text, at, size);
-
-    if (rc == RAY_ENOMEM) {
+    switch (rc) {
+    case RAY_OK:
+        return HPE_OK;
+    case RAY_ENOMEM:
         return refuse(parser, 503, "out of memory");
+    case RAY_ECONFLICT:
+        return refuse(parser, 431, "too many headers");
+    case RAY_EMALFORMED:
+        return refuse(parser, 400, "control byte in a header");
+    default:
+        return refuse(parser, 431, "the headers are too large");
     }
-    return rc == RAY_OK ? HPE_OK : refuse(parser, 431, "the headers are too large");
-}
-
-static int end_part(struct ray_http_parser *parser)
-{
-    return collect(parser, "", 1);
 }
 
 static int on_message_begin(llhttp_t *llhttp)
 {
-    struct ray_http_parser *parser = parser_of(llhttp);
-
-    parser->is_inside = true;
-    parser->part_offset = 0;
+    parser_of(llhttp)->is_inside = true;
     return HPE_OK;
 }
 
 static int on_url(llhttp_t *llhttp, const char *at, size_t size)
 {
     struct ray_http_parser *parser = parser_of(llhttp);
+    size_t size_max = parser->limits.target_size_max;
 
-    if (size > parser->limits.target_size_max ||
-        parser->text.size > parser->limits.target_size_max - size) {
+    if (size > size_max || parser->head.text.size > size_max - size) {
         return refuse(parser, 414, "the target is too long");
     }
-    return collect(parser, at, size);
+    return check_text(parser, ray_http_head_append(&parser->head, at, size));
 }
 
 static int on_url_complete(llhttp_t *llhttp)
 {
     struct ray_http_parser *parser = parser_of(llhttp);
 
-    parser->message.target_size = parser->text.size;
-    if (end_part(parser) != HPE_OK) {
-        return HPE_USER;
-    }
-    parser->part_offset = parser->text.size;
-    return HPE_OK;
+    parser->message.target_size = parser->head.text.size;
+    return check_text(parser, ray_http_head_end_target(&parser->head));
 }
 
-static int on_header_field(llhttp_t *llhttp, const char *at, size_t size)
+static int on_header_text(llhttp_t *llhttp, const char *at, size_t size)
 {
-    return collect(parser_of(llhttp), at, size);
+    struct ray_http_parser *parser = parser_of(llhttp);
+
+    return check_text(parser, ray_http_head_append(&parser->head, at, size));
 }
 
 static int on_header_field_complete(llhttp_t *llhttp)
 {
     struct ray_http_parser *parser = parser_of(llhttp);
 
-    if (parser->header_count == RAY_HTTP_HEADER_COUNT_MAX) {
-        return refuse(parser, 431, "too many headers");
-    }
-    parser->headers[parser->header_count].name_offset = parser->part_offset;
-    if (end_part(parser) != HPE_OK) {
-        return HPE_USER;
-    }
-    parser->part_offset = parser->text.size;
-    return HPE_OK;
-}
-
-static int on_header_value(llhttp_t *llhttp, const char *at, size_t size)
-{
-    return collect(parser_of(llhttp), at, size);
+    return check_text(parser, ray_http_head_end_name(&parser->head));
 }
 
 static int on_header_value_complete(llhttp_t *llhttp)
 {
     struct ray_http_parser *parser = parser_of(llhttp);
-    struct ray_buf *text = &parser->text;
 
-    for (size_t i = parser->part_offset; i < text->size; i++) {
-        if (text->data[i] == '\t') {
-            text->data[i] = ' ';
-        } else if (text->data[i] < ' ' || text->data[i] == 0x7f) {
-            return refuse(parser, 400, "control byte in a header");
-        }
-    }
-    while (text->size > parser->part_offset && text->data[text->size - 1] == ' ') {
-        text->size--;
-    }
-    parser->headers[parser->header_count++].value_offset = parser->part_offset;
-    if (end_part(parser) != HPE_OK) {
-        return HPE_USER;
-    }
-    parser->part_offset = text->size;
-    return HPE_OK;
-}
-
-static size_t count_headers(const struct ray_http_parser *parser, const char *name)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < parser->header_count; i++) {
-        const char *text = ray_buf_text(&parser->text);
-        count += strcasecmp(text + parser->headers[i].name_offset, name) == 0;
-    }
-    return count;
+    return check_text(parser, ray_http_head_end_value(&parser->head));
 }
 
 static int check_method(struct ray_http_parser *parser)
@@ -175,7 +124,7 @@ static int check_method(struct ray_http_parser *parser)
 /* RFC 9112 3.2: a 1.1 request without Host, with two or with nonsense in it is a 400. */
 static int check_host(struct ray_http_parser *parser)
 {
-    size_t count = count_headers(parser, "host");
+    size_t count = ray_http_head_count(&parser->head, "host");
     const char *host = ray_http_parser_header(parser, "host");
 
     if (count > 1 || (count == 0 && llhttp_get_http_minor(&parser->llhttp) == 1)) {
@@ -193,10 +142,10 @@ static int check_body(struct ray_http_parser *parser)
 {
     const char *expect = ray_http_parser_header(parser, "expect");
 
-    if (count_headers(parser, "transfer-encoding") > 0) {
+    if (ray_http_head_count(&parser->head, "transfer-encoding") > 0) {
         return refuse(parser, 501, "transfer codings are not served");
     }
-    if (count_headers(parser, "content-length") > 1) {
+    if (ray_http_head_count(&parser->head, "content-length") > 1) {
         return refuse(parser, 400, "Content-Length is given twice");
     }
     if (parser->llhttp.content_length > parser->limits.body_size_max) {
@@ -268,17 +217,15 @@ int ray_http_parser_create(struct ray_http_parser **out_parser,
         return ray_fail(err, RAY_ENOMEM, "no memory for an HTTP parser");
     }
     parser->limits = *limits;
-    /* Each header adds two NULs, so the buffer is a little larger than what it holds. */
-    ray_buf_init(&parser->text,
-                 limits->header_size_max + (size_t)2 * RAY_HTTP_HEADER_COUNT_MAX + 1);
+    ray_http_head_init(&parser->head, limits->header_size_max);
     ray_buf_init(&parser->body, limits->body_size_max > 0 ? limits->body_size_max : 1);
     llhttp_settings_init(&parser->settings);
     parser->settings.on_message_begin = on_message_begin;
     parser->settings.on_url = on_url;
     parser->settings.on_url_complete = on_url_complete;
-    parser->settings.on_header_field = on_header_field;
+    parser->settings.on_header_field = on_header_text;
     parser->settings.on_header_field_complete = on_header_field_complete;
-    parser->settings.on_header_value = on_header_value;
+    parser->settings.on_header_value = on_header_text;
     parser->settings.on_header_value_complete = on_header_value_complete;
     parser->settings.on_headers_complete = on_headers_complete;
     parser->settings.on_body = on_body;
@@ -293,7 +240,7 @@ void ray_http_parser_destroy(struct ray_http_parser *parser)
     if (parser == NULL) {
         return;
     }
-    ray_buf_fini(&parser->text);
+    ray_http_head_fini(&parser->head);
     ray_buf_fini(&parser->body);
     free(parser);
 }
@@ -304,10 +251,8 @@ void ray_http_parser_next(struct ray_http_parser *parser)
     llhttp_init(&parser->llhttp, HTTP_REQUEST, &parser->settings);
     parser->llhttp.data = parser;
     parser->message = (struct ray_http_message){.target = "", .refused_reason = ""};
-    ray_buf_clear(&parser->text);
+    ray_http_head_clear(&parser->head);
     ray_buf_clear(&parser->body);
-    parser->header_count = 0;
-    parser->part_offset = 0;
     parser->head_size = 0;
     parser->is_inside = false;
     parser->has_head = false;
@@ -354,7 +299,7 @@ enum ray_http_feed ray_http_parser_feed(struct ray_http_parser *parser, const vo
     }
     code = llhttp_execute(&parser->llhttp, start, size);
     if (parser->message.target_size > 0) {
-        parser->message.target = ray_buf_text(&parser->text);
+        parser->message.target = ray_http_head_target(&parser->head);
     }
     if (code == HPE_PAUSED && parser->is_complete) {
         *out_used_size = (size_t)(llhttp_get_error_pos(&parser->llhttp) - start);
@@ -395,12 +340,5 @@ const struct ray_http_message *ray_http_parser_message(const struct ray_http_par
 
 const char *ray_http_parser_header(const struct ray_http_parser *parser, const char *name)
 {
-    const char *text = ray_buf_text(&parser->text);
-
-    for (size_t i = 0; i < parser->header_count; i++) {
-        if (strcasecmp(text + parser->headers[i].name_offset, name) == 0) {
-            return text + parser->headers[i].value_offset;
-        }
-    }
-    return NULL;
+    return ray_http_head_find(&parser->head, name);
 }

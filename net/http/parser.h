@@ -14,8 +14,6 @@
 #include "base/err.h"
 #include "net/http/server.h"
 
-enum { RAY_HTTP_HEADER_COUNT_MAX = 64 };
-
 struct ray_http_limits {
     size_t target_size_max;
     size_t header_size_max; /* request line and all header lines */

@@ -3,6 +3,7 @@
 
 #include "base/fault.h"
 #include "base/test.h"
+#include "net/http/head.h"
 #include "net/http/parser.h"
 
 static const struct ray_http_limits limits = {

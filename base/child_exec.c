@@ -22,6 +22,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/analyzer.h"
+
 enum { CAP_COUNT_MAX = 64, STANDARD_FD_COUNT = 3 };
 
 static _Noreturn void fail(const struct ray_child_launch *launch, enum ray_child_step step)
@@ -82,6 +84,8 @@ static int enter_namespaces(const struct ray_child_spec *spec)
     return spec->new_mount ? mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) : 0;
 }
 
+RAY_ANALYZER_FDS_BY_NUMBER_BEGIN
+
 /* Puts every descriptor at its number. First all are copied above the highest number wanted,
  * so that no dup2 closes one that is still to be copied; then everything is marked to close at
  * exec, and the copies made by dup2 are not. */
@@ -127,6 +131,8 @@ static int arrange_fds(struct ray_child_launch *launch)
     }
     return 0;
 }
+
+RAY_ANALYZER_FDS_BY_NUMBER_END
 
 static int set_rlimits(const struct ray_child_spec *spec)
 {

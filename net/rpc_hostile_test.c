@@ -268,7 +268,7 @@ static void send_with_fds(struct peer *peer, const uint8_t *bytes, size_t size, 
                              .msg_iovlen = 1,
                              .msg_control = control.bytes,
                              .msg_controllen = CMSG_SPACE(sizeof(int) * fd_count)};
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    struct cmsghdr *header = &control.header;
     int fds[16];
 
     for (size_t i = 0; i < fd_count; i++) {
@@ -293,6 +293,7 @@ static void test_descriptors(void **state)
     assert_int_equal(ray_rpc_envelope_encode(&message, &peer->arena, &bytes, &size, NULL), RAY_OK);
     send_with_fds(peer, bytes, size, RAY_RPC_FD_COUNT_MAX);
     uint8_t *copy = malloc(size);
+    assert_non_null(copy);
     memcpy(copy, bytes, size);
     ignored = hear_message(peer).code;
     assert_int_equal(ignored, RAY_OK);

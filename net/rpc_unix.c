@@ -98,12 +98,12 @@ static int send_now(const struct unix_carrier *unix_carrier, const uint8_t *byte
         return fault;
     }
     if (fd_count > 0) {
-        struct cmsghdr *header;
+        struct cmsghdr *header = &control.header;
 
+        assert(fd_count <= RAY_RPC_FD_COUNT_MAX);
         memset(&control, 0, sizeof control);
         message.msg_control = control.bytes;
         message.msg_controllen = CMSG_SPACE(sizeof(int) * fd_count);
-        header = CMSG_FIRSTHDR(&message);
         header->cmsg_level = SOL_SOCKET;
         header->cmsg_type = SCM_RIGHTS;
         header->cmsg_len = CMSG_LEN(sizeof(int) * fd_count);

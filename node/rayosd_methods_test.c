@@ -59,6 +59,7 @@ static int setup(void **state)
     struct place *place = calloc(1, sizeof *place);
     const char *tmp = getenv("TMPDIR");
 
+    assert_non_null(place);
     *state = place;
     (void)snprintf(place->dir, sizeof place->dir, "%s/rayosd-XXXXXX", tmp != NULL ? tmp : "/tmp");
     if (mkdtemp(place->dir) == NULL) {

@@ -69,6 +69,14 @@ static void append_text(char *out, size_t out_size, yyjson_mut_val *value, enum 
     }
 }
 
+/* The text of an object's key, which our trees always have. */
+static const char *text_of_key(yyjson_mut_val *key)
+{
+    const char *text = yyjson_mut_get_str(key);
+
+    return text != NULL ? text : "";
+}
+
 /* The kind that a key's unit asks for, where no column says it. */
 static enum output_kind kind_of_key(const char *key)
 {
@@ -113,10 +121,10 @@ static void print_cells(FILE *stream, const struct cells *cells)
 /* The title of a key: "size_bytes" is SIZE. */
 static void title_of_key(char *out, size_t out_size, const char *key)
 {
-    (void)snprintf(out, out_size, "%s", key);
-    if (kind_of_key(key) != OUTPUT_AS_TEXT) {
-        *strrchr(out, '_') = '\0';
-    }
+    const char *unit = kind_of_key(key) == OUTPUT_AS_TEXT ? NULL : strrchr(key, '_');
+    size_t size = unit != NULL ? (size_t)(unit - key) : strlen(key);
+
+    (void)snprintf(out, out_size, "%.*s", (int)(size < out_size ? size : out_size - 1), key);
     for (char *at = out; *at != '\0'; at++) {
         *at = *at == '_' ? '-' : (char)toupper((unsigned char)*at);
     }
@@ -130,7 +138,7 @@ static size_t choose_columns(yyjson_mut_val *list, const struct output_column *g
     yyjson_mut_val *key;
 
     if (given != NULL) {
-        while (given[count].title != NULL && count < COLUMN_COUNT_MAX) {
+        while (count < COLUMN_COUNT_MAX && given[count].title != NULL) {
             out[count] = given[count];
             count++;
         }
@@ -139,7 +147,7 @@ static size_t choose_columns(yyjson_mut_val *list, const struct output_column *g
     iter = yyjson_mut_obj_iter_with(yyjson_mut_arr_get_first(list));
     while ((key = yyjson_mut_obj_iter_next(&iter)) != NULL && count < COLUMN_COUNT_MAX) {
         if (!yyjson_mut_is_obj(yyjson_mut_obj_iter_get_val(key))) {
-            const char *name = yyjson_mut_get_str(key);
+            const char *name = text_of_key(key);
 
             out[count++] = (struct output_column){.key = name, .kind = kind_of_key(name)};
         }
@@ -199,7 +207,7 @@ static void collect_values(yyjson_mut_val *object, const char *path, int depth, 
 
     while ((key = yyjson_mut_obj_iter_next(&iter)) != NULL) {
         yyjson_mut_val *value = yyjson_mut_obj_iter_get_val(key);
-        const char *name = yyjson_mut_get_str(key);
+        const char *name = text_of_key(key);
         char full[PATH_SIZE_MAX];
         char text[CELL_SIZE_MAX];
 

@@ -1,16 +1,10 @@
 /* The lab's configuration: identities, ranges, and its JSON form there and back. */
-// clang-format off
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-// clang-format on
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/size.h"
+#include "base/test.h"
 #include "clusterctl/lab/config.h"
 
 static const struct lab_config sample = {

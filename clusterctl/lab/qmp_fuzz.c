@@ -52,7 +52,9 @@ static void parse_alone(const uint8_t *data, size_t size)
     struct ray_err err = {0};
     char *exact = calloc(1, size + (size == 0));
 
-    check(exact != NULL);
+    if (exact == NULL) {
+        abort();
+    }
     if (size > 0) {
         memcpy(exact, data, size);
     }

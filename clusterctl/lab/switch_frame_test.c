@@ -68,11 +68,14 @@ static void test_bytewise(void **state)
     uint8_t *memory = malloc(RAY_SWITCH_READER_SIZE_MIN);
     uint8_t *wire = malloc(RAY_SWITCH_READER_SIZE_MIN);
     struct ray_switch_reader reader;
-    size_t wire_size = put(wire, RAY_SWITCH_FRAME_SIZE_MAX, 7);
+    size_t wire_size;
     const uint8_t *frame = NULL;
     size_t size = 0;
     (void)state;
 
+    assert_non_null(memory);
+    assert_non_null(wire);
+    wire_size = put(wire, RAY_SWITCH_FRAME_SIZE_MAX, 7);
     ray_switch_reader_init(&reader, memory, RAY_SWITCH_READER_SIZE_MIN);
     for (size_t round = 0; round < 2; round++) {
         for (size_t i = 0; i < wire_size; i++) {
@@ -91,6 +94,7 @@ static void test_limit(void **state)
 {
     static const uint8_t too_big[][4] = {
         {0, 1, 0x10, 1}, {0xff, 0xff, 0xff, 0xff}, {0x80, 0, 0, 0}};
+    static const uint8_t largest[4] = {0, 1, 0x10, 0};
     uint8_t *memory = malloc(CAPACITY);
     struct ray_switch_reader reader;
     struct ray_err err = {0};
@@ -105,7 +109,7 @@ static void test_limit(void **state)
         assert_non_null(strstr(err.text, "at most 69632"));
     }
     ray_switch_reader_reset(&reader);
-    feed(&reader, (const uint8_t[]){0, 1, 0x10, 0}, 4); /* exactly 69632: only incomplete */
+    feed(&reader, largest, sizeof largest); /* exactly 69632: only incomplete */
     assert_int_equal(ray_switch_reader_next(&reader, &frame, &size, &err), RAY_EAGAIN);
     free(memory);
 }

@@ -39,26 +39,34 @@ static int open_socket(int family, int type, int protocol)
 static int open_stream(struct ray_switch_port *port, const char *path, struct ray_err *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd;
+    int rc;
 
     if (strlen(path) >= sizeof address.sun_path) {
         return ray_fail(err, RAY_EINVAL, "socket path '%s' has %zu bytes, at most %zu", path,
                         strlen(path), sizeof address.sun_path - 1);
     }
     (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", path); /* fits */
-    port->listen_fd = open_socket(AF_UNIX, SOCK_STREAM, 0);
-    if (port->listen_fd < 0) {
+    fd = open_socket(AF_UNIX, SOCK_STREAM, 0);
+    if (fd < 0) {
         return ray_fail_errno(err, errno, "port %s: socket", port->name);
     }
     /* On Linux the mode of the descriptor becomes that of the name. */
-    (void)fchmod(port->listen_fd, 0600); /* the folder is private, too */
-    (void)unlink(path);                  /* a stale name; bind reports any other trouble */
-    if (bind(port->listen_fd, (const struct sockaddr *)&address, sizeof address) < 0) {
-        return ray_fail_errno(err, errno, "port %s: bind to '%s'", port->name, path);
+    (void)fchmod(fd, 0600); /* the folder is private, too */
+    (void)unlink(path);     /* a stale name; bind reports any other trouble */
+    if (bind(fd, (const struct sockaddr *)&address, sizeof address) < 0) {
+        rc = ray_fail_errno(err, errno, "port %s: bind to '%s'", port->name, path);
+        (void)close(fd);
+        return rc;
     }
-    (void)snprintf(port->path, sizeof port->path, "%s", path); /* fits */
-    if (listen(port->listen_fd, LISTEN_BACKLOG) < 0) {
-        return ray_fail_errno(err, errno, "port %s: listen on '%s'", port->name, path);
+    if (listen(fd, LISTEN_BACKLOG) < 0) {
+        rc = ray_fail_errno(err, errno, "port %s: listen on '%s'", port->name, path);
+        (void)close(fd);
+        (void)unlink(path); /* ours since bind */
+        return rc;
     }
+    (void)snprintf(port->path, sizeof port->path, "%s", path); /* fits; ours to remove now */
+    port->listen_fd = fd;
     return RAY_OK;
 }
 

@@ -385,7 +385,8 @@ static void test_largest_frame(void **state)
     size_t received = 0;
     (void)state;
 
-    assert_true(wire != NULL && got != NULL);
+    assert_non_null(wire);
+    assert_non_null(got);
     test_lab_up(&lab, 1, true);
     introduce(&lab);
     test_frame(wire, A, B, 5);

@@ -43,7 +43,7 @@ int node_call(const struct ray_args *args, const char *socket, const char *metho
               ProtobufCMessage **out_body, struct ray_err *err)
 {
     char path[NODE_CALL_PATH_SIZE_MAX];
-    uint64_t timeout_ms;
+    uint64_t timeout_ms = 0;
     int rc = node_call_timeout_ms(args, &timeout_ms, err);
 
     if (rc == RAY_OK) {

@@ -170,10 +170,11 @@ int ray_http_target_parse(const char *raw, size_t size, struct ray_http_target *
                           struct ray_err *err)
 {
     static const char scheme[] = "http://";
-    struct cursor cursor = {.at = raw, .end = raw + size, .target = out};
+    struct cursor cursor = {.at = raw, .target = out};
     int rc;
 
     assert(raw != NULL && out != NULL);
+    cursor.end = raw + size;
     static_assert(RAY_HTTP_TARGET_SIZE_MAX + 4 <= UINT16_MAX, "offsets are 16 bits wide");
     out->query_count = 0;
     out->text[0] = '\0';

@@ -49,10 +49,11 @@ int ray_http_send_create(struct ray_http_send **out_send, struct ray_loop *loop,
                                     uint64_t sent_size),
                          void *arg, struct ray_err *err)
 {
-    struct ray_http_send *send = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : calloc(1, sizeof(*send));
+    struct ray_http_send *send;
     int errnum;
 
     assert(size > 0 && file_fd >= 0 && cb != NULL);
+    send = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : calloc(1, sizeof(*send));
     if (send == NULL) {
         (void)close(file_fd);
         return ray_fail(err, RAY_ENOMEM, "no memory for a transfer");

@@ -110,6 +110,7 @@ static void test_too_many_features(void **state)
     char *text = malloc(16000);
     size_t used = 0;
 
+    assert_non_null(text);
     used += (size_t)sprintf(text, "flags : ");
     for (int i = 0; i < FACTS_FEATURE_COUNT_MAX + 50; i++) {
         used += (size_t)sprintf(text + used, "f%d ", i);

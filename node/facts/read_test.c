@@ -14,6 +14,7 @@ static void test_text(void **state)
     struct facts_source *source = &tree->source;
     char *large = malloc(1 << 20);
 
+    assert_non_null(large);
     tree_put(tree, "plain", "  Virtio Disk \n second line\n");
     tree_put(tree, "empty", "");
     tree_put(tree, "blank", " \n\t\n");

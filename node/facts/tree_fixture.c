@@ -91,7 +91,9 @@ int tree_test_setup(void **state)
 {
     struct tree *tree = calloc(1, sizeof *tree);
 
-    check(tree != NULL, "calloc");
+    if (tree == NULL) {
+        abort();
+    }
     tree_setup(tree);
     *state = tree;
     return 0;

@@ -23,10 +23,12 @@ static void say(const char *path, const char *text, size_t size)
     }
 }
 
+#define CRASHED "<0>rayos-init: PID 1 crashed with signal "
+
 static void handler(int signum, siginfo_t *info, void *context)
 {
-    char text[] = "<0>rayos-init: PID 1 crashed with signal ??, reboot in 10 s\n";
-    char *digits = strchr(text, '?');
+    char text[] = CRASHED "??, reboot in 10 s\n";
+    char *digits = text + sizeof CRASHED - 1;
     const struct timespec delay = {.tv_sec = EMERGENCY_REBOOT_S};
 
     (void)context;

@@ -19,10 +19,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/analyzer.h"
 #include "node/init/emergency.h"
 #include "node/init/init.h"
 
 enum { FILE_COUNT_MAX = 65536, RETRY_S = 10 };
+
+RAY_ANALYZER_FDS_BY_NUMBER_BEGIN
 
 /* The kernel may start us without any descriptor; then library code would take 0, 1 and 2 for
  * other things. Before /dev is mounted an empty memory file stands in. */
@@ -53,6 +56,8 @@ static void drop_console_fds(void)
         (void)close(fd);
     }
 }
+
+RAY_ANALYZER_FDS_BY_NUMBER_END
 
 /* Those that init.c and the reaper want are taken by the loop later. */
 static void ignore_signals(void)

@@ -181,18 +181,18 @@ static void on_exit_of_child(void *arg, const struct ray_child_exit *how)
 
 static int open_pipe(struct provision_dnsmasq *dnsmasq, int *out_write_fd, struct ray_err *err)
 {
-    int fds[2] = {-1, -1};
     int errnum = ray_fault(RAY_FAULT_OPEN);
+    int fds[2] = {-1, -1};
     int rc;
 
     if (errnum == 0 && pipe2(fds, O_CLOEXEC) != 0) {
         errnum = errno;
     }
-    if (errnum == 0 && fcntl(fds[0], F_SETFL, O_NONBLOCK) != 0) {
-        errnum = errno;
-    }
     if (errnum != 0) {
-        rc = ray_fail_errno(err, errnum, "pipe for dnsmasq");
+        return ray_fail_errno(err, errnum, "pipe for dnsmasq");
+    }
+    if (fcntl(fds[0], F_SETFL, O_NONBLOCK) != 0) {
+        rc = ray_fail_errno(err, errno, "pipe for dnsmasq");
         goto fail;
     }
     rc = ray_poll_init(&dnsmasq->pipe_poll, dnsmasq->loop, fds[0], on_pipe, dnsmasq, err);
@@ -206,11 +206,8 @@ static int open_pipe(struct provision_dnsmasq *dnsmasq, int *out_write_fd, struc
     }
     ray_poll_fini(&dnsmasq->pipe_poll);
 fail:
-    for (int i = 0; i < 2; i++) {
-        if (fds[i] >= 0) {
-            (void)close(fds[i]);
-        }
-    }
+    (void)close(fds[0]); /* nothing was written */
+    (void)close(fds[1]);
     return rc;
 }
 
@@ -275,12 +272,12 @@ static void on_timer(void *arg)
 int provision_dnsmasq_create(struct provision_dnsmasq **out_dnsmasq, struct ray_loop *loop,
                              const struct provision_dnsmasq_config *config, struct ray_err *err)
 {
-    struct provision_dnsmasq *dnsmasq =
-        ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : calloc(1, sizeof(*dnsmasq));
+    struct provision_dnsmasq *dnsmasq;
     int rc;
 
     assert(config->on_line != NULL && config->on_started != NULL);
     assert(config->on_ended != NULL && config->on_stopped != NULL && config->restart_ms > 0);
+    dnsmasq = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : calloc(1, sizeof(*dnsmasq));
     if (dnsmasq == NULL) {
         return ray_fail(err, RAY_ENOMEM, "no memory for dnsmasq's supervisor");
     }

@@ -175,11 +175,11 @@ int provision_service_create(struct provision_service **out_service, struct ray_
                              const struct provision_service_config *config, struct ray_err *err)
 {
     const struct provision_config *settings = config->config;
-    struct provision_service *service =
-        ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : calloc(1, sizeof(*service));
+    struct provision_service *service;
     int rc;
 
     assert(config->on_end != NULL && settings != NULL);
+    service = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : calloc(1, sizeof(*service));
     if (service == NULL) {
         return ray_fail(err, RAY_ENOMEM, "no memory for the service");
     }

@@ -94,8 +94,9 @@ function(ray_library)
                 DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${proto} VERBATIM)
             list(APPEND generated ${out}.c ${out}.h)
         endforeach()
-        # Generated code keeps its own warnings to itself.
+        # Generated code keeps its own warnings to itself; the analyzer is for ours.
         add_library(${arg_NAME}_proto STATIC ${generated})
+        target_compile_options(${arg_NAME}_proto PRIVATE $<$<C_COMPILER_ID:GNU>:-fno-analyzer>)
         target_link_libraries(${arg_NAME}_proto PUBLIC ray_flags)
         ray_link(${arg_NAME}_proto PUBLIC pkg:libprotobuf-c)
         target_link_libraries(${arg_NAME} PUBLIC ${arg_NAME}_proto)

@@ -104,7 +104,7 @@ int lab_run_log(const struct ray_args *args, void *context)
         fd = open(path, O_RDONLY | O_CLOEXEC);
         rc = fd < 0 ? ray_fail_errno(&err, errno, "%s", path) : RAY_OK;
     }
-    if (rc == RAY_OK) {
+    if (rc == RAY_OK && fd >= 0) {
         rc = ray_args_flag(args, "follow") ? follow(&fd, path, folder, &err)
                                            : copy_rest(fd, path, &err);
     }

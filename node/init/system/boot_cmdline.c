@@ -13,19 +13,18 @@
 static char *take_word(char *at, struct init_cmdline *cmdline)
 {
     bool is_quoted = false;
-    char *equals = NULL;
     char *word = at;
+    char *equals;
     char *end;
 
     while (*at != '\0' && (is_quoted || isspace((unsigned char)*at) == 0)) {
         if (*at == '"') {
             is_quoted = !is_quoted;
-        } else if (*at == '=' && equals == NULL) {
-            equals = at;
         }
         at++;
     }
     end = at;
+    equals = memchr(word, '=', (size_t)(end - word));
     if (*at != '\0') {
         at++;
     }

@@ -95,10 +95,8 @@ static void test_malformed(void **state)
     (void)state;
     make_pxe(&option);
     for (size_t size = 0; size < option.size; size++) {
-        uint8_t *exact = malloc(size == 0 ? 1 : size);
+        uint8_t *exact = ray_test_copy(option.bytes, size);
 
-        assert_non_null(exact);
-        memcpy(exact, option.bytes, size);
         assert_int_equal(init_efi_entry_parse(exact, size, &entry, NULL), RAY_EMALFORMED);
         free(exact);
     }

@@ -60,7 +60,9 @@ static int read_seed(int data_fd, struct seed_file *out, bool *out_is_whole, str
         return rc;
     }
     *out = (struct seed_file){0};
-    memcpy(out, data, size < sizeof *out ? size : sizeof *out);
+    if (data != NULL) {
+        memcpy(out, data, size < sizeof *out ? size : sizeof *out);
+    }
     checksum(out, check);
     *out_is_whole = size == sizeof *out && memcmp(check, out->check, sizeof check) == 0 &&
                     (memcmp(out->magic, magic_creditable, MAGIC_SIZE) == 0 ||

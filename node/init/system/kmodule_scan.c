@@ -103,8 +103,8 @@ int init_kmodule_names_add(struct init_kmodule_names *names, const char *name)
         return RAY_ENOMEM;
     }
     slot = find_slot(names, name);
+    names->slots[slot] = (uint32_t)names->count + 1;
     names->items[names->count++] = copy;
-    names->slots[slot] = (uint32_t)names->count;
     return RAY_OK;
 }
 

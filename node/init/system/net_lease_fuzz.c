@@ -11,12 +11,12 @@ enum { VARIABLE_COUNT_MAX = 64 };
 static void check(const struct init_lease *lease)
 {
     struct in_addr address;
+    size_t plain_size = strspn(lease->domain, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                              "0123456789.-");
 
     assert(lease->dns_count <= INIT_LEASE_SERVER_COUNT_MAX);
     assert(lease->ntp_count <= INIT_LEASE_SERVER_COUNT_MAX);
-    assert(
-        strspn(lease->domain, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") ==
-        strlen(lease->domain));
+    assert(lease->domain[plain_size] == '\0');
     if (lease->is_bound) {
         assert(inet_pton(AF_INET, lease->address, &address) == 1);
         assert(lease->prefix >= 1 && lease->prefix <= 32);

@@ -349,10 +349,11 @@ int init_net_create(struct ray_loop *loop, const struct init_net_options *option
                     const struct init_net_callbacks *callbacks, struct ray_logger *logger,
                     struct init_net **out, struct ray_err *err)
 {
-    struct init_net *net = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : calloc(1, sizeof *net);
+    struct init_net *net;
     int rc;
 
     assert(callbacks->on_bridge != NULL && callbacks->on_lease != NULL);
+    net = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : calloc(1, sizeof *net);
     if (net == NULL) {
         return ray_fail(err, RAY_ENOMEM, "network");
     }

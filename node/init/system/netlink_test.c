@@ -78,10 +78,8 @@ static void test_truncated(void **state)
     make_message(&message);
     for (size_t size = 0; size < message.size; size++) {
         struct init_link link;
-        uint8_t *exact = malloc(size == 0 ? 1 : size);
+        uint8_t *exact = ray_test_copy(message.bytes, size);
 
-        assert_non_null(exact);
-        memcpy(exact, message.bytes, size);
         (void)init_netlink_parse_link(exact, size, &link, NULL);
         free(exact);
     }

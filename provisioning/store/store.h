@@ -91,7 +91,8 @@ struct provision_store_wait {
     struct provision_store_wait *next;
     /* `view` is NULL when no verified file can be had: `err` says why: RAY_ENOTFOUND (no such
      * image, the release has no such file, or it is gone), RAY_EMALFORMED, RAY_ECONFLICT (not
-     * what the manifest says), RAY_ECANCELED (removed or stopped meanwhile), ... */
+     * what the manifest says), RAY_ECANCELED (removed or stopped meanwhile), ...
+     * It may use another file, but not change the store. */
     void (*cb)(void *arg, const struct provision_store_view *view, const struct ray_err *err);
     void *arg;
 };
@@ -138,15 +139,16 @@ int provision_store_add_dir(struct provision_store *store, const char *dir,
 int provision_store_add_dir_now(struct provision_store *store, const char *dir,
                                 struct provision_store_added *out_added, struct ray_err *err);
 
-/* RAY_ENOTFOUND; RAY_ECONFLICT when `uses` says that it is assigned or was served within the
- * rule's time, unless forced. Transfers that go on keep their descriptors. */
+/* RAY_ENOTFOUND; RAY_EUNAVAILABLE while an add goes on; RAY_ECONFLICT when `uses` says that it is
+ * assigned or was served within the rule's time, unless forced. Transfers that go on keep their
+ * descriptors. */
 int provision_store_remove(struct provision_store *store, const char *id,
                            const struct provision_gc_rule *rule,
                            const struct provision_gc_use *uses, size_t use_count, uint64_t now_us,
                            bool is_forced, struct ray_err *err);
 
 /* Removes what provision_gc_plan says of the store's images. Returns how many, or the first
- * failure (the rest is tried, too). */
+ * failure (the rest is tried, too); RAY_EUNAVAILABLE while an add goes on. */
 int provision_store_collect(struct provision_store *store, const struct provision_gc_rule *rule,
                             const struct provision_gc_use *uses, size_t use_count, uint64_t now_us,
                             struct ray_err *err);

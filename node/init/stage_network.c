@@ -57,6 +57,7 @@ int stage_network(void *arg, struct ray_err *err)
     struct init_net_options options = {
         .root_fd = init->root_fd,
         .has_boot_mac = init->facts.has_boot_mac,
+        .keeps_kernel_names = !init_cmdline_flag(&init->cmdline, "net.ifnames", true),
     };
     const struct init_net_callbacks callbacks = {
         .on_bridge = on_bridge, .on_lease = on_lease, .arg = init};

@@ -58,6 +58,7 @@ struct init_net {
     char card_name[INIT_LINK_NAME_SIZE];
     struct init_lease lease; /* the last one that was bound */
     bool is_bound;
+    struct init_net_namer namer;
     struct init_link links[INIT_LINK_COUNT_MAX];
 };
 
@@ -182,6 +183,8 @@ static void look(struct init_net *net)
         ray_log(net->logger, RAY_LOG_WARN, "net", "%s", err.text);
         return; /* the tick, or the next change, tries again */
     }
+    /* Before any card is set up, and those that come later, too. */
+    init_net_namer_run(&net->namer, net->links, count);
     if (net->card_index != 0) {
         if (has_index(net, count, net->card_index)) {
             return;
@@ -365,6 +368,11 @@ int init_net_create(struct ray_loop *loop, const struct init_net_options *option
     net->watch_fd = -1;
     net->begin_ns = ray_loop_now_ns(loop);
     init_netlink_init(&net->netlink);
+    net->namer = (struct init_net_namer){.root_fd = options->root_fd,
+                                         .keeps_kernel_names = options->keeps_kernel_names,
+                                         .takes_software_links = options->takes_software_links,
+                                         .netlink = &net->netlink,
+                                         .logger = logger};
     rc = start(net, err);
     if (rc != RAY_OK) {
         init_net_destroy(net);

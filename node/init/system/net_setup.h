@@ -1,8 +1,9 @@
 /* node/init/system/net_setup.h - the node's network before anything serves on it: loopback,
- * the boot card, the bridge ray0 with its MAC, and what DHCP says.
+ * the cards' names, the boot card, the bridge ray0 with its MAC, and what DHCP says.
  *
  * Runs on the loop: start returns at once. A card that appears late, or gets its cable
- * late, is taken then. Only one card is ever put into ray0.
+ * late, is taken then. Only one card is ever put into ray0. Every card gets its stable name
+ * (net_rename.h) as soon as it is seen, before it is set up.
  *
  * The services that PID 1 runs for it (command lines and environment below):
  *   dhcp  starts on on_bridge; as root: its main process becomes user
@@ -15,7 +16,7 @@
  *         CAP_SETGID, CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_NET_BIND_SERVICE
  *
  * Memory: created and destroyed here; borrows loop and logger.  Threads: the loop's.
- * Blocks: netlink requests (microseconds, at most 2 s).
+ * Blocks: netlink requests (microseconds, at most 2 s), sysfs.
  * Trust: the lease file is written by our own program from hostile values (net_lease.h). */
 #ifndef RAY_NODE_INIT_SYSTEM_NET_SETUP_H
 #define RAY_NODE_INIT_SYSTEM_NET_SETUP_H
@@ -27,6 +28,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "node/init/system/net_lease.h"
+#include "node/init/system/net_rename.h"
 #include "node/init/system/netlink.h"
 
 #define INIT_NET_BRIDGE "ray0"
@@ -54,6 +56,7 @@ struct init_net_options {
     uint8_t boot_mac[INIT_MAC_SIZE];
     uint64_t boot_card_wait_ms; /* for that very card, then any; 0: 10 s */
     uint64_t carrier_wait_ms;   /* for a card with carrier, then the first; 0: 4 s */
+    bool keeps_kernel_names;    /* net.ifnames=0 */
     bool takes_software_links;  /* tests in namespaces have no other */
 };
 

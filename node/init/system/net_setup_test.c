@@ -1,12 +1,8 @@
 /* net_setup_test.c - the choice of a card as a table, and the whole of it on the loop in a
  * network namespace: a card that comes late, goes, comes again, and a lease. */
 #include <linux/if_arp.h>
-#include <linux/if_link.h>
-#include <linux/rtnetlink.h>
-#include <linux/veth.h>
-#include <sys/socket.h>
 
-#include "node/init/system/fake_root.h"
+#include "node/init/system/fake_link.h"
 #include "node/init/system/net_setup.h"
 
 static struct init_link card(uint32_t index, uint8_t last, bool has_carrier)
@@ -51,84 +47,6 @@ static void test_choose(void **state)
     assert_int_equal(init_net_choose(links, 4, &options, 1000), 3);
     assert_int_equal(init_net_choose(links, 2, &options, 1499), -1);
     assert_int_equal(init_net_choose(links, 2, &options, 1500), 1);
-}
-
-struct veth_request {
-    struct nlmsghdr header;
-    struct ifinfomsg info;
-    uint8_t attributes[256];
-    size_t size; /* of the attributes */
-};
-
-static size_t put(struct veth_request *request, uint16_t type, const void *data, size_t size)
-{
-    struct rtattr header = {.rta_len = (uint16_t)RTA_LENGTH(size), .rta_type = type};
-    size_t offset = request->size;
-
-    memcpy(request->attributes + offset, &header, sizeof header);
-    memcpy(request->attributes + offset + RTA_LENGTH(0), data, size);
-    request->size += RTA_SPACE(size);
-    return offset;
-}
-
-/* A pair of virtual cards, by hand: the product never makes one. */
-static int make_veth(const char *name, const char *peer)
-{
-    struct veth_request request = {
-        .header = {.nlmsg_type = RTM_NEWLINK,
-                   .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL}};
-    const struct ifinfomsg zero = {0};
-    uint8_t answer[512];
-    size_t nests[3];
-    int32_t code = -1;
-    int fd;
-
-    (void)put(&request, IFLA_IFNAME, name, strlen(name) + 1);
-    nests[0] = put(&request, IFLA_LINKINFO, "", 0);
-    (void)put(&request, IFLA_INFO_KIND, "veth", 5);
-    nests[1] = put(&request, IFLA_INFO_DATA, "", 0);
-    nests[2] = put(&request, VETH_INFO_PEER, &zero, sizeof zero);
-    (void)put(&request, IFLA_IFNAME, peer, strlen(peer) + 1);
-    for (int i = 0; i < 3; i++) {
-        uint16_t nest_size = (uint16_t)(request.size - nests[i]);
-
-        memcpy(request.attributes + nests[i], &nest_size, sizeof nest_size);
-    }
-    request.header.nlmsg_len = (uint32_t)(offsetof(struct veth_request, attributes) + request.size);
-    fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-    FAKE_CHECK(fd >= 0);
-    FAKE_CHECK(send(fd, &request, request.header.nlmsg_len, 0) > 0);
-    FAKE_CHECK(recv(fd, answer, sizeof answer, 0) >= (ssize_t)NLMSG_LENGTH(sizeof code));
-    memcpy(&code, answer + NLMSG_HDRLEN, sizeof code);
-    (void)close(fd);
-    FAKE_CHECK(code == 0);
-    return 0;
-}
-
-static int delete_link(const char *name)
-{
-    struct {
-        struct nlmsghdr header;
-        struct ifinfomsg info;
-    } request = {.header = {.nlmsg_len = sizeof request,
-                            .nlmsg_type = RTM_DELLINK,
-                            .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK}};
-    struct init_netlink netlink;
-    struct init_link link;
-    uint8_t answer[512];
-    int fd;
-
-    init_netlink_init(&netlink);
-    FAKE_CHECK(init_netlink_open(&netlink, NULL) == RAY_OK);
-    FAKE_CHECK(init_netlink_link_by_name(&netlink, name, &link, NULL) == RAY_OK);
-    init_netlink_fini(&netlink);
-    request.info.ifi_index = (int)link.index;
-    fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-    FAKE_CHECK(fd >= 0);
-    FAKE_CHECK(send(fd, &request, sizeof request, 0) > 0);
-    FAKE_CHECK(recv(fd, answer, sizeof answer, 0) > 0);
-    (void)close(fd);
-    return 0;
 }
 
 struct seen {
@@ -236,7 +154,7 @@ static int loop_body(void *arg)
     FAKE_CHECK(init_net_create(&seen.loop, &options, &callbacks, NULL, &net, &err) == RAY_OK);
     ray_loop_once(&seen.loop); /* no card yet */
     FAKE_CHECK(seen.bridge_count == 0);
-    if (make_veth("card0", "peer0") != 0) {
+    if (fake_make_veth("card0", "peer0") != 0) {
         return 1;
     }
     ray_loop_run(&seen.loop);
@@ -245,7 +163,7 @@ static int loop_body(void *arg)
         return 1;
     }
     /* The card goes away, another one comes: the bridge takes its address. */
-    if (delete_link(seen.card) != 0 || make_veth("card1", "peer1") != 0) {
+    if (fake_delete_link(seen.card) != 0 || fake_make_veth("card1", "peer1") != 0) {
         return 1;
     }
     ray_loop_run(&seen.loop);
@@ -265,6 +183,53 @@ static int loop_body(void *arg)
 static void test_on_loop(void **state)
 {
     fake_in_namespaces(CLONE_NEWNET, loop_body, *state);
+}
+
+/* The boot card is named before it goes into the bridge, and known by its MAC all the same; a
+ * card that comes later is named, too. */
+static int named_body(void *arg)
+{
+    const struct fake_root *root = arg;
+    struct init_net_options options = {
+        .root_fd = root->fd, .has_boot_mac = true, .takes_software_links = true};
+    struct seen seen = {0};
+    const struct init_net_callbacks callbacks = {on_bridge, on_lease, &seen};
+    struct init_netlink netlink;
+    struct init_net *net = NULL;
+    struct init_link link;
+
+    init_netlink_init(&netlink);
+    FAKE_CHECK(init_netlink_open(&netlink, NULL) == RAY_OK);
+    FAKE_CHECK(ray_loop_init(&seen.loop, NULL) == RAY_OK);
+    FAKE_CHECK(ray_timer_init(&seen.guard, &seen.loop, on_guard, &seen, NULL) == RAY_OK);
+    ray_timer_start(&seen.guard, 30000, 0);
+    FAKE_CHECK(fake_make_veth("card0", "peer0") == 0);
+    FAKE_CHECK(init_netlink_link_by_name(&netlink, "card0", &link, NULL) == RAY_OK);
+    memcpy(options.boot_mac, link.mac, sizeof options.boot_mac);
+    fake_device(root, "pci0000:00/0000:00:02.0", "pci");
+    fake_card(root, "pci0000:00/0000:00:02.0", "card0", link.index, "");
+    FAKE_CHECK(init_net_create(&seen.loop, &options, &callbacks, NULL, &net, NULL) == RAY_OK);
+    ray_loop_run(&seen.loop);
+    FAKE_CHECK(seen.bridge_count == 1 && !seen.is_late && strcmp(seen.card, "enp0s2") == 0);
+    FAKE_CHECK(check_bridge(&seen) == 0);
+    FAKE_CHECK(fake_make_veth("card1", "peer1") == 0);
+    FAKE_CHECK(init_netlink_link_by_name(&netlink, "card1", &link, NULL) == RAY_OK);
+    fake_device(root, "pci0000:00/0000:00:03.0", "pci");
+    fake_card(root, "pci0000:00/0000:00:03.0", "card1", link.index, "");
+    init_net_rescan(net);
+    FAKE_CHECK(seen.bridge_count == 1);
+    FAKE_CHECK(init_netlink_link_by_name(&netlink, "enp0s3", &link, NULL) == RAY_OK);
+    FAKE_CHECK(!link.is_up && link.master_index == 0);
+    init_net_destroy(net);
+    init_netlink_fini(&netlink);
+    ray_timer_fini(&seen.guard);
+    ray_loop_fini(&seen.loop);
+    return 0;
+}
+
+static void test_names(void **state)
+{
+    fake_in_namespaces(CLONE_NEWNET, named_body, *state);
 }
 
 static int try_once(const struct fake_root *root, const char *point, unsigned n, bool *out_is_over)
@@ -339,6 +304,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_choose),
         cmocka_unit_test_setup_teardown(test_on_loop, fake_root_setup, fake_root_teardown),
+        cmocka_unit_test_setup_teardown(test_names, fake_root_setup, fake_root_teardown),
         cmocka_unit_test_setup_teardown(test_faults, fake_root_setup, fake_root_teardown),
         cmocka_unit_test_setup_teardown(test_folders, fake_root_setup, fake_root_teardown),
         cmocka_unit_test(test_command_lines),

@@ -257,6 +257,14 @@ static int exchange(struct init_netlink *netlink, struct request *request, struc
     return rc != RAY_OK ? rc : ray_fail(err, RAY_EIO, "netlink answer without an end");
 }
 
+static int check_name(const char *name, struct ray_err *err)
+{
+    if (name[0] == '\0' || strlen(name) >= INIT_LINK_NAME_SIZE) {
+        return ray_fail(err, RAY_EINVAL, "link name '%s'", name);
+    }
+    return RAY_OK;
+}
+
 int init_netlink_links(struct init_netlink *netlink, struct init_link *out_links,
                        size_t link_count_max, size_t *out_count, struct ray_err *err)
 {
@@ -279,10 +287,10 @@ int init_netlink_link_by_name(struct init_netlink *netlink, const char *name, st
     struct init_link link;
     struct link_sink sink = {.links = &link, .count_max = 1};
     struct request request;
-    int rc;
+    int rc = check_name(name, err);
 
-    if (name[0] == '\0' || strlen(name) >= INIT_LINK_NAME_SIZE) {
-        return ray_fail(err, RAY_EINVAL, "link name '%s'", name);
+    if (rc != RAY_OK) {
+        return rc;
     }
     begin(&request, RTM_GETLINK, NLM_F_ACK, 0);
     (void)put(&request, IFLA_IFNAME, name, strlen(name) + 1);
@@ -312,6 +320,40 @@ int init_netlink_set_up(struct init_netlink *netlink, uint32_t index, bool is_up
     return rc == RAY_OK ? RAY_OK : ray_wrap(err, rc, "link %u %s", index, is_up ? "up" : "down");
 }
 
+int init_netlink_rename(struct init_netlink *netlink, uint32_t index, const char *name,
+                        struct ray_err *err)
+{
+    struct request request;
+    int rc = check_name(name, err);
+
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    begin(&request, RTM_NEWLINK, NLM_F_ACK, index);
+    (void)put(&request, IFLA_IFNAME, name, strlen(name) + 1);
+    rc = exchange(netlink, &request, NULL, err);
+    return rc == RAY_OK ? RAY_OK : ray_wrap(err, rc, "name %s for link %u", name, index);
+}
+
+int init_netlink_add_name(struct init_netlink *netlink, uint32_t index, const char *name,
+                          struct ray_err *err)
+{
+    struct request request;
+    size_t list;
+    int rc = check_name(name, err);
+
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    begin(&request, RTM_NEWLINKPROP, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL | NLM_F_APPEND, index);
+    list = put(&request, IFLA_PROP_LIST | NLA_F_NESTED, NULL, 0);
+    (void)put(&request, IFLA_ALT_IFNAME, name, strlen(name) + 1);
+    close_nest(&request, list);
+    rc = exchange(netlink, &request, NULL, err);
+    return rc == RAY_OK ? RAY_OK
+                        : ray_wrap(err, rc, "alternative name %s for link %u", name, index);
+}
+
 int init_netlink_make_bridge(struct init_netlink *netlink, const char *name,
                              const uint8_t mac[INIT_MAC_SIZE], struct ray_err *err)
 {
@@ -319,10 +361,10 @@ int init_netlink_make_bridge(struct init_netlink *netlink, const char *name,
     struct request request;
     size_t info;
     size_t data;
-    int rc;
+    int rc = check_name(name, err);
 
-    if (name[0] == '\0' || strlen(name) >= INIT_LINK_NAME_SIZE) {
-        return ray_fail(err, RAY_EINVAL, "bridge name '%s'", name);
+    if (rc != RAY_OK) {
+        return rc;
     }
     begin(&request, RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, 0);
     (void)put(&request, IFLA_IFNAME, name, strlen(name) + 1);

@@ -22,7 +22,9 @@ struct init_link {
     bool is_up;             /* IFF_UP */
     bool has_carrier;
     bool has_mac;
-    bool has_kind; /* made by software: bridge, veth, vlan, ... */
+    bool has_kind;  /* made by software: bridge, veth, vlan, ... */
+    bool has_lower; /* stands on another link, or on one of another namespace */
+    bool has_permanent_mac;
     uint8_t mac[INIT_MAC_SIZE];
     uint8_t permanent_mac[INIT_MAC_SIZE]; /* of the card; equals mac when unknown */
     char name[INIT_LINK_NAME_SIZE];
@@ -46,6 +48,13 @@ int init_netlink_link_by_name(struct init_netlink *netlink, const char *name, st
                               struct ray_err *err);
 int init_netlink_set_up(struct init_netlink *netlink, uint32_t index, bool is_up,
                         struct ray_err *err);
+/* RAY_EEXISTS: another link has that name, or alternative name. RAY_EUNAVAILABLE: the link is up
+ * (kernels before 6.2; later ones rename it under its users: do not ask). */
+int init_netlink_rename(struct init_netlink *netlink, uint32_t index, const char *name,
+                        struct ray_err *err);
+/* One more name by which link_by_name, and other programs, find it. RAY_EEXISTS as above. */
+int init_netlink_add_name(struct init_netlink *netlink, uint32_t index, const char *name,
+                          struct ray_err *err);
 /* A bridge without spanning tree and forward delay; `mac` NULL: the kernel chooses.
  * RAY_EEXISTS. */
 int init_netlink_make_bridge(struct init_netlink *netlink, const char *name,

@@ -60,8 +60,7 @@ static void take_link_info(const uint8_t *data, size_t size, struct init_link *l
     }
 }
 
-static void take_attribute(uint16_t type, const uint8_t *data, size_t size, struct init_link *link,
-                           bool *has_permanent)
+static void take_attribute(uint16_t type, const uint8_t *data, size_t size, struct init_link *link)
 {
     switch (type) {
     case IFLA_IFNAME:
@@ -75,7 +74,7 @@ static void take_attribute(uint16_t type, const uint8_t *data, size_t size, stru
         break;
     case IFLA_PERM_ADDRESS:
         if (size == INIT_MAC_SIZE) {
-            *has_permanent = true;
+            link->has_permanent_mac = true;
             memcpy(link->permanent_mac, data, size);
         }
         break;
@@ -83,6 +82,9 @@ static void take_attribute(uint16_t type, const uint8_t *data, size_t size, stru
         if (size == sizeof link->master_index) {
             memcpy(&link->master_index, data, size);
         }
+        break;
+    case IFLA_LINK:
+        link->has_lower = true;
         break;
     case IFLA_CARRIER:
         link->has_carrier = size == 1 && data[0] != 0;
@@ -104,7 +106,6 @@ int init_netlink_parse_link(const uint8_t *message, size_t size, struct init_lin
     const uint8_t *value;
     size_t value_size;
     uint16_t type;
-    bool has_permanent = false;
     bool is_bad = false;
 
     if (size < NLMSG_LENGTH(sizeof info)) {
@@ -121,12 +122,12 @@ int init_netlink_parse_link(const uint8_t *message, size_t size, struct init_lin
     message += NLMSG_SPACE(sizeof info);
     size = size < NLMSG_SPACE(sizeof info) ? 0 : size - NLMSG_SPACE(sizeof info);
     while (next_attribute(&message, &size, &type, &value, &value_size, &is_bad)) {
-        take_attribute(type, value, value_size, &link, &has_permanent);
+        take_attribute(type, value, value_size, &link);
     }
     if (is_bad) {
         return ray_fail(err, RAY_EMALFORMED, "link %u: attribute beyond its message", link.index);
     }
-    if (!has_permanent) {
+    if (!link.has_permanent_mac) {
         memcpy(link.permanent_mac, link.mac, sizeof link.permanent_mac);
     }
     *out = link;

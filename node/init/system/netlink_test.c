@@ -47,6 +47,7 @@ static void make_message(struct message *message)
     add(message, IFLA_IFNAME, "ray0", 5);
     add(message, IFLA_ADDRESS, "\x52\x54\x00\x77\x00\x15", 6);
     add(message, IFLA_MASTER, &master, sizeof master);
+    add(message, IFLA_LINK, &master, sizeof master);
     add(message, IFLA_CARRIER, &carrier, sizeof carrier);
     add(message, IFLA_LINKINFO | NLA_F_NESTED, &info, sizeof info);
     add(message, IFLA_PERM_ADDRESS, "\x52\x54\x00\x77\x00\x16", 6);
@@ -64,6 +65,7 @@ static void test_parse(void **state)
     assert_int_equal(link.master_index, 3);
     assert_int_equal(link.hardware_type, ARPHRD_ETHER);
     assert_true(link.is_up && link.has_carrier && link.has_mac && link.has_kind);
+    assert_true(link.has_permanent_mac && link.has_lower);
     assert_string_equal(link.name, "ray0");
     assert_string_equal(link.kind, "bridge");
     assert_int_equal(link.mac[5], 0x15);
@@ -103,7 +105,7 @@ static void test_odd_attributes(void **state)
     add(&message, IFLA_MASTER, "\x01", 1);
     assert_int_equal(init_netlink_parse_link(message.bytes, message.size, &link, NULL), RAY_OK);
     assert_string_equal(link.name, "");
-    assert_false(link.has_mac);
+    assert_false(link.has_mac || link.has_permanent_mac || link.has_lower);
     assert_int_equal(link.master_index, 0);
 }
 
@@ -177,6 +179,46 @@ static int bridge_body(void *arg)
     return 0;
 }
 
+static int name_body(void *arg)
+{
+    static const uint8_t mac[INIT_MAC_SIZE] = {0x52, 0x54, 0, 0x77, 0, 0x15};
+    struct init_netlink netlink;
+    struct init_link link;
+    struct init_link found;
+    struct ray_err err = {0};
+
+    (void)arg;
+    init_netlink_init(&netlink);
+    FAKE_CHECK(init_netlink_open(&netlink, &err) == RAY_OK);
+    FAKE_CHECK(init_netlink_make_bridge(&netlink, "old0", mac, &err) == RAY_OK);
+    FAKE_CHECK(init_netlink_make_bridge(&netlink, "other0", NULL, &err) == RAY_OK);
+    FAKE_CHECK(init_netlink_link_by_name(&netlink, "old0", &link, &err) == RAY_OK);
+    FAKE_CHECK(init_netlink_rename(&netlink, link.index, "", &err) == RAY_EINVAL);
+    FAKE_CHECK(init_netlink_rename(&netlink, link.index, "sixteen-letters-", &err) == RAY_EINVAL);
+    FAKE_CHECK(init_netlink_rename(&netlink, link.index, "a/b", &err) == RAY_EINVAL);
+    FAKE_CHECK(init_netlink_rename(&netlink, link.index, "other0", &err) == RAY_EEXISTS);
+    FAKE_CHECK(init_netlink_rename(&netlink, 9999, "new0", &err) == RAY_ENOTFOUND);
+    FAKE_CHECK(init_netlink_rename(&netlink, link.index, "fifteen-letters", &err) == RAY_OK);
+    FAKE_CHECK(init_netlink_link_by_name(&netlink, "old0", &found, &err) == RAY_ENOTFOUND);
+    FAKE_CHECK(init_netlink_link_by_name(&netlink, "fifteen-letters", &found, &err) == RAY_OK);
+    FAKE_CHECK(found.index == link.index && memcmp(found.mac, mac, sizeof mac) == 0);
+    /* Alternative names are names, too: found by them, and taken. */
+    FAKE_CHECK(init_netlink_add_name(&netlink, link.index, "", &err) == RAY_EINVAL);
+    FAKE_CHECK(init_netlink_add_name(&netlink, link.index, "enx525400770015", &err) == RAY_OK);
+    FAKE_CHECK(init_netlink_add_name(&netlink, link.index, "other0", &err) == RAY_EEXISTS);
+    FAKE_CHECK(init_netlink_link_by_name(&netlink, "enx525400770015", &found, &err) == RAY_OK);
+    FAKE_CHECK(found.index == link.index && strcmp(found.name, "fifteen-letters") == 0);
+    FAKE_CHECK(init_netlink_make_bridge(&netlink, "enx525400770015", NULL, &err) == RAY_EEXISTS);
+    init_netlink_fini(&netlink);
+    return 0;
+}
+
+static void test_names(void **state)
+{
+    (void)state;
+    fake_in_namespaces(CLONE_NEWNET, name_body, NULL);
+}
+
 static void test_bridge(void **state)
 {
     (void)state;
@@ -230,7 +272,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse),          cmocka_unit_test(test_truncated),
         cmocka_unit_test(test_odd_attributes), cmocka_unit_test(test_mac),
-        cmocka_unit_test(test_bridge),         cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_names),          cmocka_unit_test(test_bridge),
+        cmocka_unit_test(test_faults),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,6 +32,7 @@ static const char *const files[] = {
     "sys/class/net/eth0/address",
     "sys/class/net/eth0/speed",
     "sys/class/dmi/id/bios_vendor",
+    "run/rayos/network.json",
 };
 enum { FILE_COUNT = sizeof files / sizeof files[0] };
 
@@ -61,6 +62,11 @@ static void check_facts(const Rayos__Node__Facts *facts)
     for (size_t i = 0; i < facts->n_disks; i++) {
         check_text(facts->disks[i]->model);
         check_text(facts->disks[i]->in_use);
+    }
+    for (size_t i = 0; i < facts->n_network_cards; i++) {
+        check_text(facts->network_cards[i]->kernel_name);
+        check_text(facts->network_cards[i]->permanent_mac);
+        check_text(facts->network_cards[i]->alternative_name);
     }
 }
 

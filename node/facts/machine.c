@@ -39,38 +39,21 @@ void facts_clock_read(struct facts_source *source, Rayos__Node__Clock *out)
     }
 }
 
-/* NULL when it is missing or no JSON; freed by yyjson_doc_free. */
-static yyjson_doc *read_json(struct facts_source *source, const char *path)
-{
-    char *text = facts_alloc(source, JSON_SIZE_MAX);
-    size_t size = text != NULL ? facts_head(source, path, text, JSON_SIZE_MAX) : 0;
-
-    return size > 0 ? yyjson_read(text, size, 0) : NULL;
-}
-
-static char *json_text(struct facts_source *source, yyjson_val *root, const char *key)
-{
-    yyjson_val *value = yyjson_obj_get(root, key);
-
-    return facts_copy(source, yyjson_is_str(value) ? yyjson_get_str(value) : "",
-                      yyjson_is_str(value) ? yyjson_get_len(value) : 0);
-}
-
 static void read_boot(struct facts_source *source, Rayos__Node__Facts *out,
                       struct facts_data *out_data)
 {
-    yyjson_doc *doc = read_json(source, "run/rayos/boot.json");
+    yyjson_doc *doc = facts_json(source, "run/rayos/boot.json", JSON_SIZE_MAX);
     yyjson_val *root = yyjson_doc_get_root(doc);
     yyjson_val *counter = yyjson_obj_get(root, "boot_counter");
 
-    out->boot_id = json_text(source, root, "boot_id");
+    out->boot_id = facts_json_text(source, root, "boot_id");
     out->boot_counter = yyjson_is_uint(counter) ? yyjson_get_uint(counter) : 0;
-    out->boot_path = json_text(source, root, "boot_path");
-    out->image_version = json_text(source, root, "image_version");
+    out->boot_path = facts_json_text(source, root, "boot_path");
+    out->image_version = facts_json_text(source, root, "image_version");
     out_data->is_known = yyjson_is_str(yyjson_obj_get(root, "data"));
-    out_data->is_disk = strcmp(json_text(source, root, "data"), "disk") == 0;
-    out_data->device = json_text(source, root, "data_device");
-    out_data->reason = json_text(source, root, "data_reason");
+    out_data->is_disk = strcmp(facts_json_text(source, root, "data"), "disk") == 0;
+    out_data->device = facts_json_text(source, root, "data_device");
+    out_data->reason = facts_json_text(source, root, "data_reason");
     yyjson_doc_free(doc);
     if (out->boot_id[0] == '\0') {
         out->boot_id = facts_text(source, "proc/sys/kernel/random/boot_id");
@@ -83,12 +66,12 @@ static void read_boot(struct facts_source *source, Rayos__Node__Facts *out,
 /* Without our PID 1, as on a workstation, the name is the host's and the rest is empty. */
 static void read_identity(struct facts_source *source, Rayos__Node__Facts *out)
 {
-    yyjson_doc *doc = read_json(source, "run/rayos/identity.json");
+    yyjson_doc *doc = facts_json(source, "run/rayos/identity.json", JSON_SIZE_MAX);
     yyjson_val *root = yyjson_doc_get_root(doc);
 
-    out->name = json_text(source, root, "name");
-    out->fingerprint = json_text(source, root, "fingerprint");
-    out->fingerprint_words = json_text(source, root, "words");
+    out->name = facts_json_text(source, root, "name");
+    out->fingerprint = facts_json_text(source, root, "fingerprint");
+    out->fingerprint_words = facts_json_text(source, root, "words");
     out->has_persistent_identity = yyjson_get_bool(yyjson_obj_get(root, "persistent"));
     yyjson_doc_free(doc);
     if (out->name[0] == '\0') {
@@ -104,9 +87,9 @@ void facts_identity_read(struct facts_source *source, Rayos__Node__Facts *out,
     read_identity(source, out);
     read_boot(source, out, out_data);
     if (out->image_version[0] == '\0') {
-        yyjson_doc *doc = read_json(source, "usr/lib/rayos/image.json");
+        yyjson_doc *doc = facts_json(source, "usr/lib/rayos/image.json", JSON_SIZE_MAX);
 
-        out->image_version = json_text(source, yyjson_doc_get_root(doc), "version");
+        out->image_version = facts_json_text(source, yyjson_doc_get_root(doc), "version");
         yyjson_doc_free(doc);
     }
     out->kernel = facts_text(source, "proc/sys/kernel/osrelease");

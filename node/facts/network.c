@@ -1,5 +1,6 @@
-/* network.c - /sys/class/net for the cards, getifaddrs for addresses: those are given in by
- * the caller, so that the rest reads a fake tree as well as a real one. */
+/* network.c - /sys/class/net for the cards, what PID 1 left of their names, getifaddrs for
+ * addresses: those are given in by the caller, so that the rest reads a fake tree as well as a
+ * real one. */
 #include "node/facts/network.h"
 
 #include <arpa/inet.h>
@@ -10,6 +11,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <yyjson.h>
+
+enum { NAMES_SIZE_MAX = 64 << 10 };
 
 static unsigned prefix_of(const uint8_t *bytes, size_t size)
 {
@@ -98,6 +102,26 @@ static void read_addresses(struct facts_source *source, const struct facts_addre
     }
 }
 
+/* What PID 1 called the card before, and its permanent MAC: `names` is its list of cards. */
+static void read_names(struct facts_source *source, yyjson_val *names, const char *name,
+                       Rayos__Node__NetworkCard *card)
+{
+    yyjson_arr_iter iter;
+    yyjson_val *entry = NULL;
+    const char *text;
+
+    (void)yyjson_arr_iter_init(names, &iter); /* what is no list has no entries */
+    while ((entry = yyjson_arr_iter_next(&iter)) != NULL) {
+        text = yyjson_get_str(yyjson_obj_get(entry, "name"));
+        if (text != NULL && strcmp(text, name) == 0) {
+            break;
+        }
+    }
+    card->kernel_name = facts_json_text(source, entry, "kernel_name");
+    card->alternative_name = facts_json_text(source, entry, "alternative_name");
+    card->permanent_mac = facts_json_text(source, entry, "permanent_mac");
+}
+
 static void read_card(struct facts_source *source, const char *name, Rayos__Node__NetworkCard *card)
 {
     uint64_t speed = facts_number(source, "sys/class/net/%s/speed", name); /* "-1": unknown */
@@ -120,11 +144,13 @@ void facts_network_read(struct facts_source *source, const struct facts_address 
 {
     char **names = NULL;
     size_t count = facts_list(source, &names, "sys/class/net");
+    yyjson_doc *doc;
 
     out->network_cards = facts_alloc(source, FACTS_CARD_COUNT_MAX * sizeof *out->network_cards);
     if (out->network_cards == NULL) {
         return;
     }
+    doc = facts_json(source, "run/rayos/network.json", NAMES_SIZE_MAX);
     for (size_t i = 0; i < count && out->n_network_cards < FACTS_CARD_COUNT_MAX; i++) {
         Rayos__Node__NetworkCard *card;
 
@@ -133,11 +159,13 @@ void facts_network_read(struct facts_source *source, const struct facts_address 
         }
         card = facts_alloc(source, sizeof *card);
         if (card == NULL) {
-            return;
+            break;
         }
         rayos__node__network_card__init(card);
         read_card(source, names[i], card);
+        read_names(source, yyjson_obj_get(yyjson_doc_get_root(doc), "cards"), names[i], card);
         read_addresses(source, addresses, address_count, names[i], card);
         out->network_cards[out->n_network_cards++] = card;
     }
+    yyjson_doc_free(doc);
 }

@@ -13,20 +13,23 @@ static void test_cards(void **state)
     const Rayos__Node__NetworkCard *card;
 
     tree_put(tree, "sys/class/net/lo/type", "772\n");
-    tree_put(tree, "sys/class/net/eth0/type", "1\n");
-    tree_put(tree, "sys/class/net/eth0/address", "52:54:00:77:00:15\n");
-    tree_put(tree, "sys/class/net/eth0/carrier", "1\n");
-    tree_put(tree, "sys/class/net/eth0/speed", "-1\n");
-    tree_put(tree, "sys/class/net/eth0/mtu", "1500\n");
-    tree_link(tree, "sys/class/net/eth0/device/driver", "../../../bus/virtio/drivers/virtio_net");
-    tree_link(tree, "sys/class/net/eth0/master", "../ray0");
+    tree_put(tree, "sys/class/net/enp0s2/type", "1\n");
+    tree_put(tree, "sys/class/net/enp0s2/address", "52:54:00:77:00:15\n");
+    tree_put(tree, "sys/class/net/enp0s2/carrier", "1\n");
+    tree_put(tree, "sys/class/net/enp0s2/speed", "-1\n");
+    tree_put(tree, "sys/class/net/enp0s2/mtu", "1500\n");
+    tree_link(tree, "sys/class/net/enp0s2/device/driver", "../../../bus/virtio/drivers/virtio_net");
+    tree_link(tree, "sys/class/net/enp0s2/master", "../ray0");
     tree_put(tree, "sys/class/net/ray0/type", "1\n");
     tree_put(tree, "sys/class/net/ray0/speed", "10000\n");
     tree_dir(tree, "sys/class/net/ray0/bridge");
+    tree_put(tree, "run/rayos/network.json",
+             "{\"cards\":[{\"name\":\"other\"},7,{\"name\":\"enp0s2\",\"kernel_name\":\"eth0\","
+             "\"alternative_name\":\"enx525400770015\",\"permanent_mac\":\"52:54:00:77:00:15\"}]}");
     facts_network_read(&tree->source, addresses, 3, &facts);
     assert_int_equal(facts.n_network_cards, 2);
     card = facts.network_cards[0];
-    assert_string_equal(card->name, "eth0");
+    assert_string_equal(card->name, "enp0s2");
     assert_string_equal(card->driver, "virtio_net");
     assert_string_equal(card->mac, "52:54:00:77:00:15");
     assert_true(card->has_carrier);
@@ -34,13 +37,44 @@ static void test_cards(void **state)
     assert_int_equal(card->mtu, 1500);
     assert_string_equal(card->controller, "ray0");
     assert_int_equal(card->n_addresses, 0);
+    assert_string_equal(card->kernel_name, "eth0");
+    assert_string_equal(card->alternative_name, "enx525400770015");
+    assert_string_equal(card->permanent_mac, "52:54:00:77:00:15");
     card = facts.network_cards[1];
     assert_string_equal(card->driver, "bridge");
+    assert_string_equal(card->kernel_name, "");
+    assert_string_equal(card->permanent_mac, "");
     assert_false(card->has_carrier);
     assert_int_equal(card->speed_mbps, 10000);
     assert_int_equal(card->n_addresses, 2);
     assert_string_equal(card->addresses[0], "10.77.0.21/24");
     assert_string_equal(card->addresses[1], "fe80::1/64");
+}
+
+/* What is not as PID 1 writes it says nothing. */
+static void test_odd_names(void **state)
+{
+    static const char *const texts[] = {
+        "",
+        "{",
+        "[]",
+        "{\"cards\":7}",
+        "{\"cards\":[[],{}]}",
+        "{\"cards\":[{\"name\":\"enp0s2\",\"kernel_name\":7,\"permanent_mac\":null}]}",
+    };
+    struct tree *tree = *state;
+
+    tree_put(tree, "sys/class/net/enp0s2/type", "1\n");
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        Rayos__Node__Facts facts = RAYOS__NODE__FACTS__INIT;
+
+        tree_put(tree, "run/rayos/network.json", texts[i]);
+        facts_network_read(&tree->source, NULL, 0, &facts);
+        assert_int_equal(facts.n_network_cards, 1);
+        assert_string_equal(facts.network_cards[0]->kernel_name, "");
+        assert_string_equal(facts.network_cards[0]->permanent_mac, "");
+        assert_string_equal(facts.network_cards[0]->alternative_name, "");
+    }
 }
 
 static void test_limits(void **state)
@@ -78,6 +112,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_cards, tree_test_setup, tree_test_teardown),
+        cmocka_unit_test_setup_teardown(test_odd_names, tree_test_setup, tree_test_teardown),
         cmocka_unit_test_setup_teardown(test_limits, tree_test_setup, tree_test_teardown),
         cmocka_unit_test_setup_teardown(test_addresses, tree_test_setup, tree_test_teardown),
     };

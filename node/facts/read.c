@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <yyjson.h>
 
 #include "base/err.h"
 #include "base/fault.h"
@@ -255,6 +256,22 @@ size_t facts_list(struct facts_source *source, char ***out_names, const char *fm
     }
     *out_names = names;
     return count;
+}
+
+yyjson_doc *facts_json(struct facts_source *source, const char *path, size_t size_max)
+{
+    char *text = facts_alloc(source, size_max);
+    size_t size = text != NULL ? facts_head(source, path, text, size_max) : 0;
+
+    return size > 0 ? yyjson_read(text, size, 0) : NULL;
+}
+
+char *facts_json_text(struct facts_source *source, yyjson_val *object, const char *key)
+{
+    yyjson_val *value = yyjson_obj_get(object, key);
+
+    return facts_copy(source, yyjson_is_str(value) ? yyjson_get_str(value) : "",
+                      yyjson_is_str(value) ? yyjson_get_len(value) : 0);
 }
 
 const char *facts_field(const char *text, const char *key, size_t *out_size)

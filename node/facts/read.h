@@ -23,6 +23,9 @@ enum {
     FACTS_ARENA_SIZE_MAX = 1 << 20,
 };
 
+struct yyjson_doc;
+struct yyjson_val;
+
 struct facts_source {
     int root_fd; /* borrowed; where "proc", "sys" and "run" are */
     struct ray_arena *arena;
@@ -54,6 +57,12 @@ bool facts_link(const struct facts_source *source, char *out, size_t out_size, c
  * [A-Za-z0-9._:-], or too long, are left out. */
 size_t facts_list(struct facts_source *source, char ***out_names, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* A JSON file of at most size_max - 1 bytes; NULL when it is missing or no JSON. The caller
+ * frees it with yyjson_doc_free. */
+struct yyjson_doc *facts_json(struct facts_source *source, const char *path, size_t size_max);
+/* The text `key` of an object; "" when there is none. */
+char *facts_json_text(struct facts_source *source, struct yyjson_val *object, const char *key);
 
 /* Arena memory; notes when there is none. */
 void *facts_alloc(struct facts_source *source, size_t size);

@@ -5,7 +5,9 @@
 
 #include "base/args.h"
 #include "clusterctl/cli/completion.h"
+#include "clusterctl/verbs/machine.h"
 #include "clusterctl/verbs/node.h"
+#include "clusterctl/verbs/provision.h"
 #ifdef RAY_WITH_LAB
 #include "clusterctl/lab/lab_api.h"
 #endif
@@ -22,13 +24,12 @@ int main(int argc, char **argv)
 {
     const struct ray_args_command version_command = {
         .name = "version", .help = "print the version", .run = run_version};
-    const struct ray_args_command commands[] = {node_command,
+    const struct ray_args_command commands[] = {
+        node_command,       machine_command, provision_command,
 #ifdef RAY_WITH_LAB
-                                                ray_lab_command,
+        ray_lab_command,
 #endif
-                                                completion_command,
-                                                version_command,
-                                                {0}};
+        completion_command, version_command, {0}};
     const struct ray_args_command root = {
         .name = "clusterctl", .help = "operates RayOS", .subcommands = commands};
 

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "clusterctl/cli/table.h"
 #include "clusterctl/cli/yaml.h"
@@ -96,6 +97,18 @@ int output_print(FILE *stream, enum output_form form, yyjson_mut_val *root,
         rc = ray_fail(err, RAY_EIO, "cannot write the output");
     }
     return rc;
+}
+
+void output_time(uint64_t at_us, char *out, size_t out_size)
+{
+    time_t seconds = (time_t)(at_us / 1000000);
+    struct tm parts;
+
+    out[0] = '\0';
+    if (at_us != 0 && gmtime_r(&seconds, &parts) != NULL &&
+        strftime(out, out_size, "%Y-%m-%d %H:%M:%SZ", &parts) == 0) {
+        out[0] = '\0'; /* no room */
+    }
 }
 
 int output_error(const struct ray_err *err)

@@ -43,11 +43,12 @@ enum output_kind {
     OUTPUT_AS_TEXT,
     OUTPUT_AS_SIZE,    /* bytes: "1.5 GiB" */
     OUTPUT_AS_SECONDS, /* microseconds: "12.3 s" */
+    OUTPUT_AS_TIME,    /* microseconds since 1970: "2026-11-21 05:49:03Z"; 0: nothing */
 };
 
 struct output_column {
     const char *title; /* "ADDRESS" */
-    const char *key;   /* of the object in the list */
+    const char *key;   /* of the object in the list; "a.b": of the object a in it */
     enum output_kind kind;
 };
 
@@ -65,6 +66,9 @@ int output_print(FILE *stream, enum output_form form, yyjson_mut_val *root,
  * Returns the exit status. */
 int output_message(const struct ray_args *args, const ProtobufCMessage *message,
                    const struct output_view *view);
+
+/* OUTPUT_AS_TIME as text; "" for 0. */
+void output_time(uint64_t at_us, char *out, size_t out_size);
 
 /* "clusterctl: text" and "next: step" on stderr; returns the exit status for err's code. */
 int output_error(const struct ray_err *err);

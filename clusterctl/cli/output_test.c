@@ -63,6 +63,33 @@ static void test_object(void **state)
     expect("{\"name\":\"n\"}", OUTPUT_NAME, NULL, "n\n");
 }
 
+/* Wall clock times are told from spans by their name; columns reach into objects. */
+static void test_times(void **state)
+{
+    static const struct output_column columns[] = {{"SEEN", "seen_at_us", OUTPUT_AS_TIME},
+                                                   {"BOOT", "assignment.boot", OUTPUT_AS_TEXT},
+                                                   {"NONE", "name.boot", OUTPUT_AS_TEXT},
+                                                   {0}};
+    const struct output_view view = {.list_key = "machines", .columns = columns};
+    const struct output_view all = {.list_key = "machines"};
+    static const char json[] =
+        "{\"machines\":[{\"name\":\"a\",\"seen_at_us\":1763704143999999,"
+        "\"assignment\":{\"boot\":\"hold\"}},{\"name\":\"b\",\"seen_at_us\":0}]}";
+    char text[32];
+
+    (void)state;
+    expect(json, OUTPUT_TABLE, &view,
+           "SEEN                  BOOT  NONE\n2025-11-21 05:49:03Z  hold\n\n");
+    expect("{\"machines\":[{\"at_us\":1000000,\"first_seen_at_us\":2000000,\"took_us\":3}]}",
+           OUTPUT_TABLE, &all,
+           "AT                    FIRST-SEEN            TOOK\n"
+           "1970-01-01 00:00:01Z  1970-01-01 00:00:02Z  0.0 s\n");
+    output_time(UINT64_MAX, text, sizeof text);
+    assert_true(strlen(text) < sizeof text);
+    output_time(1, text, 4);
+    assert_string_equal(text, "");
+}
+
 static void test_json_has_everything(void **state)
 {
     const struct output_view view = {.list_key = "nodes"};
@@ -152,13 +179,10 @@ static void test_forms(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_list),
-        cmocka_unit_test(test_object),
-        cmocka_unit_test(test_json_has_everything),
-        cmocka_unit_test(test_yaml),
-        cmocka_unit_test(test_hostile_text),
-        cmocka_unit_test(test_message),
-        cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_list),    cmocka_unit_test(test_object),
+        cmocka_unit_test(test_times),   cmocka_unit_test(test_json_has_everything),
+        cmocka_unit_test(test_yaml),    cmocka_unit_test(test_hostile_text),
+        cmocka_unit_test(test_message), cmocka_unit_test(test_forms),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,6 +56,8 @@ static void append_text(char *out, size_t out_size, yyjson_mut_val *value, enum 
         (void)snprintf(out, out_size, "%s", ray_format_size(yyjson_mut_get_uint(value), size_text));
     } else if (yyjson_mut_is_uint(value) && kind == OUTPUT_AS_SECONDS) {
         (void)snprintf(out, out_size, "%.1f s", (double)yyjson_mut_get_uint(value) / 1e6);
+    } else if (yyjson_mut_is_uint(value) && kind == OUTPUT_AS_TIME) {
+        output_time(yyjson_mut_get_uint(value), out, out_size);
     } else if (yyjson_mut_is_uint(value)) {
         (void)snprintf(out, out_size, "%llu", (unsigned long long)yyjson_mut_get_uint(value));
     } else if (yyjson_mut_is_int(value)) {
@@ -84,6 +86,9 @@ static enum output_kind kind_of_key(const char *key)
 
     if (size > 6 && strcmp(key + size - 6, "_bytes") == 0) {
         return OUTPUT_AS_SIZE;
+    }
+    if (strcmp(key, "at_us") == 0 || (size > 6 && strcmp(key + size - 6, "_at_us") == 0)) {
+        return OUTPUT_AS_TIME;
     }
     if (size > 3 && strcmp(key + size - 3, "_us") == 0) {
         return OUTPUT_AS_SECONDS;
@@ -121,9 +126,13 @@ static void print_cells(FILE *stream, const struct cells *cells)
 /* The title of a key: "size_bytes" is SIZE. */
 static void title_of_key(char *out, size_t out_size, const char *key)
 {
-    const char *unit = kind_of_key(key) == OUTPUT_AS_TEXT ? NULL : strrchr(key, '_');
+    enum output_kind kind = kind_of_key(key);
+    const char *unit = kind == OUTPUT_AS_TEXT ? NULL : strrchr(key, '_');
     size_t size = unit != NULL ? (size_t)(unit - key) : strlen(key);
 
+    if (kind == OUTPUT_AS_TIME && size > strlen("_at")) {
+        size -= strlen("_at");
+    }
     (void)snprintf(out, out_size, "%.*s", (int)(size < out_size ? size : out_size - 1), key);
     for (char *at = out; *at != '\0'; at++) {
         *at = *at == '_' ? '-' : (char)toupper((unsigned char)*at);
@@ -155,6 +164,17 @@ static size_t choose_columns(yyjson_mut_val *list, const struct output_column *g
     return count;
 }
 
+/* The value of a key, or of "a.b" in the object a. */
+static yyjson_mut_val *value_at(yyjson_mut_val *entry, const char *key)
+{
+    const char *dot = strchr(key, '.');
+
+    if (dot == NULL) {
+        return yyjson_mut_obj_get(entry, key);
+    }
+    return yyjson_mut_obj_get(yyjson_mut_obj_getn(entry, key, (size_t)(dot - key)), dot + 1);
+}
+
 int table_print_list(FILE *stream, yyjson_mut_val *list, const struct output_column *columns,
                      struct ray_err *err)
 {
@@ -183,7 +203,7 @@ int table_print_list(FILE *stream, yyjson_mut_val *list, const struct output_col
     while ((entry = yyjson_mut_arr_iter_next(&iter)) != NULL) {
         for (size_t column = 0; column < cells.column_count; column++) {
             append_text(cell_at(&cells, row, column), CELL_SIZE_MAX,
-                        yyjson_mut_obj_get(entry, chosen[column].key), chosen[column].kind);
+                        value_at(entry, chosen[column].key), chosen[column].kind);
         }
         row++;
     }

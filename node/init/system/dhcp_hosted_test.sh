@@ -79,12 +79,14 @@ sleep 2
 kill -0 $client || fail "dhcpcd ended without a server"
 serve --dhcp-option=option:router,10.77.0.1 --dhcp-option=option:ntp-server,10.77.0.1,0.0.0.0 \
     --dhcp-option=option:dns-server,10.77.0.1,127.0.0.1 \
-    --dhcp-option=15,'lab example' --dhcp-option=option:mtu,1400
+    --dhcp-option=15,'lab example' --dhcp-option=option:mtu,1400 \
+    --dhcp-option=224,'http://10.77.0.1:8080'
 wait_for "the lease" lease_has '"address": "10.77.0.21"'
 wait_for "the address" has_address
 lease_has '"bound": true' || fail "not bound"
 lease_has '"gateway": "10.77.0.1"' || fail "no gateway"
 lease_has '"mtu": 1400' || fail "no MTU"
+lease_has '"boot_server": "http://10.77.0.1:8080"' || fail "no boot server"
 lease_has '"domain": ""' || fail "a domain with a space was taken"
 ! lease_has '0\.0\.0\.0' || fail "NTP server 0.0.0.0 was taken"
 ! lease_has '127\.0\.0\.1' || fail "DNS server 127.0.0.1 was taken"
@@ -98,6 +100,13 @@ has_address || fail "the address went with dhcpcd"
 client
 wait_for "the lease after a restart" grep -qE "rebinding|leased|REBOOT" "$work/dhcpcd.log"
 has_address || fail "the address went at the restart"
+
+# A boot server that would be the node itself is none.
+stop $client
+stop $server
+serve --dhcp-option=224,'http://127.0.0.1:22'
+client
+wait_for "the lease without boot server" lease_has '"boot_server": ""'
 
 stop $client
 stop $server

@@ -106,6 +106,19 @@ static bool is_domain(const char *text)
     return true;
 }
 
+/* The address of another machine, and nothing but that. */
+static bool parse_boot_server(const char *text, char out[static RAY_HTTP_ORIGIN_SIZE_MAX])
+{
+    struct ray_http_origin origin;
+
+    if (ray_http_origin_parse(text, strlen(text), &origin, NULL) != RAY_OK ||
+        !ray_http_origin_is_remote(&origin)) {
+        return false;
+    }
+    (void)ray_http_origin_format(&origin, out);
+    return true;
+}
+
 static enum init_lease_change change_of(const char *reason)
 {
     for (size_t i = 0; i < RAY_ARRAY_COUNT(reasons); i++) {
@@ -142,6 +155,7 @@ int init_lease_from_env(char *const *envp, enum init_lease_change *out_change,
     const char *reason = env_value(envp, "reason");
     const char *domain = env_value(envp, "new_domain_name");
     const char *mtu = env_value(envp, "new_interface_mtu");
+    const char *boot_server = env_value(envp, "new_rayos_boot");
     struct init_lease lease = {0};
     enum init_lease_change change;
     uint64_t mtu_value;
@@ -169,6 +183,9 @@ int init_lease_from_env(char *const *envp, enum init_lease_change *out_change,
         }
         if (mtu != NULL && ray_parse_u64(mtu, MTU_MIN, MTU_MAX, &mtu_value) == RAY_OK) {
             lease.mtu = (uint32_t)mtu_value;
+        }
+        if (boot_server != NULL) {
+            (void)parse_boot_server(boot_server, lease.boot_server); /* else "": none */
         }
     }
     *out_change = change;
@@ -206,7 +223,8 @@ static char *to_json(const struct init_lease *lease, size_t *out_size)
         add_list(doc, "dns", lease->dns, lease->dns_count) &&
         add_list(doc, "ntp", lease->ntp, lease->ntp_count) &&
         yyjson_mut_obj_add_str(doc, root, "domain", lease->domain) &&
-        yyjson_mut_obj_add_uint(doc, root, "mtu", lease->mtu)) {
+        yyjson_mut_obj_add_uint(doc, root, "mtu", lease->mtu) &&
+        yyjson_mut_obj_add_str(doc, root, "boot_server", lease->boot_server)) {
         text = yyjson_mut_write(doc, YYJSON_WRITE_PRETTY | YYJSON_WRITE_NEWLINE_AT_END, out_size);
     }
     yyjson_mut_doc_free(doc);
@@ -257,6 +275,14 @@ static bool read_address(yyjson_val *value, init_address_text out, bool may_be_e
     return parse_address(text, strlen(text), out);
 }
 
+/* Absent and "" are none. */
+static bool read_boot_server(yyjson_val *value, char out[static RAY_HTTP_ORIGIN_SIZE_MAX])
+{
+    const char *text = yyjson_get_str(value);
+
+    return value == NULL || (text != NULL && (text[0] == '\0' || parse_boot_server(text, out)));
+}
+
 static bool read_list(yyjson_val *array, init_address_text *out, size_t *out_count)
 {
     yyjson_arr_iter iter;
@@ -294,7 +320,8 @@ static bool from_json(yyjson_val *root, struct init_lease *out)
            read_list(yyjson_obj_get(root, "dns"), out->dns, &out->dns_count) &&
            read_list(yyjson_obj_get(root, "ntp"), out->ntp, &out->ntp_count) &&
            read_text(root, "domain", out->domain, sizeof out->domain) &&
-           (out->domain[0] == '\0' || is_domain(out->domain));
+           (out->domain[0] == '\0' || is_domain(out->domain)) &&
+           read_boot_server(yyjson_obj_get(root, "boot_server"), out->boot_server);
 }
 
 int init_lease_parse(const char *text, size_t size, struct init_lease *out, struct ray_err *err)

@@ -5,7 +5,7 @@
  * Memory: plain structs; reading and writing allocate and free inside.  Threads: any.
  * Blocks: file functions on /run.  Trust: every value comes from the network and is
  * hostile: addresses are parsed to binary and printed again, names are [A-Za-z0-9.-] or
- * dropped, counts are bounded. */
+ * dropped, counts are bounded. What it says is a hint: nothing rests on it. */
 #ifndef RAY_NODE_INIT_SYSTEM_NET_LEASE_H
 #define RAY_NODE_INIT_SYSTEM_NET_LEASE_H
 
@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "net/http/origin.h"
 
 enum {
     INIT_LEASE_SERVER_COUNT_MAX = 4,
@@ -40,6 +41,8 @@ struct init_lease {
     size_t ntp_count;
     char domain[INIT_LEASE_DOMAIN_SIZE_MAX];
     uint32_t mtu; /* 0: none given */
+    /* Who boots machines here (option 224): "http://10.77.0.1:8080", or "". */
+    char boot_server[RAY_HTTP_ORIGIN_SIZE_MAX];
 };
 
 enum init_lease_change {

@@ -15,6 +15,7 @@ static void test_bound(void **state)
                     "new_ntp_servers=10.77.0.1",
                     "new_interface_mtu=9000",
                     "new_dhcp_server_identifier=10.77.0.1",
+                    "new_rayos_boot=http://10.77.0.1:8080",
                     NULL};
     struct fake_root *root = *state;
     enum init_lease_change change;
@@ -30,6 +31,7 @@ static void test_bound(void **state)
     assert_string_equal(lease.gateway, "10.77.0.1");
     assert_int_equal(lease.dns_count, 2);
     assert_int_equal(lease.mtu, 9000);
+    assert_string_equal(lease.boot_server, "http://10.77.0.1:8080");
     assert_int_equal(init_lease_write(root->fd, &lease, &err), RAY_OK);
     assert_int_equal(init_lease_read(root->fd, &again, &err), RAY_OK);
     assert_memory_equal(&lease, &again, sizeof lease);
@@ -96,6 +98,7 @@ static void check_env(const char *variable, int expected_rc)
         assert_int_equal(lease.dns_count, 0);
         assert_int_equal(lease.ntp_count, 0);
         assert_int_equal(lease.mtu, 0);
+        assert_string_equal(lease.boot_server, "");
     }
 }
 
@@ -132,6 +135,13 @@ static void test_hostile(void **state)
     check_env("new_domain_name=a..b", RAY_OK);
     check_env("new_domain_name=.", RAY_OK);
     check_env("new_domain_name=", RAY_OK);
+    check_env("new_rayos_boot=", RAY_OK);
+    check_env("new_rayos_boot=http://server:80", RAY_OK);
+    check_env("new_rayos_boot=http://10.0.0.1:80/", RAY_OK);
+    check_env("new_rayos_boot=http://10.0.0.1:80\nX: y", RAY_OK);
+    check_env("new_rayos_boot=http://127.0.0.1:22", RAY_OK); /* ourselves */
+    check_env("new_rayos_boot=http://[::1]:22", RAY_OK);
+    check_env("new_rayos_boot=$(reboot)", RAY_OK);
     memset(domain + 16, 'a', 64); /* a label of 64 */
     check_env(domain, RAY_OK);
     for (size_t i = 0; i < 254; i++) { /* a name of 254 */
@@ -168,6 +178,12 @@ static void test_parse_refuses(void **state)
         "\"gateway\":\"\",\"server\":\"\",\"dns\":[\"\"],\"ntp\":[],\"domain\":\"\",\"mtu\":0}",
         "{\"bound\":true,\"reason\":\"BOUND\",\"address\":\"10.0.0.1\",\"prefix\":8,"
         "\"gateway\":\"\",\"server\":\"\",\"dns\":[],\"ntp\":[],\"domain\":\"a b\",\"mtu\":0}",
+        "{\"bound\":true,\"reason\":\"BOUND\",\"address\":\"10.0.0.1\",\"prefix\":8,"
+        "\"gateway\":\"\",\"server\":\"\",\"dns\":[],\"ntp\":[],\"domain\":\"\",\"mtu\":0,"
+        "\"boot_server\":\"http://127.0.0.1:80\"}",
+        "{\"bound\":true,\"reason\":\"BOUND\",\"address\":\"10.0.0.1\",\"prefix\":8,"
+        "\"gateway\":\"\",\"server\":\"\",\"dns\":[],\"ntp\":[],\"domain\":\"\",\"mtu\":0,"
+        "\"boot_server\":7}",
     };
     struct init_lease lease;
 
@@ -175,6 +191,19 @@ static void test_parse_refuses(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_int_equal(init_lease_parse(bad[i], strlen(bad[i]), &lease, NULL), RAY_EMALFORMED);
     }
+}
+
+/* A file without the key, as PID 1 of another version may leave it. */
+static void test_without_boot_server(void **state)
+{
+    static const char text[] =
+        "{\"bound\":true,\"reason\":\"BOUND\",\"address\":\"10.0.0.1\",\"prefix\":8,"
+        "\"gateway\":\"\",\"server\":\"\",\"dns\":[],\"ntp\":[],\"domain\":\"\",\"mtu\":0}";
+    struct init_lease lease;
+
+    (void)state;
+    assert_int_equal(init_lease_parse(text, strlen(text), &lease, NULL), RAY_OK);
+    assert_string_equal(lease.boot_server, "");
 }
 
 static void test_faults(void **state)
@@ -207,6 +236,7 @@ int main(void)
         cmocka_unit_test(test_hostile),
         cmocka_unit_test(test_many_servers),
         cmocka_unit_test(test_parse_refuses),
+        cmocka_unit_test(test_without_boot_server),
         cmocka_unit_test_setup_teardown(test_faults, fake_root_setup, fake_root_teardown),
     };
 

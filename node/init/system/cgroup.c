@@ -178,6 +178,27 @@ int init_cgroup_make(struct init_cgroup *cgroup, const char *parent, const char 
     return RAY_OK;
 }
 
+int init_cgroup_protect(struct init_cgroup *cgroup, const char *group, uint64_t memory_low_bytes,
+                        struct ray_err *err)
+{
+    int fd;
+    int rc;
+
+    if (cgroup->fd < 0) {
+        return ray_fail(err, RAY_EUNAVAILABLE, "control groups are not set up");
+    }
+    if (!is_group_name(group)) {
+        return ray_fail(err, RAY_EINVAL, "control group name '%s'", group);
+    }
+    fd = open_folder(cgroup->fd, group, err);
+    if (fd < 0) {
+        return fd;
+    }
+    rc = write_limit(fd, "memory.low", memory_low_bytes, err);
+    (void)close(fd);
+    return rc == RAY_OK ? rc : ray_wrap(err, rc, "group %s", group);
+}
+
 int init_cgroup_kill(int group_fd, struct ray_err *err)
 {
     return ray_file_write_existing(group_fd, "cgroup.kill", "1", err);

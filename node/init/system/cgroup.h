@@ -47,6 +47,10 @@ int init_cgroup_setup(struct init_cgroup *cgroup, const char *path, struct ray_l
  * (logged by setup) is left out. */
 int init_cgroup_make(struct init_cgroup *cgroup, const char *parent, const char *name,
                      const struct init_cgroup_limits *limits, int *out_fd, struct ray_err *err);
+/* Protects that much memory of `group` from reclaim, for its children to share: what a child
+ * asks for holds only as far as all its parents are protected. Missing controller: left out. */
+int init_cgroup_protect(struct init_cgroup *cgroup, const char *group, uint64_t memory_low_bytes,
+                        struct ray_err *err);
 /* SIGKILL to everything in the group; it ends later, watch init_cgroup_is_populated. */
 int init_cgroup_kill(int group_fd, struct ray_err *err);
 int init_cgroup_is_populated(int group_fd, bool *out_is_populated, struct ray_err *err);

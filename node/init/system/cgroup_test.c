@@ -40,6 +40,31 @@ static void test_setup(void **state)
     init_cgroup_fini(&cgroup);
 }
 
+/* memory.low of a child is bounded by that of its parents. */
+static void test_protect(void **state)
+{
+    struct fake_root *root = *state;
+    struct init_cgroup cgroup;
+    struct ray_err err = {0};
+    char text[4096];
+
+    make_tree(root);
+    init_cgroup_init(&cgroup);
+    assert_int_equal(init_cgroup_protect(&cgroup, INIT_CGROUP_SERVICES, 4096, &err),
+                     RAY_EUNAVAILABLE);
+    assert_int_equal(init_cgroup_setup(&cgroup, root->path, NULL, &err), RAY_OK);
+    assert_int_equal(init_cgroup_protect(&cgroup, INIT_CGROUP_SERVICES, 4096, &err), RAY_OK);
+    assert_false(fake_has(root, "rayos.slice/memory.low")); /* no controller: left out */
+    fake_put(root, "rayos.slice/memory.low", "");
+    assert_int_equal(init_cgroup_protect(&cgroup, INIT_CGROUP_SERVICES, 0, &err), RAY_OK);
+    assert_string_equal(fake_get(root, "rayos.slice/memory.low", text), "");
+    assert_int_equal(init_cgroup_protect(&cgroup, INIT_CGROUP_SERVICES, 4096, &err), RAY_OK);
+    assert_string_equal(fake_get(root, "rayos.slice/memory.low", text), "4096");
+    assert_int_equal(init_cgroup_protect(&cgroup, "nosuch", 4096, &err), RAY_ENOTFOUND);
+    assert_int_equal(init_cgroup_protect(&cgroup, "../x", 4096, &err), RAY_EINVAL);
+    init_cgroup_fini(&cgroup);
+}
+
 static void test_setup_without(void **state)
 {
     struct fake_root *root = *state;
@@ -179,6 +204,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_setup, fake_root_setup, fake_root_teardown),
+        cmocka_unit_test_setup_teardown(test_protect, fake_root_setup, fake_root_teardown),
         cmocka_unit_test_setup_teardown(test_setup_without, fake_root_setup, fake_root_teardown),
         cmocka_unit_test_setup_teardown(test_make, fake_root_setup, fake_root_teardown),
         cmocka_unit_test_setup_teardown(test_names, fake_root_setup, fake_root_teardown),

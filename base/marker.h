@@ -29,6 +29,8 @@
       "a service changed state; detail: <name>:<ready|failed|gave-up|stopped>[:why]")              \
     X(WATCHDOG, "RAYOS_WATCHDOG", true,                                                            \
       "detail: adopted:<driver>:<seconds>, none, bite:<bootstatus>, withheld:<why>")               \
+    X(PRESSURE, "RAYOS_PRESSURE", true,                                                            \
+      "tasks lose time because the node is short of it; detail: <memory|io>:<high|normal>")        \
     X(LOG, "RAYOS_LOG", true,                                                                      \
       "detail: open:<folder>, rotated, full, lost:<lines>, crash:<folder>, "                       \
       "dirty[:watchdog|panic]")                                                                    \

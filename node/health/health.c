@@ -10,7 +10,7 @@
 #include "base/size.h"
 
 enum {
-    CHECK_COUNT_MAX = 8,
+    CHECK_COUNT_MAX = 16,
     SPACE_DEGRADED_PERCENT = 10, /* free space of the data folder below it */
     SPACE_FAILED_PERCENT = 2,
     MEMORY_DEGRADED_PERCENT = 8, /* available memory below it */
@@ -239,9 +239,45 @@ static void check_boot(struct judge *judge, const Rayos__Init__Status *init)
     }
 }
 
+/* The resource that is short and whose shortage means something; NULL: none. */
+static const Rayos__Init__Pressure *find_trouble(const Rayos__Init__Status *init)
+{
+    for (size_t i = 0; i < init->n_pressures; i++) {
+        if (init->pressures[i]->is_high && init->pressures[i]->is_trouble) {
+            return init->pressures[i];
+        }
+    }
+    return NULL;
+}
+
+static void check_pressure(struct judge *judge, const Rayos__Init__Status *init)
+{
+    const Rayos__Init__Pressure *trouble = find_trouble(init);
+    const Rayos__Init__PressureGroup *group;
+    char bytes[16];
+
+    if (init->n_pressures == 0) {
+        say(judge, "pressure", STATE_OK, NULL, "this kernel does not measure it");
+    } else if (trouble == NULL) {
+        say(judge, "pressure", STATE_OK, NULL, "none that lasts");
+    } else if (trouble->n_groups == 0) {
+        say(judge, "pressure", STATE_DEGRADED, "see 'clusterctl node log'",
+            "short of %s: all tasks stalled %u percent of the last 10 s", trouble->resource,
+            trouble->full_percent);
+    } else {
+        group = trouble->groups[0];
+        (void)ray_format_size(group->memory_bytes, bytes);
+        say(judge, "pressure", STATE_DEGRADED,
+            "stop or limit what uses it; 'clusterctl node log' names the groups",
+            "short of %s: all tasks stalled %u percent of the last 10 s, most in %s "
+            "(%u percent, %s of memory)",
+            trouble->resource, trouble->full_percent, group->name, group->some_percent, bytes);
+    }
+}
+
 static void check_init(struct judge *judge, const struct health_input *input)
 {
-    static const char *const names[] = {"watchdog", "services", "log", "boot"};
+    static const char *const names[] = {"watchdog", "services", "log", "boot", "pressure"};
 
     if (input->init == NULL) {
         for (size_t i = 0; i < RAY_ARRAY_COUNT(names); i++) {
@@ -254,6 +290,7 @@ static void check_init(struct judge *judge, const struct health_input *input)
     check_services(judge, input->init);
     check_log(judge, input->init->log);
     check_boot(judge, input->init);
+    check_pressure(judge, input->init);
 }
 
 int health_judge(const struct health_input *input, struct ray_arena *arena,

@@ -99,7 +99,7 @@ static const char *expect(struct place *place, const char *name, const char *sta
 static void test_well(void **state)
 {
     static const char *const names[] = {"data",     "memory", "clock", "watchdog",
-                                        "services", "log",    "boot"};
+                                        "services", "log",    "boot",  "pressure"};
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         expect(*state, names[i], "ok", "ok");
@@ -129,6 +129,35 @@ static void test_data(void **state)
     expect(place, "data", "failed", "failed");
     place->input.data.is_known = false;
     expect(place, "data", "unavailable", "degraded");
+}
+
+static void test_lasting_pressure(void **state)
+{
+    struct place *place = *state;
+    Rayos__Init__PressureGroup group = RAYOS__INIT__PRESSURE_GROUP__INIT;
+    Rayos__Init__PressureGroup *groups[] = {&group};
+    Rayos__Init__Pressure memory = RAYOS__INIT__PRESSURE__INIT;
+    Rayos__Init__Pressure cpu = RAYOS__INIT__PRESSURE__INIT;
+    Rayos__Init__Pressure *pressures[] = {&cpu, &memory};
+
+    cpu.resource = (char *)"cpu";
+    cpu.is_high = true; /* busy is not ill */
+    memory.resource = (char *)"memory";
+    memory.full_percent = 45;
+    memory.is_trouble = true;
+    place->status.pressures = pressures;
+    place->status.n_pressures = 2;
+    expect(place, "pressure", "ok", "ok");
+    memory.is_high = true;
+    expect(place, "pressure", "degraded", "degraded");
+    group.name = (char *)"hog";
+    group.memory_bytes = 3 << 20;
+    memory.groups = groups;
+    memory.n_groups = 1;
+    expect(place, "pressure", "degraded", "degraded");
+    assert_non_null(strstr(find(place, "pressure")->message, "memory"));
+    assert_non_null(strstr(find(place, "pressure")->message, "45 percent"));
+    assert_non_null(strstr(find(place, "pressure")->message, "hog"));
 }
 
 static void test_memory(void **state)
@@ -297,6 +326,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_well, setup, teardown),
         cmocka_unit_test_setup_teardown(test_data, setup, teardown),
         cmocka_unit_test_setup_teardown(test_memory, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_lasting_pressure, setup, teardown),
         cmocka_unit_test_setup_teardown(test_clock, setup, teardown),
         cmocka_unit_test_setup_teardown(test_watchdog, setup, teardown),
         cmocka_unit_test_setup_teardown(test_services, setup, teardown),

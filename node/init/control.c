@@ -122,6 +122,63 @@ static bool describe_degraded(struct init *init, struct ray_arena *arena,
     return status->degraded != NULL;
 }
 
+static bool describe_groups(struct init *init, struct ray_arena *arena, Rayos__Init__Pressure *out)
+{
+    struct init_psi_group groups[INIT_PRESSURE_TOP_COUNT];
+    size_t count = init_psi_top(&init->cgroup, out->resource, groups, INIT_PRESSURE_TOP_COUNT);
+
+    out->groups = ray_arena_alloc(arena, (count + 1) * sizeof out->groups[0]);
+    for (size_t i = 0; out->groups != NULL && i < count; i++) {
+        Rayos__Init__PressureGroup *group = ray_arena_alloc(arena, sizeof *group);
+        if (group == NULL) {
+            return false;
+        }
+        rayos__init__pressure_group__init(group);
+        group->name = ray_arena_strndup(arena, groups[i].name, strlen(groups[i].name));
+        group->some_percent = groups[i].pressure.some_percent;
+        group->full_percent = groups[i].pressure.full_percent;
+        group->memory_bytes = groups[i].memory_bytes;
+        out->groups[out->n_groups++] = group;
+        if (group->name == NULL) {
+            return false;
+        }
+    }
+    return out->groups != NULL;
+}
+
+static bool describe_pressures(struct init *init, struct ray_arena *arena,
+                               Rayos__Init__Status *status)
+{
+    status->pressures = ray_arena_alloc(arena, PRESSURE_KIND_COUNT * sizeof status->pressures[0]);
+    for (int i = 0; status->pressures != NULL && i < PRESSURE_KIND_COUNT; i++) {
+        enum pressure_kind kind = (enum pressure_kind)i;
+        const struct pressure_level *level = pressure_level(&init->pressure, kind);
+        struct init_psi psi = {0};
+        Rayos__Init__Pressure *out;
+
+        if (!pressure_is_watched(&init->pressure, kind)) {
+            continue;
+        }
+        out = ray_arena_alloc(arena, sizeof *out);
+        if (out == NULL) {
+            return false;
+        }
+        (void)pressure_read(&init->pressure, kind, &psi, NULL); /* or zeroes: the level counts */
+        rayos__init__pressure__init(out);
+        out->resource = text(pressure_rule(kind)->name);
+        out->is_high = level->is_high;
+        out->is_trouble = pressure_rule(kind)->is_trouble;
+        out->since_us = to_us(level->since_ns);
+        out->some_percent = psi.some_percent;
+        out->full_percent = psi.full_percent;
+        if (level->is_high && !describe_groups(init, arena, out)) {
+            return false;
+        }
+        status->pressures[status->n_pressures++] = out;
+    }
+    return status->pressures != NULL;
+}
+
 static void run_status(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
 {
     struct init *init = arg;
@@ -159,7 +216,8 @@ static void run_status(struct ray_rpc_call *call, const ProtobufCMessage *input,
     log.lost_count = persist_log_lost_count(&init->log);
     log.is_full = init->log.is_full;
     status.log = &log;
-    if (describe_services(init, &arena, &status) && describe_degraded(init, &arena, &status)) {
+    if (describe_services(init, &arena, &status) && describe_degraded(init, &arena, &status) &&
+        describe_pressures(init, &arena, &status)) {
         (void)ray_rpc_reply(call, &status.base); /* the peer may have left */
     } else {
         reply_no_memory(call);

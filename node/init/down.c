@@ -2,6 +2,7 @@
  * PID 1 saves and closes on the way. */
 #include <assert.h>
 #include <signal.h>
+#include <stdio.h>
 
 #include "base/clock.h"
 #include "base/size.h"
@@ -17,6 +18,8 @@ int init_shutdown(struct init *init, enum shutdown_mode mode, const char *reason
 
     if (rc == RAY_OK) {
         init->state = INIT_STOPPING;
+        (void)snprintf(init->stop_reason, sizeof init->stop_reason, "%s: %s",
+                       shutdown_mode_name(mode), reason);
         boot_stop(&init->boot);
         prompt_sleep(&init->prompt);
     }
@@ -47,6 +50,7 @@ void init_close_files(void *arg)
 {
     struct init *init = arg;
 
+    screen_flush(&init->screen); /* the loop may not turn much longer */
     ray_rpc_server_destroy(init->control);
     init->control = NULL;
     if (init->net != NULL) {

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/size.h"
+#include "node/init/status_facts.h"
 #include "node/init/system/sysctl.h"
 
 const char *init_state_name(enum init_state state)
@@ -241,6 +242,18 @@ static void start_prompt(struct init *init)
     }
 }
 
+void init_start_screen(struct init *init)
+{
+    const struct screen_config config = {
+        .loop = &init->loop, .root = init->root, .fill = status_facts_fill, .arg = init};
+    struct ray_err err = {0};
+
+    if (!init->is_hosted && prompt_has_display(init->root) &&
+        screen_start(&init->screen, &config, &err) != RAY_OK) {
+        ray_log(&init->logger, RAY_LOG_WARN, "screen", "%s", err.text);
+    }
+}
+
 static void on_emergency(void *arg)
 {
     (void)init_shutdown(arg, SHUTDOWN_REBOOT, "emergency is over", NULL); /* or under way */
@@ -254,7 +267,11 @@ static void on_boot_done(void *arg, const char *fatal)
         init->state = INIT_EMERGENCY;
         marker_sink_say(&init->sink, "rayos: cannot boot without stage %s; reboot in %d s", fatal,
                         INIT_EMERGENCY_REBOOT_MS / 1000);
+        init->fatal_stage = fatal;
+        init->emergency_reboot_ns =
+            ray_clock_boottime_ns() + INIT_EMERGENCY_REBOOT_MS * RAY_NS_PER_MS;
         ray_timer_start(&init->emergency, INIT_EMERGENCY_REBOOT_MS, 0);
+        init_start_screen(init);
     } else {
         init->state = INIT_RUNNING;
         marker_sink_emit(&init->sink, RAY_MARKER_BOOT_SUBSYSTEMS, NULL);
@@ -419,6 +436,7 @@ static void wait_for_threads(struct init *init)
 void init_fini(struct init *init)
 {
     wait_for_threads(init);
+    screen_fini(&init->screen);
     prompt_fini(&init->prompt);
     boot_fini(&init->boot);
     shutdown_fini(&init->shutdown);
@@ -429,6 +447,7 @@ void init_fini(struct init *init)
     notify_server_fini(&init->notify);
     ray_rpc_server_destroy(init->control);
     kernel_log_fini(&init->kernel_log);
+    pressure_fini(&init->pressure);
     power_buttons_fini(&init->power);
     marker_sink_fini(&init->sink);
     for (size_t i = 0; i < RAY_ARRAY_COUNT(init->signals); i++) {

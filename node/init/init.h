@@ -19,8 +19,10 @@
 #include "node/init/notify_server.h"
 #include "node/init/persist_log.h"
 #include "node/init/power_button.h"
+#include "node/init/pressure.h"
 #include "node/init/prompt.h"
 #include "node/init/reaper.h"
+#include "node/init/screen.h"
 #include "node/init/shutdown.h"
 #include "node/init/supervise.h"
 #include "node/init/system/boot_facts.h"
@@ -47,13 +49,22 @@ enum init_state {
 enum {
     INIT_PATH_SIZE_MAX = 256,
     INIT_METHOD_COUNT_MAX = 16,
+    INIT_STOP_REASON_SIZE_MAX = 128,
     INIT_HEALTH_LOG_MS = 60000,    /* the log's writer may hang so long before the watchdog */
     INIT_HEALTH_WEDGED_MS = 60000, /* and a killed needed service may not die so long */
     INIT_EMERGENCY_REBOOT_MS = 300000,
     INIT_SEEN_CLOCK_MS = 300000,
     INIT_SOCKET_RETRY_MS = 2000,
-    INIT_START_COUNT = 10,     /* tries to make the core, a second apart */
-    INIT_CAD_FORCED_COUNT = 7, /* Ctrl-Alt-Del so often within 2 s reboots at once */
+    INIT_PRESSURE_TOP_COUNT = 3, /* so many groups are named when pressure is high */
+    INIT_START_COUNT = 10,       /* tries to make the core, a second apart */
+    INIT_CAD_FORCED_COUNT = 7,   /* Ctrl-Alt-Del so often within 2 s reboots at once */
+};
+
+/* The newest lines of the log that tell of trouble, for the status screen. */
+struct status_problems {
+    uint64_t seen_line_count;
+    char lines[STATUS_PROBLEM_COUNT_MAX][STATUS_PROBLEM_SIZE_MAX];
+    size_t count;
 };
 
 struct init {
@@ -77,10 +88,16 @@ struct init {
     struct notify_server notify;
     struct ray_rpc_server *control;
     struct ray_rpc_method methods[INIT_METHOD_COUNT_MAX]; /* of the control socket */
+    struct pressure pressure;
     struct power_buttons power;
     struct prompt prompt;
-    struct job job;                /* of the prompt */
-    struct terminal *job_terminal; /* who asked for it */
+    struct screen screen;
+    struct status_problems problems;
+    char stop_reason[INIT_STOP_REASON_SIZE_MAX]; /* "reboot: asked for at the prompt" */
+    const char *fatal_stage;                     /* of the emergency; a literal of the table */
+    uint64_t emergency_reboot_ns;                /* CLOCK_BOOTTIME */
+    struct job job;                              /* of the prompt */
+    struct terminal *job_terminal;               /* who asked for it */
     struct shutdown shutdown;
     struct boot boot;
     struct ray_signal signals[6];
@@ -138,6 +155,9 @@ void init_take_signals(struct init *init);
 
 /* For a timer: sockets that could not be opened at boot (stages.c). */
 void init_retry_sockets(void *arg);
+
+/* init.c; safe to call again */
+void init_start_screen(struct init *init);
 
 /* prompt_words.c */
 void init_prompt_banner(void *arg, struct terminal *terminal);

@@ -77,7 +77,7 @@ int marker_sink_open_console(struct marker_sink *sink, struct ray_err *err)
     int fault = ray_fault(RAY_FAULT_OPEN);
     int fd;
 
-    (void)snprintf(path, sizeof path, "%s/dev/console", sink->root);
+    (void)snprintf(path, sizeof path, "%s/dev/%s", sink->root, sink->console_name);
     fd = fault != 0 ? -1 : open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) {
         return ray_fail_errno(err, fault != 0 ? fault : errno, "open %s", path);
@@ -99,7 +99,8 @@ int marker_sink_init(struct marker_sink *sink, struct ray_loop *loop, const char
 {
     int rc;
 
-    *sink = (struct marker_sink){.root = root, .log = log, .timeline = timeline};
+    *sink = (struct marker_sink){
+        .root = root, .console_name = "console", .log = log, .timeline = timeline};
     rc = out_queue_init(&sink->console, loop, MARKER_SINK_CONSOLE_SIZE_MAX, NULL, NULL, err);
     if (rc == RAY_OK) {
         rc = out_queue_init(&sink->port, loop, MARKER_SINK_PORT_SIZE_MAX, NULL, NULL, err);

@@ -20,10 +20,12 @@ enum {
     MARKER_SINK_CONSOLE_SIZE_MAX = 64 << 10,
     MARKER_SINK_PORT_SIZE_MAX = 64 << 10,
     MARKER_SINK_FIND_MS = 2000,
+    MARKER_SINK_NAME_SIZE_MAX = 32,
 };
 
 struct marker_sink {
-    const char *root; /* "" on a node; in front of /dev and /sys */
+    const char *root;                             /* "" on a node; in front of /dev and /sys */
+    char console_name[MARKER_SINK_NAME_SIZE_MAX]; /* below /dev; "console" unless changed */
     struct persist_log *log;
     struct timeline *timeline;
     struct out_queue console;
@@ -40,7 +42,7 @@ int marker_sink_init(struct marker_sink *sink, struct ray_loop *loop, const char
                      struct persist_log *log, struct timeline *timeline, struct ray_err *err);
 void marker_sink_fini(struct marker_sink *sink);
 
-/* Opens <root>/dev/console; until then lines wait. */
+/* Opens <root>/dev/<console_name>; until then lines wait. */
 int marker_sink_open_console(struct marker_sink *sink, struct ray_err *err);
 /* Looks for the port, unless it is open; also done by itself now and then. */
 void marker_sink_find_port(struct marker_sink *sink);

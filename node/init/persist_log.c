@@ -364,18 +364,33 @@ uint64_t persist_log_busy_ns(const struct persist_log *log, uint64_t now_ns)
     return log->in_flight && now_ns > log->work_began_ns ? now_ns - log->work_began_ns : 0;
 }
 
-void persist_log_tail(struct persist_log *log, size_t count,
+/* With the lock held. */
+static void walk_tail(struct persist_log *log, size_t count,
                       bool (*cb)(void *arg, const char *line), void *arg)
 {
     char line[LOG_RING_LINE_SIZE_MAX + 1];
-    struct log_ring_cursor cursor;
+    struct log_ring_cursor cursor = log_ring_tail(&log->ring, count);
     bool goes_on = true;
 
-    uv_mutex_lock(&log->lock);
-    cursor = log_ring_tail(&log->ring, count);
     while (goes_on && log_ring_next(&log->ring, &cursor, line) > 0) {
         goes_on = cb(arg, line);
     }
+}
+
+void persist_log_tail(struct persist_log *log, size_t count,
+                      bool (*cb)(void *arg, const char *line), void *arg)
+{
+    uv_mutex_lock(&log->lock);
+    walk_tail(log, count, cb, arg);
+    uv_mutex_unlock(&log->lock);
+}
+
+void persist_log_since(struct persist_log *log, uint64_t *cursor,
+                       bool (*cb)(void *arg, const char *line), void *arg)
+{
+    uv_mutex_lock(&log->lock);
+    walk_tail(log, (size_t)(log->line_count - *cursor), cb, arg);
+    *cursor = log->line_count;
     uv_mutex_unlock(&log->lock);
 }
 

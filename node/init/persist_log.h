@@ -128,6 +128,10 @@ uint64_t persist_log_busy_ns(const struct persist_log *log, uint64_t now_ns);
 /* Calls cb for the newest `count` lines, oldest first; stops when cb returns false. */
 void persist_log_tail(struct persist_log *log, size_t count,
                       bool (*cb)(void *arg, const char *line), void *arg);
+/* Calls cb for the lines since the last call with this cursor (0: all that are kept); those
+ * that have made room already are left out. */
+void persist_log_since(struct persist_log *log, uint64_t *cursor,
+                       bool (*cb)(void *arg, const char *line), void *arg);
 uint64_t persist_log_line_count(struct persist_log *log);
 uint64_t persist_log_lost_count(struct persist_log *log);
 

@@ -9,12 +9,15 @@
 #include <unistd.h>
 
 #include "base/atomic_file.h"
+#include "node/init/screen.h"
 
 #define PROMPT_TEXT "rayos# "
 #define ASK_TEXT "really? type yes: "
 #define CLEAR_LINE "\r\033[K"
 
-enum { READS_PER_TURN = 4 };
+#define DISPLAY_TERMINAL "tty2"
+
+enum { READS_PER_TURN = 4, ACTIVE_SIZE_MAX = 256 };
 
 /* ---- output ---- */
 
@@ -299,9 +302,54 @@ static void on_reopen(void *arg)
     }
 }
 
+/* "tty0" is whatever is in front; "tty1" would be the status screen's. */
+static bool is_display(const char *console)
+{
+    return strcmp(console, "tty0") == 0 || strcmp(console, SCREEN_TERMINAL) == 0;
+}
+
+static int read_active(const char *root, char out[static ACTIVE_SIZE_MAX], struct ray_err *err)
+{
+    char path[512];
+
+    (void)snprintf(path, sizeof path, "%s/sys/class/tty/console/active", root);
+    return ray_file_read_text(AT_FDCWD, path, out, ACTIVE_SIZE_MAX, err);
+}
+
 const char *prompt_terminal_name(const char *console)
 {
-    return strcmp(console, "tty0") == 0 ? "tty1" : console;
+    return is_display(console) ? DISPLAY_TERMINAL : console;
+}
+
+void prompt_console_name(const char *root, char out[static MARKER_SINK_NAME_SIZE_MAX])
+{
+    char active[ACTIVE_SIZE_MAX];
+    const char *last;
+
+    (void)snprintf(out, MARKER_SINK_NAME_SIZE_MAX, "console");
+    if (read_active(root, active, NULL) == RAY_OK) {
+        last = strrchr(active, ' ');
+        if (is_display(last != NULL ? last + 1 : active)) {
+            (void)snprintf(out, MARKER_SINK_NAME_SIZE_MAX, DISPLAY_TERMINAL);
+        }
+    }
+}
+
+bool prompt_has_display(const char *root)
+{
+    char active[ACTIVE_SIZE_MAX];
+    char *next = NULL;
+
+    if (read_active(root, active, NULL) != RAY_OK) {
+        return true;
+    }
+    for (const char *word = strtok_r(active, " ", &next); word != NULL;
+         word = strtok_r(NULL, " ", &next)) {
+        if (is_display(word)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static int add_terminal(struct prompt *prompt, const char *console, bool is_console,
@@ -337,8 +385,7 @@ static int add_terminal(struct prompt *prompt, const char *console, bool is_cons
 
 int prompt_init(struct prompt *prompt, const struct prompt_config *config, struct ray_err *err)
 {
-    char path[512];
-    char active[256];
+    char active[ACTIVE_SIZE_MAX];
     char *next = NULL;
     char *word;
     int rc;
@@ -348,8 +395,7 @@ int prompt_init(struct prompt *prompt, const struct prompt_config *config, struc
     if (rc != RAY_OK) {
         return rc;
     }
-    (void)snprintf(path, sizeof path, "%s/sys/class/tty/console/active", config->root);
-    rc = ray_file_read_text(AT_FDCWD, path, active, sizeof active, err);
+    rc = read_active(config->root, active, err);
     if (rc != RAY_OK) {
         return rc;
     }

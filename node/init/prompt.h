@@ -71,7 +71,13 @@ void terminal_print(struct terminal *terminal, const char *fmt, ...)
 void terminal_print_bytes(struct terminal *terminal, const char *bytes, size_t size);
 void prompt_done(struct terminal *terminal);
 
-/* Pure: the terminal for a word of /sys/class/tty/console/active ("tty0" is tty1). */
+/* Pure: the terminal for a word of /sys/class/tty/console/active. The display's prompt is on
+ * tty2: the first virtual terminal has the status screen. */
 const char *prompt_terminal_name(const char *console);
+/* Where lines for /dev/console go: there, unless the kernel's last console is the display;
+ * then to the display's prompt, because they would run across the status screen. */
+void prompt_console_name(const char *root, char out[static MARKER_SINK_NAME_SIZE_MAX]);
+/* Whether the display is one of the kernel's consoles; true when nobody knows. */
+bool prompt_has_display(const char *root);
 
 #endif

@@ -198,8 +198,36 @@ static void test_hang_up(void **state)
 static void test_names(void **state)
 {
     (void)state;
-    assert_string_equal(prompt_terminal_name("tty0"), "tty1");
+    assert_string_equal(prompt_terminal_name("tty0"), "tty2");
+    assert_string_equal(prompt_terminal_name("tty1"), "tty2");
     assert_string_equal(prompt_terminal_name("ttyS0"), "ttyS0");
+}
+
+/* Who has the display, and where lines for /dev/console go. */
+static void test_consoles(void **state)
+{
+    static const struct {
+        const char *active;
+        const char *console;
+        bool has_display;
+    } cases[] = {
+        {"tty0 ttyS0\n", "console", true}, {"ttyS0 tty0\n", "tty2", true},
+        {"tty0\n", "tty2", true},          {"tty1\n", "tty2", true},
+        {"ttyS0\n", "console", false},     {"ttyS0 ttyS1\n", "console", false},
+        {"tty3\n", "console", false},      {"\n", "console", false},
+    };
+    struct fixture *fixture = *state;
+    char name[MARKER_SINK_NAME_SIZE_MAX];
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        fake_put(fixture->root, "sys/class/tty/console/active", cases[i].active);
+        prompt_console_name(fixture->root->path, name);
+        assert_string_equal(name, cases[i].console);
+        assert_int_equal(prompt_has_display(fixture->root->path), cases[i].has_display);
+    }
+    prompt_console_name("/nonexistent", name);
+    assert_string_equal(name, "console");
+    assert_true(prompt_has_display("/nonexistent"));
 }
 
 int main(void)
@@ -212,6 +240,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_word_that_takes_time, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hang_up, setup, teardown),
         cmocka_unit_test(test_names),
+        cmocka_unit_test_setup_teardown(test_consoles, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,7 +33,7 @@ static const struct service_def table[] = {
         .slow_retry_ms = 10000,
         .keeps_all_caps = true, /* it runs the commands of tests, as root */
         .oom_score_adj = "-500",
-        .limits = {.pids_max = 4096},
+        .limits = {.pids_max = 4096}, /* out of memory kills the command, not the agent */
     },
     {
         .name = "dhcp",
@@ -48,7 +48,7 @@ static const struct service_def table[] = {
         .oom_score_adj = "-500",
         .rlimits = no_core,
         .rlimit_count = RAY_ARRAY_COUNT(no_core),
-        .limits = {.memory_max_bytes = MIB(32), .pids_max = 32},
+        .limits = {.memory_max_bytes = MIB(32), .pids_max = 32, .kills_whole_group = true},
     },
     {
         .name = "time",
@@ -62,7 +62,7 @@ static const struct service_def table[] = {
         .oom_score_adj = "-500",
         .rlimits = no_core,
         .rlimit_count = RAY_ARRAY_COUNT(no_core),
-        .limits = {.memory_max_bytes = MIB(32), .pids_max = 16},
+        .limits = {.memory_max_bytes = MIB(32), .pids_max = 16, .kills_whole_group = true},
     },
     {
         .name = "rayosd",
@@ -82,7 +82,10 @@ static const struct service_def table[] = {
         .oom_score_adj = "-900",
         .rlimits = many_files,
         .rlimit_count = RAY_ARRAY_COUNT(many_files),
-        .limits = {.memory_low_bytes = MIB(64), .pids_max = 256, .cpu_weight = 1000},
+        .limits = {.memory_low_bytes = MIB(64),
+                   .pids_max = 256,
+                   .cpu_weight = 1000,
+                   .kills_whole_group = true},
     },
 };
 
@@ -90,6 +93,16 @@ const struct service_def *services_table(size_t *out_count)
 {
     *out_count = RAY_ARRAY_COUNT(table);
     return table;
+}
+
+uint64_t services_memory_low_bytes(const struct service_def *services, size_t count)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        sum += services[i].limits.memory_low_bytes;
+    }
+    return sum;
 }
 
 static bool program_exists(const char *root, const char *path)

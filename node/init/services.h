@@ -53,6 +53,9 @@ struct service_def {
 
 const struct service_def *services_table(size_t *out_count);
 
+/* What the services are promised together (memory.low of the group of all). */
+uint64_t services_memory_low_bytes(const struct service_def *table, size_t count);
+
 /* Translates names of dependencies into bits and leaves out absent programs; `specs` has room
  * for `count`. RAY_EINVAL: an unknown dependency. `root` is in front of each path. */
 int services_specs(const struct service_def *table, size_t count, const char *root,

@@ -49,7 +49,13 @@ static void put_kernel_line(void *arg, enum ray_log_level level, const char *lin
 int stage_console(void *arg, struct ray_err *err)
 {
     struct init *init = arg;
-    int rc = marker_sink_open_console(&init->sink, err);
+    int rc;
+
+    if (!init->is_hosted) {
+        prompt_console_name(init->root, init->sink.console_name);
+        init_start_screen(init);
+    }
+    rc = marker_sink_open_console(&init->sink, err);
 
     marker_sink_emit(&init->sink, RAY_MARKER_BOOT_KERNEL, NULL);
     if (!init->is_hosted) {
@@ -89,8 +95,13 @@ int stage_clock(void *arg, struct ray_err *err)
 int stage_cgroups(void *arg, struct ray_err *err)
 {
     struct init *init = arg;
+    size_t count;
+    const struct service_def *table = services_table(&count);
+    int rc = init_cgroup_setup(&init->cgroup, "/sys/fs/cgroup", &init->logger, err);
 
-    return init_cgroup_setup(&init->cgroup, "/sys/fs/cgroup", &init->logger, err);
+    return rc == RAY_OK ? init_cgroup_protect(&init->cgroup, INIT_CGROUP_SERVICES,
+                                              services_memory_low_bytes(table, count), err)
+                        : rc;
 }
 
 int stage_sysctls(void *arg, struct ray_err *err)
@@ -218,6 +229,7 @@ static const struct boot_stage stages[] = {
     {"clock", BOOT_ON_LOOP, false, false, 0, stage_clock, NULL},
     {"cgroups", BOOT_ON_LOOP, false, false, 0, stage_cgroups, NULL},
     {"sysctls", BOOT_ON_LOOP, false, false, 0, stage_sysctls, NULL},
+    {"pressure", BOOT_ON_LOOP, false, false, 0, stage_pressure, NULL},
     {"control", BOOT_ON_LOOP, false, true, 0, stage_control, NULL},
     {"hotplug", BOOT_ON_LOOP, false, false, 0, stage_hotplug, NULL},
     {"first-modules", BOOT_ON_THREAD, false, false, 30000, stage_first_modules, NULL},

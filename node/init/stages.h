@@ -34,6 +34,9 @@ int stage_coldplug(void *arg, struct ray_err *err);
 int stage_devices(void *arg, struct ray_err *err);
 int stage_credentials(void *arg, struct ray_err *err);
 
+/* stage_pressure.c */
+int stage_pressure(void *arg, struct ray_err *err);
+
 /* stage_network.c */
 int stage_network(void *arg, struct ray_err *err);
 

@@ -342,6 +342,7 @@ static void test_table(void **state)
     struct supervise_core core;
     size_t count;
     const struct service_def *table = services_table(&count);
+    uint64_t low_bytes = 0;
 
     (void)state;
     assert_int_equal(services_specs(table, count, "/nonexistent", specs, NULL), RAY_OK);
@@ -351,7 +352,12 @@ static void test_table(void **state)
         assert_true(table[i].stop_deadline_ms > 0);
         assert_int_equal(specs[i].is_absent, table[i].is_optional);
         assert_true(table[i].listens == NULL || table[i].keeps_fds);
+        /* What the node cannot do without is not reclaimed; half a service is none. */
+        assert_true(!table[i].needed_for_ready || table[i].limits.memory_low_bytes > 0);
+        assert_true(table[i].is_optional || table[i].limits.kills_whole_group);
+        low_bytes += table[i].limits.memory_low_bytes;
     }
+    assert_true(services_memory_low_bytes(table, count) == low_bytes);
 }
 
 int main(void)

@@ -26,6 +26,22 @@ def boot_id(lab):
     return lab.sh("node1", "cat /proc/sys/kernel/random/boot_id").strip()
 
 
+def virtual_terminal(lab, number):
+    """The rows of text of a virtual terminal."""
+    return lab.sh("node1", f"set -- $(busybox stty -F /dev/tty{number} size);"
+                           f" busybox tr -c ' -~' '?' </dev/vcs{number} | busybox fold -w $2"
+                  ).splitlines()
+
+
+def wait_for_text(lab, number, pattern):
+    deadline = time.monotonic() + 60
+    while True:
+        rows = [row.rstrip() for row in virtual_terminal(lab, number)]
+        if re.search(pattern, "\n".join(rows), re.MULTILINE):
+            return rows
+        assert time.monotonic() < deadline, f"no {pattern!r} on tty{number}: {rows}"
+
+
 # ---- what the machine is like ----
 
 def test_facts(lab):
@@ -124,7 +140,65 @@ def test_prompt_is_announced_on_the_console(lab):
     assert "rayos" in lab.console("node1")
 
 
+def test_services_are_protected_from_a_shortage_of_memory(lab):
+    """The group of all services is protected, too: a promise to a child holds only so far."""
+    group = "/sys/fs/cgroup/rayos.slice"
+    low = int(lab.sh("node1", f"cat {group}/rayosd/memory.low"))
+    assert low > 0 and int(lab.sh("node1", f"cat {group}/memory.low")) >= low
+    for service in ("rayosd", "dhcp"):
+        assert lab.sh("node1", f"cat {group}/{service}/memory.oom.group").strip() == "1"
+
+
+def test_status_screen(lab):
+    """Who the node is and how it fares, on the first virtual terminal."""
+    rows = wait_for_text(lab, 1, r"^ state +ready$")
+    text = "\n".join(rows)
+    assert rows[0].startswith(" RayOS ") and rows[0].endswith(" node1")
+    words = next(line for line in lab.markers("node1")
+                 if line.startswith("RAYOS_NODE_FINGERPRINT:")).split(":")[1]
+    assert f" fingerprint  {words}\n" in text
+    assert re.search(r"^ address +10\.77\.0\.21/24$", text, re.MULTILINE)
+    assert re.search(r"^ boot +direct, UEFI, number 1, ", text, re.MULTILINE)
+    assert re.search(r"^ data +disk vda1$", text, re.MULTILINE)
+    assert re.search(r"^ watchdog +i6300ESB timer, 30 s$", text, re.MULTILINE)
+    # The display's driver may just have made it larger.
+    wait_for_text(lab, 1, r"^ Alt-F2: prompt.*\Z")
+    wait_for_text(lab, 2, "press Enter for the emergency prompt")
+
+
+def test_kernel_messages_do_not_run_across_the_status_screen(lab):
+    lab.sh("node1", "cat /proc/sys/kernel/printk >/tmp/printk; echo 7 >/proc/sys/kernel/printk;"
+                    " echo '<6>message across' >/dev/kmsg; cat /tmp/printk >/proc/sys/kernel/printk")
+    wait_for_text(lab, 12, "message across")
+    assert "message across" not in "\n".join(virtual_terminal(lab, 1))
+
+
 # ---- what happens when things break ----
+
+def test_memory_pressure_is_noticed(lab):
+    """A process that gets less memory than it wants stalls; the node says so, names it, and
+    says when it is over."""
+    hog = "/sys/fs/cgroup/rayos.slice/hog"
+    lab.sh("node1", f"mkdir {hog} && echo 4M >{hog}/memory.high"
+                    f" && (echo 0 >{hog}/cgroup.procs && exec busybox awk"
+                    " 'BEGIN { s = \"0123456789abcdef\"; while (length(s) < 16777216) s = s s;"
+                    " while (1) system(\"\") }' >/dev/null 2>&1 </dev/null &)")
+    try:
+        lab.wait("node1", "RAYOS_PRESSURE:memory:high")
+        health = lab.json("node1", "clusterctl", "node", "health", "-o", "json")
+        check = next(check for check in health["checks"] if check["name"] == "pressure")
+        assert health["state"] != "ok" and check["state"] == "degraded", health
+        assert "memory" in check["message"] and "hog" in check["message"] and check["next_step"]
+        assert re.search(r"warn.*memory=high.*hog", lab.sh("node1", "cat /var/rayos/log/rayos.log"))
+    finally:
+        lab.sh("node1", f"echo 1 >{hog}/cgroup.kill")
+    lab.wait("node1", "RAYOS_PRESSURE:memory:normal")
+    health = lab.json("node1", "clusterctl", "node", "health", "-o", "json")
+    assert next(check for check in health["checks"]
+                if check["name"] == "pressure")["state"] == "ok", health
+    lab.sh("node1", f"rmdir {hog}")
+
+
 
 def test_a_service_that_crashes_is_restarted(lab):
     before = lab.count("node1", "RAYOS_SERVICE:rayosd:ready")
@@ -140,6 +214,8 @@ def test_a_service_that_crashes_for_ever_is_given_up(lab):
     lab.wait("node1", "RAYOS_SERVICE:rayosd:gave-up")
     lab.sh("node1", "touch /tmp/enough")
     services = lab.json("node1", "clusterctl", "node", "services", "-o", "json")["services"]
+    wait_for_text(lab, 1, r"^ state +degraded: rayosd has been given up")
+    wait_for_text(lab, 1, r"^ next +Alt-F2: .* 'restart rayosd'")
     rayosd = next(entry for entry in services if entry["name"] == "rayosd")
     assert rayosd["state"] == "gave-up" and rayosd["failure_count"] >= 5
     ready = lab.count("node1", "RAYOS_SERVICE:rayosd:ready")

@@ -303,6 +303,7 @@ int provision_store_add(struct provision_store *store, const struct provision_st
     if (rc != RAY_OK) {
         return rc;
     }
+    assert(job != NULL);
     rc = take_sources(job, sources, source_count, err);
     if (rc == RAY_OK) {
         rc = queue(job, wait, err);
@@ -322,6 +323,7 @@ int provision_store_add_dir(struct provision_store *store, const char *dir,
     if (rc != RAY_OK) {
         return rc;
     }
+    assert(job != NULL);
     rc = take_dir(job, dir, err);
     if (rc == RAY_OK) {
         rc = queue(job, wait, err);
@@ -341,6 +343,7 @@ int provision_store_add_dir_now(struct provision_store *store, const char *dir,
     if (rc != RAY_OK) {
         return rc;
     }
+    assert(job != NULL);
     rc = take_dir(job, dir, err);
     if (rc == RAY_OK) {
         add_run(job);

@@ -6,8 +6,8 @@
  *    "facts":{"vendor":"..","product":"..","serial":"..","uuid":"..","cpu":"..",
  *             "memory_bytes":n,"disks":n}}
  *
- * Memory: the struct is the caller's; the parser's own is freed before it returns, at most
- * PROVISION_HELLO_POOL_SIZE.  Threads: any.  Blocks: never.
+ * Memory: the struct is the caller's; the parser's own (12 bytes for each one read) is freed
+ * before it returns.  Threads: any.  Blocks: never.
  * Trust: hostile and unauthenticated: anybody on the network can send one. A hello is a hint
  * for people and for counting tries; nothing is permitted by it. */
 #ifndef RAY_PROVISIONING_MACHINES_HELLO_H
@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "net/words.h"
 #include "provisioning/pxe/address.h"
 
 enum {
@@ -24,7 +25,7 @@ enum {
     PROVISION_HELLO_VERSION = 1,
     PROVISION_HELLO_NAME_SIZE = 33,        /* [a-z0-9-]{1,32} */
     PROVISION_HELLO_FINGERPRINT_SIZE = 65, /* 64 hexadecimal digits */
-    PROVISION_HELLO_WORDS_SIZE = 96,
+    PROVISION_HELLO_WORDS_SIZE = RAY_WORDS_TEXT_SIZE,
     PROVISION_HELLO_BOOT_ID_SIZE = 37, /* a UUID as the kernel writes it */
     PROVISION_HELLO_TEXT_SIZE = 96,    /* version */
     PROVISION_HELLO_HINT_SIZE = 65,    /* facts are cut to this */
@@ -38,7 +39,7 @@ struct provision_hello {
     struct provision_mac mac;
     char name[PROVISION_HELLO_NAME_SIZE];
     char fingerprint[PROVISION_HELLO_FINGERPRINT_SIZE]; /* lower case */
-    char words[PROVISION_HELLO_WORDS_SIZE];
+    char words[PROVISION_HELLO_WORDS_SIZE];     /* made from the fingerprint, not taken from JSON */
     char boot_id[PROVISION_HELLO_BOOT_ID_SIZE]; /* lower case */
     char image_version[PROVISION_HELLO_TEXT_SIZE];
     char image_digest[PROVISION_HELLO_FINGERPRINT_SIZE]; /* lower case; "" not known */

@@ -3,8 +3,9 @@
  *
  * A try begins when a machine was given an image and ends good when its node says `ready`
  * within ten minutes, or failed: nothing came in time, or the machine asked again before.
- * A broken transfer says nothing about the image, so such a try ends without a count.
- * Memory: one plain struct, about 9 KiB, the caller's (the table's); copies freely.
+ * A broken transfer says nothing about the image, nor does silence while the service itself
+ * was restarted: such a try ends without a count.
+ * Memory: one plain struct, about 10 KiB, the caller's (the table's); copies freely.
  * Threads: one owner.  Blocks: never; time comes from outside.
  * Trust: MAC, facts and hello are what a machine says of itself, never a credential; texts
  * are cut and reduced to printable ASCII on their way in. */
@@ -40,7 +41,7 @@ enum {
     X(IMAGE_DONE, "image-done", "an image was sent whole")                                         \
     X(HELLO_INIT, "hello-init", "its node began to start")                                         \
     X(HELLO_READY, "hello-ready", "its node is ready")                                             \
-    X(FAILED, "failed", "a try ended without a node; detail: version and why")                     \
+    X(FAILED, "failed", "a transfer broke off, or a try ended without a node; detail: why")        \
     X(ASSIGNED, "assigned", "an operator changed what it gets")                                    \
     X(REFUSED, "refused", "a request was not served; detail: why")                                 \
     X(FALLBACK, "fallback", "it got another image than the one meant for it; detail: why")
@@ -54,7 +55,7 @@ enum provision_record_event_kind {
 
 /* How the last try stands. X(id, word) */
 #define PROVISION_OUTCOME_MAP(X)                                                                   \
-    X(UNKNOWN, "unknown") /* nothing was tried, or the transfer broke off */                       \
+    X(UNKNOWN, "unknown") /* nothing was tried, or nobody was there to hear of it */               \
     X(SERVING, "serving") /* it was given an image */                                              \
     X(BOOTED, "booted")   /* its node began to start */                                            \
     X(READY, "ready")                                                                              \
@@ -86,11 +87,11 @@ enum {
     PROVISION_RECORD_WORD_SIZE = 24, /* [a-z0-9-]{1,23} */
 };
 
-/* Two clocks: the wall clock is what is stored and shown; spans of one run of the service are
- * measured by the monotonic one, so that a clock set by years changes no result. */
+/* Both clocks are always set. The wall clock is what is stored and shown; spans of one run of the
+ * service are measured by the monotonic one, so that a clock set by years changes no result. */
 struct provision_time {
     uint64_t real_us; /* since 1970 */
-    uint64_t mono_us; /* 0: not known */
+    uint64_t mono_us;
 };
 
 struct provision_time provision_time_now(void);
@@ -119,8 +120,9 @@ struct provision_record_image {
 };
 
 struct provision_record_event {
-    uint64_t at_us; /* wall clock; of the last one, when it is several */
-    uint32_t count; /* equal ones in a row are one with a count */
+    uint64_t sequence; /* counts the events of this machine from 1 */
+    uint64_t at_us;    /* wall clock; of the last one, when it is several */
+    uint32_t count;    /* equal ones in a row are one with a count */
     enum provision_record_event_kind kind;
     char detail[PROVISION_RECORD_DETAIL_SIZE];
 };
@@ -131,7 +133,8 @@ struct provision_record_try {
     bool is_open;   /* neither good nor failed yet */
     bool is_broken; /* its last transfer broke off */
     uint64_t at_us;
-    uint64_t mono_us; /* 0: in an earlier run of the service; not stored */
+    uint64_t mono_us;     /* when the ten minutes began; 0: not yet in this run; not stored */
+    bool was_interrupted; /* the service was restarted since */
     char old_boot_id[PROVISION_HELLO_BOOT_ID_SIZE]; /* hellos of that boot do not count */
 };
 
@@ -157,6 +160,7 @@ struct provision_record {
     char fingerprint[PROVISION_HELLO_FINGERPRINT_SIZE];
     char words[PROVISION_HELLO_WORDS_SIZE];
     char boot_id[PROVISION_HELLO_BOOT_ID_SIZE];
+    bool boot_is_ready; /* `ready` was heard of boot_id */
     char running_version[PROVISION_VERSION_SIZE];
     uint64_t first_seen_us;
     uint64_t last_seen_us;
@@ -166,6 +170,7 @@ struct provision_record {
     size_t image_count;
     struct provision_record_event events[PROVISION_RECORD_EVENT_COUNT_MAX]; /* oldest first */
     size_t event_count;
+    uint64_t sequence; /* of the last event */
 };
 
 void provision_record_init(struct provision_record *record, const struct provision_mac *mac,
@@ -191,13 +196,14 @@ void provision_record_image_start(struct provision_record *record,
 void provision_record_image_done(struct provision_record *record, const struct provision_time *now);
 void provision_record_image_broken(struct provision_record *record, const char *why,
                                    const struct provision_time *now);
-/* Ends an open try that took longer than PROVISION_RECORD_GOOD_WITHIN_US; true when it did. */
+/* Ends an open try that took longer than PROVISION_RECORD_GOOD_WITHIN_US; true when it did. The
+ * ten minutes of a try that was loaded from its file begin at the first call. */
 bool provision_record_expire(struct provision_record *record, const struct provision_time *now);
 
 /* Takes a hello of this machine: facts, timeline, the end of the open try. A hello that was
  * heard before (equal boot id and phase) changes only last_seen; one of another image than
- * the one given, or of an older boot, ends no try. */
-void provision_record_hello(struct provision_record *record, const struct provision_hello *hello,
+ * the one given, or of an older boot, ends no try good. Returns whether the open try ended good. */
+bool provision_record_hello(struct provision_record *record, const struct provision_hello *hello,
                             const struct provision_time *now);
 
 /* The results of one image on this machine; NULL when it was never tried or is forgotten. */

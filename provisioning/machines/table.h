@@ -6,7 +6,7 @@
  * disk. Operators' changes are acknowledged through provision_table_sync, when they are
  * durable. A file that cannot be read is set aside as <name>.damaged and reported.
  * Memory: create/destroy; records are the table's and stay where they are until the machine is
- * forgotten or gives way (only in calls that take a MAC); about 9 KiB each.
+ * forgotten or gives way (only in calls that take a MAC); about 10 KiB each.
  * Threads: the loop's.  Blocks: create (reads all files), flush and destroy (write all that
  * is left); the others never.
  * Trust: MACs and facts are foreign and may come in floods: there are at most
@@ -116,11 +116,12 @@ int provision_table_note(struct provision_table *table, const struct provision_m
 int provision_table_learn(struct provision_table *table, const struct provision_mac *mac,
                           const struct provision_record_facts *facts,
                           const struct provision_time *now);
-/* A decision has reached the machine: its script was sent whole, or the firmware began to
- * fetch the image by itself. A BOOT begins a try, a fallback is said in the timeline. */
+/* A decision has reached the machine: its script was sent whole (`how` is SCRIPT), or the firmware
+ * began to fetch the image by itself (IMAGE_START, from its first byte; not for the HEAD before
+ * it). A BOOT begins a try, a fallback is said in the timeline. */
 int provision_table_served(struct provision_table *table, const struct provision_mac *mac,
                            const struct provision_decision *decision,
-                           const struct provision_time *now);
+                           enum provision_record_event_kind how, const struct provision_time *now);
 int provision_table_image_start(struct provision_table *table, const struct provision_mac *mac,
                                 const struct provision_time *now);
 int provision_table_image_done(struct provision_table *table, const struct provision_mac *mac,
@@ -163,11 +164,11 @@ struct provision_table_sync {
     struct provision_table_sync *next; /* private */
 };
 
-/* Calls back once, on the loop, when all changes made so far are durable or their write has
- * failed (they are kept in memory and tried again). Needs a loop. */
+/* Calls back once, perhaps before it returns, when all changes that operators made so far are
+ * durable or their write has failed (they are kept in memory and tried again). Needs a loop. */
 void provision_table_sync(struct provision_table *table, struct provision_table_sync *sync);
 void provision_table_sync_cancel(struct provision_table *table, struct provision_table_sync *sync);
-/* The same, at once and blocking. */
+/* Everything, at once and blocking. */
 int provision_table_flush(struct provision_table *table, struct ray_err *err);
 
 #endif

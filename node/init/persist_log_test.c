@@ -154,6 +154,34 @@ static void test_tail_and_level(void **state)
     assert_int_equal(persist_log_line_count(&fixture->log), 10);
 }
 
+static bool keep_line(void *arg, const char *line)
+{
+    char *lines = arg;
+
+    (void)snprintf(lines + strlen(lines), 64, "%s ", line);
+    return true;
+}
+
+/* Each line is seen once. */
+static void test_since(void **state)
+{
+    struct fixture *fixture = *state;
+    char lines[256] = "";
+    uint64_t cursor = 0;
+
+    persist_log_since(&fixture->log, &cursor, keep_line, lines);
+    assert_string_equal(lines, "");
+    put(fixture, RAY_LOG_INFO, "a");
+    put(fixture, RAY_LOG_INFO, "b");
+    persist_log_since(&fixture->log, &cursor, keep_line, lines);
+    assert_string_equal(lines, "a b ");
+    persist_log_since(&fixture->log, &cursor, keep_line, lines);
+    assert_string_equal(lines, "a b ");
+    put(fixture, RAY_LOG_INFO, "c");
+    persist_log_since(&fixture->log, &cursor, keep_line, lines);
+    assert_string_equal(lines, "a b c ");
+}
+
 /* More than the buffer holds before there is a folder: counted, and said once it opens. */
 static void test_lost_lines_are_reported(void **state)
 {
@@ -248,6 +276,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_lines_wait_for_the_folder, setup, teardown),
         cmocka_unit_test_setup_teardown(test_close_without_a_folder, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tail_and_level, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_since, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lost_lines_are_reported, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full_disk_recovers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failed_marker_is_tried_again, setup, teardown),

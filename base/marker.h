@@ -27,6 +27,7 @@
     X(NODE_ADDRESS, "RAYOS_NODE_ADDRESS", true, "ray0 has an address; detail: address/prefix")     \
     X(SERVICE, "RAYOS_SERVICE", true,                                                              \
       "a service changed state; detail: <name>:<ready|failed|gave-up|stopped>[:why]")              \
+    X(CRASH, "RAYOS_CRASH", true, "a process crashed; detail: <service, else command>:<signal>")   \
     X(WATCHDOG, "RAYOS_WATCHDOG", true,                                                            \
       "detail: adopted:<driver>:<seconds>, none, bite:<bootstatus>, withheld:<why>")               \
     X(PRESSURE, "RAYOS_PRESSURE", true,                                                            \

@@ -98,6 +98,23 @@ static int run_timeline(const struct ray_args *args, void *context)
                 &view);
 }
 
+static int run_crashes(const struct ray_args *args, void *context)
+{
+    static const struct output_column columns[] = {{"TIME", "time", OUTPUT_AS_TEXT},
+                                                   {"WHAT", "what", OUTPUT_AS_TEXT},
+                                                   {"SIGNAL", "signal", OUTPUT_AS_TEXT},
+                                                   {"BUILD ID", "build_id", OUTPUT_AS_TEXT},
+                                                   {"SIZE", "size_bytes", OUTPUT_AS_SIZE},
+                                                   {"FOLDER", "name", OUTPUT_AS_TEXT},
+                                                   {0}};
+    static const struct output_view view = {.list_key = "crashes", .columns = columns};
+    Rayos__Init__CrashesRequest request = RAYOS__INIT__CRASHES_REQUEST__INIT;
+
+    (void)context;
+    return show(args, "init.sock", "init.crashes", &request.base, &rayos__init__crashes__descriptor,
+                &view);
+}
+
 /* ---- the log: a stream, so a loop of its own ---- */
 
 struct log_call {
@@ -255,6 +272,10 @@ static const struct ray_args_command node_subcommands[] = {
      .help = "the steps of this boot in microseconds",
      .options = read_options,
      .run = run_timeline},
+    {.name = "crashes",
+     .help = "the processes that crashed and what was kept of them",
+     .options = read_options,
+     .run = run_crashes},
     {.name = "log",
      .help = "the last lines of the node's log",
      .options = log_options,

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/size.h"
 #include "net/proto/init.pb-c.h"
+#include "node/init/crashes.h"
 #include "node/init/init.h"
 
 enum { ARENA_SIZE_MAX = 256 << 10, TAIL_DEFAULT = 50, TAIL_MAX = 5000 };
@@ -389,6 +390,7 @@ static const struct ray_rpc_method methods[] = {
      run_service_restart},
     {"init.shutdown", &rayos__init__shutdown_request__descriptor, run_shutdown},
     {"init.log_level", &rayos__init__log_level_request__descriptor, run_log_level},
+    {"init.crashes", &rayos__init__crashes_request__descriptor, crashes_run},
     {NULL, NULL, NULL},
 };
 

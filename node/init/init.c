@@ -428,7 +428,8 @@ int init_start(struct init *init, const char *root, bool is_hosted, struct ray_e
 /* Pool threads may still be at work for us. Only a hosted one ever comes here with any. */
 static void wait_for_threads(struct init *init)
 {
-    while (init->boot.job_count > 0 || init->log.in_flight || init->seen_clock_busy) {
+    while (init->boot.job_count > 0 || init->log.in_flight || init->seen_clock_busy ||
+           init->crashes_call_count > 0) {
         ray_loop_once(&init->loop);
     }
 }

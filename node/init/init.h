@@ -27,6 +27,7 @@
 #include "node/init/supervise.h"
 #include "node/init/system/boot_facts.h"
 #include "node/init/system/cgroup.h"
+#include "node/init/system/core_pattern.h"
 #include "node/init/system/crash.h"
 #include "node/init/system/data_disk.h"
 #include "node/init/system/hotplug.h"
@@ -112,6 +113,7 @@ struct init {
 
     struct init_cgroup cgroup;
     struct init_cmdline cmdline;
+    enum init_cores cores; /* of the command line */
     uint32_t watchdog_timeout_s;
     struct init_kmodule *kmodule; /* thread stages modules and coldplug */
     struct init_hotplug *hotplug;
@@ -126,6 +128,7 @@ struct init {
     bool has_data;                  /* it is done */
     struct init_crash_report crash; /* thread stage data */
     bool has_crash_report;
+    unsigned crashes_call_count; /* init.crashes under way on threads */
     struct init_identity identity; /* thread stage identity */
     bool has_identity;
 };

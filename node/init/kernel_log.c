@@ -124,6 +124,9 @@ static void take_record(struct kernel_log *log, const char *bytes, size_t size)
         put_count(log, record.level, suppressed_count, "held back, too many at once");
     }
     put_text(log, &record);
+    if (!record.is_kernel && log->on_user_line != NULL) {
+        log->on_user_line(log->arg, record.text, record.text_size);
+    }
 }
 
 static void on_readable(void *arg, int status, int events)

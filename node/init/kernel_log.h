@@ -41,6 +41,8 @@ struct kernel_log {
     struct rate_limit others;
     uint64_t next_sequence;
     void (*put)(void *arg, enum ray_log_level level, const char *line, size_t size);
+    /* When set, also gets the raw text of each line that a process wrote (only root can). */
+    void (*on_user_line)(void *arg, const char *text, size_t size);
     void *arg;
 };
 

@@ -82,6 +82,7 @@ static void prepare_process(void)
     (void)!chdir("/"); /* it exists, always */
     (void)setrlimit(RLIMIT_NOFILE, &files);
     (void)prctl(PR_SET_NAME, "rayos-init", 0, 0, 0);
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* it holds the node's key: never in a core */
     /* The pool's size is asked for by libuv once. A stuck disk must not take all threads. */
     (void)setenv("UV_THREADPOOL_SIZE", "8", 1);
 }

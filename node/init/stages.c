@@ -8,6 +8,7 @@
 #include "base/atomic_file.h"
 #include "base/clock.h"
 #include "base/size.h"
+#include "node/init/crashes.h"
 #include "node/init/system/mount.h"
 #include "node/init/system/sysctl.h"
 
@@ -62,6 +63,7 @@ int stage_console(void *arg, struct ray_err *err)
         int kmsg_rc = kernel_log_init(&init->kernel_log, &init->loop, "/dev/kmsg", put_kernel_line,
                                       init, err);
         rc = rc == RAY_OK ? kmsg_rc : rc;
+        init->kernel_log.on_user_line = crashes_on_line;
     }
     return init->is_hosted ? RAY_OK : rc; /* hosted: a console is a choice */
 }
@@ -109,9 +111,13 @@ int stage_sysctls(void *arg, struct ray_err *err)
     struct init *init = arg;
     size_t count;
     const struct init_sysctl_entry *table = init_sysctl_table(&count);
+    int rc;
 
-    (void)err;
     init_sysctl_apply(init->root_fd, table, count, &init->logger, NULL);
+    rc = init_cores_setup(init->root_fd, init->cores, err);
+    ray_log(&init->logger, rc == RAY_OK || rc == RAY_ENOTFOUND ? RAY_LOG_INFO : RAY_LOG_WARN,
+            "cores", "%s%s%s", rc == RAY_OK ? init_cores_word(init->cores) : "off",
+            rc == RAY_OK ? "" : ": ", rc == RAY_OK ? "" : err->text);
     return RAY_OK;
 }
 
@@ -159,6 +165,10 @@ int stage_cmdline(void *arg, struct ray_err *err)
     if (text != NULL && ray_log_level_parse(text, &level) == RAY_OK) {
         atomic_store(&init->logger.level, (int)level);
         atomic_store(&init->log.level, (int)level);
+    }
+    text = init_cmdline_value(&init->cmdline, "rayos.cores");
+    if (text != NULL) {
+        (void)init_cores_parse(text, &init->cores); /* a wrong word is ignored, as the others */
     }
     init_boot_facts_load(init->root_fd, &init->cmdline, &init->facts);
     return RAY_OK;

@@ -28,7 +28,7 @@
 #define LAYOUT_FILE "layout"
 #define MOUNT_FLAGS (MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME)
 
-enum { UEVENT_FILE_SIZE_MAX = 4096, LAYOUT_FILE_SIZE_MAX = 1024, RAYOSD_ID = 900 };
+enum { UEVENT_FILE_SIZE_MAX = 4096, LAYOUT_FILE_SIZE_MAX = 1024, RAYOSD_ID = 900, CORE_ID = 903 };
 
 const char *init_data_reason_word(enum init_data_reason reason)
 {
@@ -262,6 +262,7 @@ static const struct {
     {"volume", 0711, 0},
     {"log", 0750, 0},
     {"crash", 0750, 0},
+    {"crash/cores", 0700, CORE_ID}, /* what the collector of node/core keeps; root reads it */
 };
 
 static int read_layout_version(int data_fd, uint64_t *out_version, struct ray_err *err)

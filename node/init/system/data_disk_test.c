@@ -180,8 +180,8 @@ static void test_superblock(void **state)
 
 static void expect_layout(int data_fd)
 {
-    static const char *const folders[] = {"identity", "raft",   "policy", "vm",
-                                          "images",   "volume", "log",    "crash"};
+    static const char *const folders[] = {"identity", "raft", "policy", "vm",         "images",
+                                          "volume",   "log",  "crash",  "crash/cores"};
     struct stat info;
 
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {

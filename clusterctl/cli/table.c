@@ -135,7 +135,7 @@ static void title_of_key(char *out, size_t out_size, const char *key)
     }
     (void)snprintf(out, out_size, "%.*s", (int)(size < out_size ? size : out_size - 1), key);
     for (char *at = out; *at != '\0'; at++) {
-        *at = *at == '_' ? '-' : (char)toupper((unsigned char)*at);
+        *at = (char)(*at == '_' ? '-' : toupper((unsigned char)*at));
     }
 }
 
@@ -189,8 +189,10 @@ int table_print_list(FILE *stream, yyjson_mut_val *list, const struct output_col
     if (cells.column_count == 0) {
         return RAY_OK; /* an empty list whose columns nobody knows */
     }
-    if (!ray_mul_size(cells.row_count, cells.column_count * CELL_SIZE_MAX, &size) ||
-        (cells.texts = calloc(1, size)) == NULL) {
+    if (ray_mul_size(cells.row_count, cells.column_count * CELL_SIZE_MAX, &size)) {
+        cells.texts = calloc(1, size);
+    }
+    if (cells.texts == NULL) {
         return ray_fail(err, RAY_ENOMEM, "table of %zu rows", cells.row_count);
     }
     for (size_t column = 0; column < cells.column_count; column++) {

@@ -24,10 +24,14 @@
 
 #define PORT_NAME "rayos.test"
 
+/* For commands to end by themselves at SIGTERM; PID 1 gives us 2 s. */
+enum { GRACE_MS = 1500 };
+
 struct agent {
     struct ray_loop loop;
     struct ray_logger logger;
     struct ray_signal terminate;
+    struct ray_timer grace;
     struct watch watch;
     struct port port;
     struct execs execs;
@@ -176,12 +180,31 @@ static void on_device(void *arg)
     }
 }
 
+static void stop(void *arg)
+{
+    struct agent *agent = arg;
+
+    ray_loop_stop(&agent->loop);
+}
+
+/* All commands have ended. What the host does not take at once it has until the grace ends. */
+static void on_idle(void *arg)
+{
+    struct agent *agent = arg;
+
+    if (port_flush(&agent->port)) {
+        stop(agent);
+    }
+}
+
+/* A command may have more to say, `clusterctl node reboot` above all. */
 static void on_terminate(void *arg, int signum)
 {
     struct agent *agent = arg;
 
     (void)signum;
-    ray_loop_stop(&agent->loop);
+    ray_timer_start(&agent->grace, GRACE_MS, 0);
+    execs_terminate(&agent->execs, on_idle, agent);
 }
 
 /* fd -1: find the port of this machine. */
@@ -195,6 +218,9 @@ static int agent_begin(struct agent *agent, int fd, struct ray_err *err)
     execs_init(&agent->execs, &agent->loop, &agent->port);
     files_init(&agent->files, &agent->port);
     rc = ray_signal_init(&agent->terminate, &agent->loop, SIGTERM, on_terminate, agent, err);
+    if (rc == RAY_OK) {
+        rc = ray_timer_init(&agent->grace, &agent->loop, stop, agent, err);
+    }
     if (rc != RAY_OK) {
         return rc;
     }
@@ -233,6 +259,7 @@ static int run(const struct ray_args *args, void *context)
     port_fini(&agent->port);
     watch_fini(&agent->watch);
     ray_signal_fini(&agent->terminate);
+    ray_timer_fini(&agent->grace);
     ray_loop_fini(&agent->loop);
     return ray_err_exit_status(rc);
 }

@@ -49,6 +49,16 @@ static void stream_close(struct stream *stream)
     }
 }
 
+static bool is_idle(const struct execs *execs)
+{
+    for (size_t i = 0; i < EXEC_COUNT_MAX; i++) {
+        if (execs->running[i] != NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void exec_free(struct exec *exec)
 {
     for (size_t i = 0; i < EXEC_COUNT_MAX; i++) {
@@ -118,6 +128,7 @@ static void on_timeout(void *arg)
 static void on_exit_of(void *arg, const struct ray_child_exit *how)
 {
     struct exec *exec = arg;
+    struct execs *owner = exec->owner;
     Rayos__Agent__Answer answer = RAYOS__AGENT__ANSWER__INIT;
     Rayos__Agent__Exit end = RAYOS__AGENT__EXIT__INIT;
 
@@ -140,6 +151,9 @@ static void on_exit_of(void *arg, const struct ray_child_exit *how)
         (void)port_send(exec->owner->port, &answer); /* lost only with its session */
     }
     exec_free(exec);
+    if (owner->on_idle != NULL && is_idle(owner)) {
+        owner->on_idle(owner->idle_arg);
+    }
 }
 
 /* argv[0] with a slash as it is, else the first executable along SEARCH_PATH. */
@@ -331,6 +345,20 @@ void execs_forget(struct execs *execs)
             execs->running[i]->is_forgotten = true;
             kill_group(execs->running[i]);
         }
+    }
+}
+
+void execs_terminate(struct execs *execs, void (*on_idle)(void *arg), void *arg)
+{
+    execs->on_idle = on_idle;
+    execs->idle_arg = arg;
+    for (size_t i = 0; i < EXEC_COUNT_MAX; i++) {
+        if (execs->running[i] != NULL && execs->running[i]->group > 0) {
+            (void)kill(-execs->running[i]->group, SIGTERM); /* gone already: its exit follows */
+        }
+    }
+    if (is_idle(execs)) {
+        on_idle(arg);
     }
 }
 

@@ -19,6 +19,8 @@ struct execs {
     struct ray_loop *loop;
     struct port *port;
     struct exec *running[EXEC_COUNT_MAX];
+    void (*on_idle)(void *arg); /* of execs_terminate; NULL: not asked for */
+    void *idle_arg;
 };
 
 void execs_init(struct execs *execs, struct ray_loop *loop, struct port *port);
@@ -28,6 +30,8 @@ int execs_start(struct execs *execs, uint64_t id, const Rayos__Agent__Exec *requ
                 struct ray_err *err);
 void execs_kill(struct execs *execs, uint64_t id);
 void execs_forget(struct execs *execs); /* kills all; they answer no more */
+/* Asks all to end (SIGTERM); on_idle is called when none is left, at once when none is now. */
+void execs_terminate(struct execs *execs, void (*on_idle)(void *arg), void *arg);
 void execs_resume(struct execs *execs); /* the port has room again */
 
 #endif

@@ -242,6 +242,14 @@ int port_send_failure(struct port *port, uint64_t id, const struct ray_err *err)
     return port_send(port, &answer);
 }
 
+bool port_flush(struct port *port)
+{
+    if (port->fd >= 0 && port->out.size > 0) {
+        flush(port);
+    }
+    return port->fd < 0 || port->out.size == 0;
+}
+
 bool port_is_full(const struct port *port)
 {
     return port->out.size > PORT_QUEUE_SIZE_HIGH;

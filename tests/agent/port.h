@@ -52,6 +52,8 @@ void port_fini(struct port *port); /* safe on zeroed with fd -1 */
 int port_send(struct port *port, const Rayos__Agent__Answer *answer);
 int port_send_done(struct port *port, uint64_t id);
 int port_send_failure(struct port *port, uint64_t id, const struct ray_err *err);
+/* Writes what is queued as far as the host takes it at once; whether nothing is left. */
+bool port_flush(struct port *port);
 bool port_is_full(const struct port *port); /* above PORT_QUEUE_SIZE_HIGH: send no more data */
 
 /* The virtio-serial port called `name`, opened. class_fd: /sys/class/virtio-ports.

@@ -469,12 +469,31 @@ static void test_terminate_ends_commands_too(void **state)
     struct pollfd ended = {.events = POLLIN};
 
     begin(f, 1);
-    send_exec(f, 1, "echo $$; exec sleep 1000");
+    send_exec(f, 1, "trap '' TERM; echo $$; exec sleep 1000"); /* it will not hear */
     ended.fd = (int)syscall(SYS_pidfd_open, receive_pid(f), 0);
     assert_true(ended.fd >= 0);
     assert_int_equal(ray_child_kill(&f->agent, SIGTERM), RAY_OK);
     assert_int_equal(poll(&ended, 1, LIMIT_MS), 1);
     (void)close(ended.fd);
+}
+
+/* What a command says at SIGTERM is heard, and how it ended. */
+static void test_terminate_lets_commands_speak(void **state)
+{
+    struct fixture *f = *state;
+    const Rayos__Agent__Answer *answer;
+
+    begin(f, 1);
+    send_exec(f, 1, "trap 'echo bye; exit 3' TERM; sleep 1000 >/dev/null & echo $$; wait");
+    (void)receive_pid(f);
+    assert_int_equal(ray_child_kill(&f->agent, SIGTERM), RAY_OK);
+    answer = receive_answer(f);
+    assert_int_equal(answer->what_case, RAYOS__AGENT__ANSWER__WHAT_OUTPUT);
+    assert_int_equal(answer->output->bytes.len, 4);
+    assert_memory_equal(answer->output->bytes.data, "bye\n", 4);
+    answer = receive_answer(f);
+    assert_int_equal(answer->what_case, RAYOS__AGENT__ANSWER__WHAT_EXIT);
+    assert_int_equal(answer->exit->status, 3);
 }
 
 int main(int argc, char **argv)
@@ -493,6 +512,7 @@ int main(int argc, char **argv)
         CASE(test_large_get_waits_for_the_host),
         CASE(test_gets_that_go_wrong),
         CASE(test_terminate_ends_commands_too),
+        CASE(test_terminate_lets_commands_speak),
     };
 #undef CASE
 

@@ -5,7 +5,9 @@ varies), never for time.
 """
 import json
 import os
+import re
 import subprocess
+import time
 import uuid
 from pathlib import Path
 
@@ -31,9 +33,10 @@ class Lab:
     def verb(self, verb, *words, check=True, timeout=LIMIT_S + 60, **kwargs):
         """`clusterctl lab VERB --name ... WORDS`; fails the test unless check is False."""
         command = [CLUSTERCTL, "lab", verb, "--name", self.name, *words]
+        if "input" not in kwargs:
+            kwargs["stdin"] = subprocess.DEVNULL
         done = subprocess.run([str(word) for word in command], cwd=ROOT, timeout=timeout,
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              check=False, **kwargs)
+                              capture_output=True, text=True, check=False, **kwargs)
         if check and done.returncode != 0:
             pytest.fail(f"{' '.join(map(str, command))}\nstatus {done.returncode}\n"
                         f"{done.stdout}\n{done.stderr}")
@@ -71,6 +74,17 @@ class Lab:
 
     def console(self, node):
         return (self.folder / "machines" / node / "console.log").read_text(errors="replace")
+
+    def type(self, node, line, answer):
+        """Types a line at the serial console and waits for the answer, a regular expression.
+        Returns what the console has shown since."""
+        before = len(self.console(node))
+        self.verb("console", node, input=line + "\r")
+        deadline = time.monotonic() + LIMIT_S
+        while not re.search(answer, self.console(node)[before:], re.MULTILINE):
+            assert time.monotonic() < deadline, self.console(node)[before:]
+            time.sleep(0.1)
+        return self.console(node)[before:]
 
     def again(self, node, act, marker="RAYOS_NODE_READY"):
         """Does `act`, then waits until `marker` was printed once more than before."""

@@ -104,3 +104,21 @@ def test_down_leaves_logs_and_report_only(lab):
     assert not list(lab.folder.glob("machines/*/data.img"))
     assert list(lab.folder.glob("machines/node1/console.log"))
     lab.verb("down")  # once more is no error
+
+
+def test_switch_was_never_too_slow(lab):
+    """Nobody asked for a fault: no frame was lost in a queue, for its age, or in the kernel, in
+    all the boots above; and no frame was out of bounds. (Frames for a machine that was not there
+    are no_peer_drops.)"""
+    switch = json.loads((lab.folder / "report.json").read_text())["switch"]
+    assert {port["name"] for port in switch["ports"]} == {"host", "node1", "node2", "node3"}
+    kinds = ("queue_drops", "age_drops", "kernel_drops", "oversize_drops", "runt_drops")
+    drops = {(port["name"], kind): port[kind] for port in switch["ports"] for kind in kinds
+             if port[kind] > 0}
+    assert not drops, switch["ports"]
+    kinds = ("loss_drops", "cut_drops", "rate_drops", "queue_drops")
+    drops = {(pair["from"], pair["to"], kind): pair[kind] for pair in switch["pairs"]
+             for kind in kinds if pair[kind] > 0}
+    assert not drops, drops
+    assert sum(port["rx_bytes"] for port in switch["ports"]) > 3 * (IMAGE / "rayos.efi"
+                                                                    ).stat().st_size

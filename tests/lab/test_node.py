@@ -2,6 +2,7 @@
 PID 1 makes of a machine, and what it does when things break."""
 import json
 import re
+import subprocess
 import threading
 import time
 
@@ -213,6 +214,88 @@ def test_a_service_that_crashes_is_restarted(lab):
     lab.sh("node1", "kill -9 $(busybox pidof rayosd)")
     lab.wait("node1", "RAYOS_SERVICE:rayosd:ready", before + 1)
     lab.json("node1", "clusterctl", "node", "facts", "-o", "json")
+
+
+CORES = "/var/rayos/crash/cores"
+
+
+def crashes(lab):
+    return lab.json("node1", "clusterctl", "node", "crashes", "-o", "json")["crashes"]
+
+
+def test_a_crash_is_recorded(lab, tmp_path):
+    """What crashed and which build of it, without its memory; and all who should know, know."""
+    before = lab.count("node1", "RAYOS_SERVICE:rayosd:ready")
+    lab.sh("node1", "kill -SEGV $(busybox pidof rayosd)")
+    lab.wait("node1", "RAYOS_CRASH:rayosd:SIGSEGV")
+    lab.wait("node1", "RAYOS_SERVICE:rayosd:ready", before + 1)
+    crash = crashes(lab)[0]
+    assert (crash["what"], crash["service"], crash["signal"]) == ("rayosd", "rayosd", "SIGSEGV")
+    assert crash["kept"] == "info" and crash["size_bytes"] == 0
+    assert crash["boot_id"] == boot_id(lab)
+    folder = f"{CORES}/{crash['name']}"
+    assert lab.sh("node1", f"ls {folder}").split() == ["core.json"]
+    report = json.loads(lab.sh("node1", f"cat {folder}/core.json"))
+    assert report["signal"] == 11 and report["uid"] == 900 and report["pid"] == crash["pid"]
+    assert int(report["pc"], 16) == int(report["registers"]["rip"], 16) > 0
+    # "": it was in the kernel's own page (vdso), which is no file.
+    assert report["pc_module"] in {"", *(module["name"] for module in report["modules"])}
+    for module in report["modules"]:  # all of the image have one, and the files say the same
+        target = tmp_path / "module"
+        lab.verb("cp", f"node1:{module['name']}", target)
+        notes = subprocess.run(["readelf", "-n", target], capture_output=True, text=True,
+                               check=True).stdout
+        assert f"Build ID: {module['build_id']}\n" in notes, module
+    program = next(m for m in report["modules"] if m["name"] == "/usr/lib/rayos/rayosd")
+    assert report["build_id"] == crash["build_id"] == program["build_id"]
+    assert "what=rayosd signal=SIGSEGV kept=info" in lab.sh("node1", "clusterctl node log -n 20")
+
+
+def test_the_folder_of_crashes_is_closed(lab):
+    assert lab.sh("node1", f"busybox stat -c '%a %U' {CORES} {CORES}/*/core.json | busybox sort -u"
+                  ).splitlines() == ["600 rayos-core", "700 rayos-core"]
+    done = lab.sh("node1", "busybox su -s /bin/sh rayos-test -c 'clusterctl node crashes' 2>&1",
+                  check=False)
+    assert "only root" in done
+
+
+def test_the_collector_has_no_rights_while_it_reads(lab):
+    """Started by hand with a core that never comes; at its end that is a report, too."""
+    status = lab.sh("node1", "busybox mkfifo /tmp/core; /usr/lib/rayos/rayos-core info $$ $$"
+                             " 0 0 11 1700000000 1 </tmp/core & P=$!; exec 3>/tmp/core; i=0;"
+                             " while [ $i -lt 500 ]; do i=$((i+1));"
+                             " busybox grep -q '^Seccomp:.*2' /proc/$P/status && break; done;"
+                             " cat /proc/$P/status; ls -ld /proc/$P/root; exec 3>&-; wait $P")
+    assert re.search(r"^Uid:\s+903\s+903\s+903\s+903$", status, re.MULTILINE)
+    assert re.search(r"^CapEff:\s+0+$", status, re.MULTILINE)
+    assert re.search(r"^NoNewPrivs:\s+1$", status, re.MULTILINE)
+    assert f"-> {CORES}" in status
+    report = json.loads(lab.sh("node1", f"cat {CORES}/20231114T221320Z-*/core.json"))
+    assert report["kept"] == "info" and report["build_id"] == "" and report["modules"] == []
+
+
+def test_a_storm_of_crashes_is_limited(lab):
+    """With memory switched on: of 30 crashes of one program two keep theirs, six more a
+    report."""
+    pattern = "/proc/sys/kernel/core_pattern"
+    lab.sh("node1", f"cp /usr/bin/busybox /tmp/busybox-storm; read p < {pattern};"
+                    f" echo \"$p\" | busybox sed 's/ info / full /' > {pattern}")
+    lab.sh("node1", "i=0; while [ $i -lt 30 ]; do /tmp/busybox-storm sh -c 'kill -SEGV $$';"
+                    " i=$((i+1)); done 2>/dev/null", check=False)
+    lab.sh("node1", f"read p < {pattern}; echo \"$p\" | busybox sed 's/ full / info /'"
+                    f" > {pattern}")
+    ours = [crash for crash in crashes(lab) if crash["exe"] == "/tmp/busybox-storm"]
+    assert sorted(crash["kept"] for crash in ours) == ["info"] * 6 + ["memory"] * 2
+    for crash in ours:
+        if crash["kept"] == "memory":
+            file = f"{CORES}/{crash['name']}/core"
+            assert not crash["is_truncated"]
+            mode, owner, size, blocks = lab.sh(
+                "node1", f"busybox stat -c '%a %U %s %b' {file}").split()
+            assert (mode, owner, int(size)) == ("600", "rayos-core", crash["size_bytes"])
+            assert 0 < int(blocks) * 512 <= 8 << 20
+    assert "too many crashes" in lab.sh("node1", "clusterctl node log -n 20")
+    assert lab.sh("node1", "ls -a " + CORES).count(".tmp") == 0
 
 
 def test_a_service_that_crashes_for_ever_is_given_up(lab):

@@ -1,4 +1,5 @@
 """The image tool as a package, and a small image that builds in a second."""
+import re
 import shutil
 import subprocess
 import sys
@@ -10,8 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / "provisioning/image"
 sys.path.insert(0, str(TOOL))
 
-PROGRAMS = ("rayos-init", "rayos-init-test", "rayosd", "rayos-dhcp-event", "clusterctl-node",
-            "rayos-test-agent")
+PROGRAMS = set(re.findall(r"\sbin:(\S+)", (TOOL / "manifest.list").read_text()))
 SMALL_MODULES = "[virtio]\nvirtio_net\n[fs]\nxfs\n"
 
 

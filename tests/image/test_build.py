@@ -6,7 +6,7 @@ import time
 
 from mkimage import artefacts
 
-NAMES = ("rayos.efi", "vmlinuz", "initrd", "cmdline", "manifest.json")
+NAMES = ("rayos.efi", "vmlinuz", "initrd", "cmdline", "rayos.img", "manifest.json")
 
 
 def content(folder):
@@ -46,7 +46,7 @@ def test_check_finds_what_was_tampered_with(workshop):
     out = workshop.folder / "out"
     assert workshop.check().returncode == 0
     saved = content(out)
-    for name in NAMES[:4]:
+    for name in NAMES[:5]:
         (out / name).write_bytes(saved[name][:-1] + b"\0x")
         found = workshop.check()
         assert found.returncode == 1 and name in found.stderr

@@ -7,7 +7,7 @@ import json
 import os
 import stat
 
-from . import cpio, uki
+from . import cpio, rawdisk, uki
 from .compress import decompress
 from .entry import TYPES
 from .errors import ImageError
@@ -15,6 +15,7 @@ from .errors import ImageError
 MANIFEST = "manifest.json"
 INPUTS = ".inputs"
 OS_RELEASE = "usr/lib/os-release"
+BLOCK_SIZE = 1 << 16
 MEMBER_FACTS = ("type", "mode", "size", "sha256", "target", "device")
 
 
@@ -46,7 +47,14 @@ def write(folder, image):
 
 def _replace(path, data):
     temporary = path.with_name(path.name + ".new")
-    temporary.write_bytes(data)
+    zeros = bytes(BLOCK_SIZE)
+    with open(temporary, "wb") as file:
+        file.truncate(len(data))        # blocks of zeros, as in disk images, stay holes
+        for at in range(0, len(data), BLOCK_SIZE):
+            block = data[at:at + BLOCK_SIZE]
+            if block != zeros:
+                file.seek(at)
+                file.write(block)
     temporary.replace(path)
 
 
@@ -116,6 +124,7 @@ def check(folder):
     uki.verify(data["rayos.efi"], uki.parts(data["vmlinuz"], data["initrd"],
                                             manifest["cmdline"], os_release,
                                             manifest["kernel_version"]))
+    rawdisk.verify(data["rayos.img"], data["rayos.efi"])
     return manifest
 
 

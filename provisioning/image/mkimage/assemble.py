@@ -3,7 +3,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import (budget, cpio, libraries, manifest, modules, packages, uki, users)
+from . import (budget, cpio, libraries, manifest, modules, packages, rawdisk, uki, users)
 from .compress import compress
 from .entry import EntrySet
 from .errors import ImageError
@@ -105,7 +105,8 @@ def assemble(request):
     whole = uki.build(uki.parts(kernel, packer.output, command_line, os_release,
                                 kernel_version))
     artefacts = {"rayos.efi": whole, "vmlinuz": kernel, "initrd": packer.output,
-                 "cmdline": command_line.encode() + b"\n"}
+                 "cmdline": command_line.encode() + b"\n",
+                 "rayos.img": rawdisk.make(whole, request.revision.epoch)}
 
     table = budget.parse(_text(request, "budget"), "budget")
     lines = budget.measure(entries, len(kernel) + uki.STUB.stat().st_size, table)

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import tempfile
+import uuid
 from pathlib import Path
 
 from . import gpt
@@ -40,7 +41,8 @@ def make(path, size):
         _make_xfs(system, place.size)
         with open(disk, "wb") as out, open(system, "rb") as source:
             out.truncate(size)
-            gpt.write(out, size, PARTITION_NAME)
+            gpt.write(out, size, uuid.uuid4(), [gpt.Partition(
+                place, gpt.LINUX_DATA, uuid.uuid4(), PARTITION_NAME)])
             out.flush()
             copy_extents(source.fileno(), out.fileno(), place.offset)
         try:

@@ -177,10 +177,10 @@ int ray_http_response_parser_create(struct ray_http_response_parser **out_parser
                                     const struct ray_http_response_limits *limits,
                                     struct ray_err *err)
 {
-    struct ray_http_response_parser *parser =
-        ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : calloc(1, sizeof(*parser));
+    struct ray_http_response_parser *parser;
 
     assert(limits->header_size_max > 0 && limits->body_size_max > 0);
+    parser = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : calloc(1, sizeof(*parser));
     if (parser == NULL) {
         return ray_fail(err, RAY_ENOMEM, "no memory for an HTTP parser");
     }

@@ -8,7 +8,7 @@ static int parse(const char *const *words, struct core_process *out)
     char *argv[COUNT + 1];
     int argc = 0;
 
-    for (; words[argc] != NULL && argc < COUNT; argc++) {
+    for (; argc < COUNT && words[argc] != NULL; argc++) {
         argv[argc] = (char *)(uintptr_t)words[argc];
     }
     argv[argc] = NULL;

@@ -145,7 +145,11 @@ static uint64_t disk_bytes_of(int cores_fd, const char *name)
     char path[CORE_NAME_SIZE_MAX + 8];
     struct stat info;
 
-    (void)snprintf(path, sizeof path, "%s/core", name);
+    int size = snprintf(path, sizeof path, "%s/core", name);
+
+    if (size < 0 || (size_t)size >= sizeof path) {
+        return 0; /* a name that is none of ours */
+    }
     return fstatat(cores_fd, path, &info, AT_SYMLINK_NOFOLLOW) == 0 ? (uint64_t)info.st_blocks * 512
                                                                     : 0;
 }

@@ -19,8 +19,10 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "base/analyzer.h"
 #include "base/atomic_file.h"
 #include "base/clock.h"
+#include "base/size.h"
 #include "node/core/core_collect.h"
 #include "node/core/core_line.h"
 #include "node/core/core_sandbox.h"
@@ -45,6 +47,8 @@ static void on_alarm(int signum)
     }
 }
 
+RAY_ANALYZER_FDS_BY_NUMBER_BEGIN
+
 /* The kernel gives us stdin only; what a library says in despair must not land in a core. */
 static void fill_standard_fds(void)
 {
@@ -57,6 +61,8 @@ static void fill_standard_fds(void)
         (void)close(fd);
     }
 }
+
+RAY_ANALYZER_FDS_BY_NUMBER_END
 
 static void set_alarms(void)
 {
@@ -95,6 +101,17 @@ static void open_all(struct core_job *job)
     job->memory_fd = open_memory(job->process->pid);
 }
 
+static void close_all(const struct core_job *job)
+{
+    const int fds[] = {job->cores_fd, job->rate_fd, job->memory_fd};
+
+    for (size_t i = 0; i < RAY_ARRAY_COUNT(fds); i++) {
+        if (fds[i] >= 0) {
+            (void)close(fds[i]); /* what was written was synced where it matters */
+        }
+    }
+}
+
 static void say(int kmsg_fd, const struct core_process *process, const struct core_outcome *outcome)
 {
     char line[CORE_LINE_SIZE_MAX];
@@ -106,7 +123,9 @@ static void say(int kmsg_fd, const struct core_process *process, const struct co
                    outcome->reason[0] != '\0' ? outcome->reason : "-");
     size = core_line_format(line, process->service[0] != '\0' ? process->service : process->comm,
                             process->signal, outcome->kept, process->pid, outcome->uncounted, note);
-    (void)!write(kmsg_fd, line, size); /* there is nobody else to tell */
+    if (kmsg_fd >= 0) {
+        (void)!write(kmsg_fd, line, size); /* there is nobody else to tell */
+    }
 }
 
 /* RAY_OK, or why nothing could be done at all. */
@@ -119,22 +138,26 @@ static int run(int argc, char **argv, int kmsg_fd, struct ray_err *err)
         .stream_fd = STDIN_FILENO,
         .deadline_ns = ray_clock_monotonic_ns() + DEADLINE_S * RAY_NS_PER_S,
     };
-    int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     int rc = core_process_args(argc, argv, &process, err);
+    int root_fd;
 
-    if (rc != RAY_OK || root_fd < 0) {
-        return rc != RAY_OK ? rc : ray_fail_errno(err, errno, "/");
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root_fd < 0) {
+        return ray_fail_errno(err, errno, "/");
     }
     core_process_read(root_fd, &process);
     (void)close(root_fd); /* O_PATH: nothing can be lost */
     open_all(&job);
     rc = core_sandbox_enter(job.cores_fd, CORE_SANDBOX_ID, CORE_SANDBOX_ID, err);
-    if (rc != RAY_OK) {
-        return rc; /* not as root, whatever is lost */
+    if (rc == RAY_OK) { /* not as root, whatever is lost */
+        core_collect(&job, &outcome);
+        say(kmsg_fd, &process, &outcome);
     }
-    core_collect(&job, &outcome);
-    say(kmsg_fd, &process, &outcome);
-    return RAY_OK;
+    close_all(&job);
+    return rc;
 }
 
 int main(int argc, char **argv)
@@ -151,7 +174,7 @@ int main(int argc, char **argv)
         char line[CORE_LINE_SIZE_MAX];
         int size = snprintf(line, sizeof line, "<11>rayos-core: %.400s\n", err.text);
 
-        if (size > 0) {
+        if (size > 0 && kmsg_fd >= 0) {
             (void)!write(kmsg_fd, line, (size_t)size);
         }
         return 1;

@@ -257,11 +257,11 @@ static void table_free(struct provision_table *table)
 int provision_table_create(struct provision_table **out_table, struct ray_loop *loop,
                            const struct provision_table_config *config, struct ray_err *err)
 {
-    struct provision_table *table =
-        ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : calloc(1, sizeof(*table));
+    struct provision_table *table;
     int rc;
 
     assert(config->dir != NULL && config->dir[0] != '\0');
+    table = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : calloc(1, sizeof(*table));
     if (table == NULL) {
         return ray_fail(err, RAY_ENOMEM, "no memory for the machine table");
     }

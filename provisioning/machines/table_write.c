@@ -378,6 +378,7 @@ static int make_job(struct provision_table *table, struct table_job **out_job, s
     if (rc != RAY_OK) {
         return rc;
     }
+    assert(job != NULL);
     rc = fill(table, job, true);
     if (rc == RAY_OK) {
         rc = fill(table, job, false);

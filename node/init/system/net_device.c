@@ -189,7 +189,7 @@ static int read_parents(int card_fd, struct init_net_device *device, struct ray_
 static int read_uevent(int card_fd, const struct init_link *link, struct init_net_device *device,
                        struct ray_err *err)
 {
-    struct init_uevent event;
+    struct init_uevent event = {0};
     uint8_t *text = NULL;
     size_t size = 0;
     int rc = ray_file_read(card_fd, "uevent", UEVENT_SIZE_MAX, &text, &size, err);

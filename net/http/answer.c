@@ -78,6 +78,16 @@ uint64_t ray_http_request_end_ns(const struct ray_http_request *request)
     return request->end_ns;
 }
 
+void ray_http_request_set_data(struct ray_http_request *request, void *data)
+{
+    request->data = data;
+}
+
+void *ray_http_request_data(const struct ray_http_request *request)
+{
+    return request->data;
+}
+
 /* Head and body into conn->output. */
 static int compose(struct ray_http_conn *conn, const struct ray_http_reply *reply, const void *body,
                    size_t body_size, struct ray_err *err)

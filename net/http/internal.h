@@ -52,6 +52,7 @@ struct ray_http_request {
     bool is_complete;
     uint64_t start_ns;
     uint64_t end_ns;
+    void *data; /* the handler's */
 };
 
 struct ray_http_conn {
@@ -102,6 +103,7 @@ struct ray_http_server {
     size_t conn_count;
     struct ray_http_conn *queue_first;
     struct ray_http_conn *queue_last;
+    size_t queued_count;
     size_t transfer_count;
     bool is_dispatching;
     bool is_closing;

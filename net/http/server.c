@@ -270,6 +270,13 @@ uint16_t ray_http_server_port(const struct ray_http_server *server)
     return server->port;
 }
 
+void ray_http_server_stats(const struct ray_http_server *server, struct ray_http_stats *out)
+{
+    *out = (struct ray_http_stats){.conn_count = server->conn_count,
+                                   .transfer_count = server->transfer_count,
+                                   .queued_count = server->queued_count};
+}
+
 void ray_http_server_forget(struct ray_http_server *server, struct ray_http_conn *conn)
 {
     assert(server->conn_count > 0);
@@ -287,42 +294,28 @@ void ray_http_server_forget(struct ray_http_server *server, struct ray_http_conn
     }
 }
 
-/* Starting a transfer may end it at once (the client left) and come back here: the outer
- * loop then goes on, so the depth stays one. */
-static void dispatch(struct ray_http_server *server)
+/* Whether an address has its share of the transfers. */
+static bool has_share(const struct ray_http_server *server, const char *peer)
 {
-    if (server->is_dispatching || server->is_closing) {
-        return;
-    }
-    server->is_dispatching = true;
-    while (server->queue_first != NULL &&
-           server->transfer_count < server->config.transfer_count_max) {
-        struct ray_http_conn *conn = server->queue_first;
+    size_t count = 0;
 
-        server->queue_first = conn->queue_next;
-        if (server->queue_first == NULL) {
-            server->queue_last = NULL;
-        }
-        conn->queue_next = NULL;
-        conn->is_queued = false;
-        conn->has_slot = true;
-        server->transfer_count++;
-        ray_http_conn_start_transfer(conn);
+    if (server->config.peer_transfer_count_max == 0) {
+        return false;
     }
-    server->is_dispatching = false;
+    for (const struct ray_http_conn *conn = server->conns; conn != NULL; conn = conn->next) {
+        count += conn->has_slot && strcmp(conn->peer, peer) == 0;
+    }
+    return count >= server->config.peer_transfer_count_max;
 }
 
-void ray_http_server_want_slot(struct ray_http_server *server, struct ray_http_conn *conn)
+static struct ray_http_conn *next_in_turn(const struct ray_http_server *server)
 {
-    assert(!conn->is_queued && !conn->has_slot);
-    if (server->queue_last != NULL) {
-        server->queue_last->queue_next = conn;
-    } else {
-        server->queue_first = conn;
+    struct ray_http_conn *conn = server->queue_first;
+
+    while (conn != NULL && has_share(server, conn->peer)) {
+        conn = conn->queue_next;
     }
-    server->queue_last = conn;
-    conn->is_queued = true;
-    dispatch(server);
+    return conn;
 }
 
 static void leave_queue(struct ray_http_server *server, struct ray_http_conn *conn)
@@ -343,6 +336,43 @@ static void leave_queue(struct ray_http_server *server, struct ray_http_conn *co
     }
     conn->queue_next = NULL;
     conn->is_queued = false;
+    server->queued_count--;
+}
+
+/* Starting a transfer may end it at once (the client left) and come back here: the outer
+ * loop then goes on, so the depth stays one. */
+static void dispatch(struct ray_http_server *server)
+{
+    if (server->is_dispatching || server->is_closing) {
+        return;
+    }
+    server->is_dispatching = true;
+    while (server->transfer_count < server->config.transfer_count_max) {
+        struct ray_http_conn *conn = next_in_turn(server);
+
+        if (conn == NULL) {
+            break;
+        }
+        leave_queue(server, conn);
+        conn->has_slot = true;
+        server->transfer_count++;
+        ray_http_conn_start_transfer(conn);
+    }
+    server->is_dispatching = false;
+}
+
+void ray_http_server_want_slot(struct ray_http_server *server, struct ray_http_conn *conn)
+{
+    assert(!conn->is_queued && !conn->has_slot);
+    if (server->queue_last != NULL) {
+        server->queue_last->queue_next = conn;
+    } else {
+        server->queue_first = conn;
+    }
+    server->queue_last = conn;
+    conn->is_queued = true;
+    server->queued_count++;
+    dispatch(server);
 }
 
 void ray_http_server_drop_slot(struct ray_http_server *server, struct ray_http_conn *conn)

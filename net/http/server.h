@@ -4,7 +4,8 @@
  * Memory: create/destroy; requests handed to the handler are borrowed until it returns.
  * Threads: the loop's (file reads go to libuv's pool).  Blocks: never.
  * Trust: every byte from a client is hostile: total header deadline, size limits, a cap on
- * transfers with queueing (first come, first served). */
+ * transfers with queueing (first come, first served, but an address that has its share waits
+ * for one of its own to end while others pass). */
 #ifndef RAY_NET_HTTP_SERVER_H
 #define RAY_NET_HTTP_SERVER_H
 
@@ -23,14 +24,15 @@ struct ray_http_request; /* one request being answered; alive until answered */
 enum ray_http_method { RAY_HTTP_GET, RAY_HTTP_HEAD, RAY_HTTP_POST };
 
 struct ray_http_config {
-    const char *address;          /* "10.77.0.1" or "::" */
-    uint16_t port;                /* 0: any; ray_http_server_port tells */
-    const char *device;           /* SO_BINDTODEVICE; NULL: none */
-    size_t conn_count_max;        /* beyond it connections wait in the kernel's backlog */
-    size_t transfer_count_max;    /* files being sent at once; the rest queue */
-    uint32_t header_timeout_ms;   /* total, from the first byte or accept */
-    uint32_t idle_timeout_ms;     /* keep-alive, and no progress while sending */
-    uint32_t transfer_timeout_ms; /* total for one file */
+    const char *address;            /* "10.77.0.1" or "::" */
+    uint16_t port;                  /* 0: any; ray_http_server_port tells */
+    const char *device;             /* SO_BINDTODEVICE; NULL: none */
+    size_t conn_count_max;          /* beyond it connections wait in the kernel's backlog */
+    size_t transfer_count_max;      /* files being sent at once; the rest queue */
+    size_t peer_transfer_count_max; /* of those to one address; 0: no limit of its own */
+    uint32_t header_timeout_ms;     /* total, from the first byte or accept */
+    uint32_t idle_timeout_ms;       /* keep-alive, and no progress while sending */
+    uint32_t transfer_timeout_ms;   /* total for one file */
     size_t header_size_max;
     size_t body_size_max; /* request bodies (POST) */
     /* Answers or refuses `request`, now or later. */
@@ -46,6 +48,14 @@ int ray_http_server_create(struct ray_http_server **out_server, struct ray_loop 
  * called for each). Not from within a callback. NULL is fine. */
 void ray_http_server_destroy(struct ray_http_server *server);
 uint16_t ray_http_server_port(const struct ray_http_server *server);
+
+struct ray_http_stats {
+    size_t conn_count;
+    size_t transfer_count; /* files being sent */
+    size_t queued_count;   /* files that wait for their turn */
+};
+
+void ray_http_server_stats(const struct ray_http_server *server, struct ray_http_stats *out);
 
 /* Facts of a request; texts are NUL-terminated and free of control bytes. */
 enum ray_http_method ray_http_request_method(const struct ray_http_request *request);
@@ -64,6 +74,10 @@ const char *ray_http_request_reason(const struct ray_http_request *request); /* 
 bool ray_http_request_is_complete(const struct ray_http_request *request);
 uint64_t ray_http_request_start_ns(const struct ray_http_request *request); /* headers complete */
 uint64_t ray_http_request_end_ns(const struct ray_http_request *request);
+
+/* A pointer of the handler's, NULL at first, for on_done to find again; owned by neither. */
+void ray_http_request_set_data(struct ray_http_request *request, void *data);
+void *ray_http_request_data(const struct ray_http_request *request);
 
 /* Answers; each ends the request for the handler, also when the client has left meanwhile. A
  * client that closes its side while it waits (for the handler or in the queue) has left.

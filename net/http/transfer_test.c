@@ -1,9 +1,11 @@
 /* Files to many clients: the cap and its queue, clients that vanish or stall, files that shrink. */
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/test.h"
@@ -126,6 +128,61 @@ static void test_vanishing(void **state)
     test_server_fini(&ts);
 }
 
+/* A client with a source address of its own. */
+static int connect_from(const struct test_server *ts, uint32_t source)
+{
+    const struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(source)};
+    const struct sockaddr_in to = {.sin_family = AF_INET,
+                                   .sin_port = htons(ts->port),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const struct timeval limit = {.tv_sec = 20};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&from, sizeof(from)), 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
+    return fd;
+}
+
+/* Three slots, two of them at most for one address: its third client waits, and another address
+ * passes it in the queue. */
+static void test_share(void **state)
+{
+    struct test_server ts;
+    char block[16];
+    int fds[3];
+    int other;
+
+    (void)state;
+    test_server_init(&ts, LARGE_FILE_SIZE);
+    ts.config.transfer_count_max = 3;
+    ts.config.peer_transfer_count_max = 2;
+    test_server_start(&ts);
+    for (int i = 0; i < 3; i++) {
+        fds[i] = test_connect(&ts);
+        test_send(fds[i], get_file, sizeof(get_file) - 1);
+        if (i < 2) {
+            assert_int_equal(recv(fds[i], block, sizeof(block), MSG_WAITALL), sizeof(block));
+        }
+    }
+    other = connect_from(&ts, INADDR_LOOPBACK + 1);
+    test_send(other, get_file, sizeof(get_file) - 1);
+    assert_int_equal(recv(other, block, sizeof(block), MSG_WAITALL), sizeof(block));
+    assert_int_equal(recv(fds[2], block, sizeof(block), MSG_DONTWAIT), -1);
+    (void)close(other);
+    test_server_wait_done(&ts, 1);
+    assert_int_equal(recv(fds[2], block, sizeof(block), MSG_DONTWAIT), -1);
+    (void)close(fds[0]); /* one of its own ends: its turn */
+    assert_int_equal(recv(fds[2], block, sizeof(block), MSG_WAITALL), sizeof(block));
+    (void)close(fds[1]);
+    (void)close(fds[2]);
+    test_server_wait_done(&ts, 4);
+    assert_int_equal(test_server_counts(&ts).transfer_max, 3);
+    test_server_stop(&ts);
+    test_server_fini(&ts);
+}
+
 /* The answer promised more than the file has: a reset, not a short file that looks whole. */
 static void test_truncated(void **state)
 {
@@ -230,8 +287,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hundred_clients), cmocka_unit_test(test_vanishing),
-        cmocka_unit_test(test_truncated),       cmocka_unit_test(test_stalled),
-        cmocka_unit_test(test_destroy_busy),    cmocka_unit_test(test_orphan),
+        cmocka_unit_test(test_share),           cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_stalled),         cmocka_unit_test(test_destroy_busy),
+        cmocka_unit_test(test_orphan),
     };
     return cmocka_run_group_tests_name("net/http/transfer", tests, NULL, NULL);
 }

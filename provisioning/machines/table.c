@@ -154,7 +154,8 @@ static int make_room(struct provision_table *table, struct ray_err *err)
     }
     (void)ray_fail(err, RAY_ENOSPC, "the machine table is full: %d machines",
                    PROVISION_TABLE_MACHINE_COUNT_MAX);
-    return ray_next(err, "run 'clusterctl machine forget' for machines that are gone");
+    (void)ray_next(err, "run 'clusterctl machine forget' for machines that are gone");
+    return RAY_ENOSPC;
 }
 
 int table_touch(struct provision_table *table, const struct provision_mac *mac,

@@ -48,11 +48,13 @@ int provision_table_resolve(const struct provision_table *table, const char *tex
     }
     if (count > 1) {
         (void)ray_fail(err, RAY_ECONFLICT, "%zu machines say that they are '%s'", count, text);
-        return ray_next(err, "give the MAC address, which 'clusterctl machine list' shows");
+        (void)ray_next(err, "give the MAC address, which 'clusterctl machine list' shows");
+        return RAY_ECONFLICT;
     }
     if (count == 0) {
         (void)ray_fail(err, RAY_ENOTFOUND, "no machine '%s'", text);
-        return ray_next(err, "run 'clusterctl machine list'");
+        (void)ray_next(err, "run 'clusterctl machine list'");
+        return RAY_ENOTFOUND;
     }
     *out = by_node_name;
     return RAY_OK;

@@ -7,6 +7,7 @@
 #include "net/proto/init.pb-c.h"
 #include "node/init/crashes.h"
 #include "node/init/init.h"
+#include "node/init/log_tail.h"
 
 enum { ARENA_SIZE_MAX = 256 << 10, TAIL_DEFAULT = 50, TAIL_MAX = 5000 };
 
@@ -287,35 +288,13 @@ static void run_boot(struct ray_rpc_call *call, const ProtobufCMessage *input, v
 
 /* ---- init.log_tail ---- */
 
-struct tail {
-    struct ray_rpc_call *call;
-    uint32_t sent_count;
-    int rc;
-};
-
-static bool send_line(void *arg, const char *line)
-{
-    struct tail *tail = arg;
-    Rayos__Init__LogLine item = RAYOS__INIT__LOG_LINE__INIT;
-
-    item.text = text(line);
-    tail->rc = ray_rpc_send(tail->call, &item.base);
-    tail->sent_count += tail->rc == RAY_OK;
-    return tail->rc == RAY_OK;
-}
-
-/* All at once: what is kept in memory is far below a connection's queue. */
 static void run_log_tail(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
 {
     struct init *init = arg;
     const Rayos__Init__LogTailRequest *request = (const Rayos__Init__LogTailRequest *)input;
     uint32_t count = request->lines == 0 ? TAIL_DEFAULT : request->lines;
-    struct tail tail = {.call = call};
-    Rayos__Init__LogTailEnd end = RAYOS__INIT__LOG_TAIL_END__INIT;
 
-    persist_log_tail(&init->log, count < TAIL_MAX ? count : TAIL_MAX, send_line, &tail);
-    end.lines = tail.sent_count;
-    (void)ray_rpc_reply(call, &end.base); /* the peer may have left */
+    init_log_tail(call, &init->log, count < TAIL_MAX ? count : TAIL_MAX);
 }
 
 /* ---- changes ---- */

@@ -153,6 +153,61 @@ static void test_log_tail(void **state)
     assert_int_equal(((const Rayos__Init__LogTailEnd *)fixture->body)->lines, 3);
 }
 
+/* More lines than the window of a stream: none is missing, the newest are among them. */
+static void test_log_tail_long(void **state)
+{
+    struct fixture *fixture = *state;
+    Rayos__Init__LogTailRequest request = RAYOS__INIT__LOG_TAIL_REQUEST__INIT;
+
+    for (int i = 0; i < 5 * RAY_RPC_STREAM_WINDOW; i++) {
+        char line[32];
+        int size = snprintf(line, sizeof line, "line %d", i);
+
+        persist_log_put(&fixture->init.log, RAY_LOG_INFO, line, (size_t)size);
+    }
+    request.lines = 4 * RAY_RPC_STREAM_WINDOW;
+    fixture->item_count = 0;
+    fixture->has_ended = false;
+    assert_int_equal(ray_rpc_stream_start(fixture->client, "init.log_tail", &request.base,
+                                          &rayos__init__log_line__descriptor,
+                                          &rayos__init__log_tail_end__descriptor, 30000, on_item,
+                                          on_end, fixture, NULL, NULL),
+                     RAY_OK);
+    while (!fixture->has_ended) {
+        ray_loop_once(&fixture->init.loop);
+    }
+    assert_int_equal(fixture->code, RAY_OK);
+    assert_int_equal(fixture->item_count, 4 * RAY_RPC_STREAM_WINDOW);
+}
+
+/* The caller leaves in the middle: what was kept for it goes (the leak check looks). */
+static void test_log_tail_left(void **state)
+{
+    struct fixture *fixture = *state;
+    Rayos__Init__LogTailRequest request = RAYOS__INIT__LOG_TAIL_REQUEST__INIT;
+    uint64_t id;
+
+    for (int i = 0; i < 5 * RAY_RPC_STREAM_WINDOW; i++) {
+        persist_log_put(&fixture->init.log, RAY_LOG_INFO, "x", 1);
+    }
+    request.lines = 4 * RAY_RPC_STREAM_WINDOW;
+    fixture->item_count = 0;
+    fixture->has_ended = false;
+    assert_int_equal(ray_rpc_stream_start(fixture->client, "init.log_tail", &request.base,
+                                          &rayos__init__log_line__descriptor,
+                                          &rayos__init__log_tail_end__descriptor, 30000, on_item,
+                                          on_end, fixture, &id, NULL),
+                     RAY_OK);
+    while (fixture->item_count == 0) {
+        ray_loop_once(&fixture->init.loop);
+    }
+    ray_rpc_call_cancel(fixture->client, id);
+    while (!fixture->has_ended) {
+        ray_loop_once(&fixture->init.loop);
+    }
+    assert_int_equal(fixture->code, RAY_ECANCELED);
+}
+
 static int set_level(struct fixture *fixture, const char *level)
 {
     Rayos__Init__LogLevelRequest request = RAYOS__INIT__LOG_LEVEL_REQUEST__INIT;
@@ -240,6 +295,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_status, setup, teardown),
         cmocka_unit_test_setup_teardown(test_boot, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log_tail, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_log_tail_long, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_log_tail_left, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log_level, setup, teardown),
         cmocka_unit_test_setup_teardown(test_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(test_shutdown, setup, teardown),

@@ -315,6 +315,23 @@ static void on_provision_exit(void *arg, const struct ray_child_exit *how)
     lab_check_stopped(lab);
 }
 
+/* Beside a foreign server only that one gives addresses. */
+static void push_mode(const struct lab *lab, struct lab_argv *argv)
+{
+    if (lab->config.dhcp == LAB_DHCP_FOREIGN) {
+        lab_argv_pair(argv, "--mode", "proxy");
+        return;
+    }
+    lab_argv_pair(argv, "--mode", "dhcp");
+    lab_argv_pair(argv, "--range", "10.77.0.100,10.77.0.250");
+    for (uint32_t i = 0; i < lab->config.node_count; i++) {
+        struct lab_identity who;
+
+        lab_identity(i, &who);
+        lab_argv_pair(argv, "--host", "%s,%s,%s", who.mac, who.address, who.name);
+    }
+}
+
 int lab_provision_start(struct lab *lab, struct ray_err *err)
 {
     struct lab_services *services = &lab->services;
@@ -332,16 +349,10 @@ int lab_provision_start(struct lab *lab, struct ray_err *err)
     lab_argv_push(&argv, "serve");
     lab_argv_pair(&argv, "--interface", "%s", LAB_INTERFACE);
     lab_argv_pair(&argv, "--address", "%s/%d", LAB_HOST_ADDRESS, LAB_NETWORK_PREFIX);
-    lab_argv_pair(&argv, "--range", "10.77.0.100,10.77.0.250");
+    push_mode(lab, &argv);
     lab_argv_pair(&argv, "--image-dir", "%s", lab->config.image_dir);
     lab_argv_pair(&argv, "--state-dir", "%s/%s", lab->paths.dir, LAB_DIR_PROVISION);
     lab_argv_pair(&argv, "--http-port", "%d", LAB_HTTP_PORT);
-    for (uint32_t i = 0; i < lab->config.node_count; i++) {
-        struct lab_identity who;
-
-        lab_identity(i, &who);
-        lab_argv_pair(&argv, "--host", "%s,%s,%s", who.mac, who.address, who.name);
-    }
     rc = lab_argv_check(&argv, err);
     if (rc == RAY_OK) {
         const struct service_spec spec = {

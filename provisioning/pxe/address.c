@@ -81,3 +81,24 @@ uint32_t provision_netmask(unsigned prefix_size)
     assert(prefix_size <= 32);
     return prefix_size == 0 ? 0 : UINT32_MAX << (32 - prefix_size);
 }
+
+int provision_ip6_parse(const char *text, struct provision_ip6 *out)
+{
+    static_assert(sizeof(out->bytes) == sizeof(struct in6_addr), "the same bytes");
+    struct provision_ip6 ip;
+
+    if (inet_pton(AF_INET6, text, ip.bytes) != 1) {
+        return RAY_EINVAL;
+    }
+    *out = ip;
+    return RAY_OK;
+}
+
+const char *provision_ip6_format(const struct provision_ip6 *ip,
+                                 char out[static PROVISION_PEER_TEXT_SIZE])
+{
+    const char *text = inet_ntop(AF_INET6, ip->bytes, out, PROVISION_PEER_TEXT_SIZE);
+
+    assert(text != NULL); /* there is room for every address */
+    return text;
+}

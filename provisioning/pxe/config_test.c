@@ -4,15 +4,15 @@
 #include "base/size.h"
 #include "base/test.h"
 #include "provisioning/pxe/config.h"
-#include "provisioning/pxe/dnsmasq_config.h"
 
 #define GOOD                                                                                       \
     "# a lab\n"                                                                                    \
+    "mode = dhcp\n"                                                                                \
     "interface = lab0\n"                                                                           \
     "\n"                                                                                           \
     "  address=10.77.0.1/24  \r\n"                                                                 \
     "range = 10.77.0.100,10.77.0.250\n"                                                            \
-    "image-dir = build/image\n"                                                                    \
+    "import = build/image\n"                                                                       \
     "state-dir = /var/lib/provision\n"
 
 static struct provision_config *make(void)
@@ -38,7 +38,10 @@ static void test_file(void **state)
     assert_int_equal(config->prefix_size, 24);
     assert_int_equal(config->range_first, 0x0a4d0064);
     assert_int_equal(config->range_last, 0x0a4d00fa);
-    assert_string_equal(config->image_dir, "build/image");
+    assert_int_equal(config->mode, PROVISION_MODE_DHCP);
+    assert_string_equal(config->import_dir, "build/image");
+    assert_true(config->takes_hello);
+    assert_int_equal(config->prefix6_size, 0);
     assert_int_equal(config->host_count, 1);
     assert_string_equal(config->hosts[0].name, "node1");
     assert_int_equal(config->http_port, 8080);
@@ -73,8 +76,19 @@ static void test_bad_lines(void **state)
         {"interface = a b", "interface"},
         {"interface = lab0123456789abcdef", "interface"},
         {"interface = lab*", "interface"},
-        {"image-dir =", "a path"},
+        {"import =", "a path"},
         {"image-dir = /a#b", "without #"},
+        {"mode = relay", "mode 'relay' is not dhcp, proxy or http"},
+        {"mode =", "dhcp, proxy or http"},
+        {"hello = yes", "on or off"},
+        {"user = Root", "the name of a user"},
+        {"user = -x", "the name of a user"},
+        {"user =", "the name of a user"},
+        {"address6 = fd00::1", "48 to 112 network bits"},
+        {"address6 = fd00::1/113", "48 to 112 network bits"},
+        {"address6 = fd00::1/47", "48 to 112 network bits"},
+        {"address6 = fd00::g/64", "48 to 112 network bits"},
+        {"address6 = 10.77.0.1/64", "48 to 112 network bits"},
         {"state-dir = /a\x01"
          "b",
          "control bytes"},
@@ -98,7 +112,16 @@ static void test_check(void **state)
         const char *text;
         const char *message;
     } cases[] = {
-        {"interface = lab0", "address is missing"},
+        {"interface = lab0", "mode is missing"},
+        {"mode = dhcp\ninterface = lab0", "address is missing"},
+        {"mode = dhcp", "interface is missing"},
+        {"mode = dhcp\ninterface = lab0\naddress = 10.77.0.1/24", "range is missing"},
+        {"mode = proxy\ninterface = lab0\naddress = 10.77.0.1/24", "state-dir is missing"},
+        {GOOD "mode = proxy", "mode proxy gives no addresses"},
+        {GOOD "mode = http", "mode http gives no addresses"},
+        {"mode = http\ninterface = lab0\naddress = 10.77.0.1/24\nstate-dir = /s\n"
+         "host = 52:54:00:77:00:15,10.77.0.21,a",
+         "mode http gives no addresses"},
         {GOOD "address = 10.77.0.0/24", "network's or broadcast"},
         {GOOD "address = 10.78.0.1/24", "not within the network"},
         {GOOD "range = 10.77.0.0,10.77.0.9", "not within the network"},
@@ -122,6 +145,39 @@ static void test_check(void **state)
         }
         free(config);
     }
+}
+
+/* What is enough for each mode, and the older name of a key. */
+static void test_modes(void **state)
+{
+    static const char *const texts[] = {
+        GOOD "address6 = fd00:77::1/64\nuser = rayos-provision\nhello = off",
+        "mode = proxy\ninterface = lab0\naddress = 10.77.0.1/24\nstate-dir = /s",
+        "mode = http\ninterface = lab0\naddress = 10.77.0.1/24\nstate-dir = /s\nimage-dir = /i",
+    };
+    static const char *const words[] = {"dhcp", "proxy", "http"};
+
+    (void)state;
+    for (size_t i = 0; i < RAY_ARRAY_COUNT(texts); i++) {
+        struct provision_config *config = make();
+
+        assert_int_equal(provision_config_parse(config, texts[i], NULL), RAY_OK);
+        assert_int_equal(provision_config_check(config, NULL), RAY_OK);
+        assert_string_equal(provision_mode_word(config->mode), words[i]);
+        assert_int_equal(provision_mode_has_dnsmasq(config->mode), i < 2);
+        if (i == 0) {
+            assert_false(config->takes_hello);
+            assert_string_equal(config->user, "rayos-provision");
+            assert_int_equal(config->prefix6_size, 64);
+            assert_int_equal(config->address6.bytes[15], 1);
+        }
+        if (i == 2) {
+            assert_string_equal(config->import_dir, "/i");
+        }
+        free(config);
+    }
+    assert_string_equal(provision_mode_word(PROVISION_MODE_NONE), "none");
+    assert_false(provision_mode_has_dnsmasq(PROVISION_MODE_NONE));
 }
 
 static void test_limits(void **state)
@@ -152,46 +208,12 @@ static void test_limits(void **state)
     free(config);
 }
 
-static void test_dnsmasq_config(void **state)
-{
-    struct provision_config *config = make();
-    struct ray_buf buf;
-    struct ray_err err = {0};
-
-    (void)state;
-    assert_int_equal(
-        provision_config_parse(config, GOOD "host = 52-54-00-77-00-15,10.77.0.21,node1", NULL),
-        RAY_OK);
-    ray_buf_init(&buf, 4096);
-    assert_int_equal(provision_dnsmasq_config(&buf, config, "/state", NULL), RAY_OK);
-    static const char *const lines[] = {
-        "interface=lab0\n",
-        "tftp-root=/state/tftp\n",
-        "dhcp-leasefile=/state/dnsmasq.leases\n",
-        "dhcp-range=10.77.0.100,10.77.0.250,255.255.255.0,12h\n",
-        "dhcp-host=52:54:00:77:00:15,10.77.0.21,node1\n",
-        "port=0\n",
-        "dhcp-ignore=tag:refused\n",
-        "dhcp-boot=tag:efi-x64,tag:!ipxe,snponly.efi\n",
-    };
-    for (size_t i = 0; i < RAY_ARRAY_COUNT(lines); i++) {
-        assert_non_null(strstr(ray_buf_text(&buf), lines[i]));
-    }
-    ray_buf_fini(&buf);
-    for (size_t size = 1; size < 400; size += 7) {
-        ray_buf_init(&buf, size);
-        assert_int_equal(provision_dnsmasq_config(&buf, config, "/state", &err), RAY_ETOOBIG);
-        ray_buf_fini(&buf);
-    }
-    free(config);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_file),           cmocka_unit_test(test_bad_lines),
-        cmocka_unit_test(test_check),          cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_dnsmasq_config),
+        cmocka_unit_test(test_file),   cmocka_unit_test(test_bad_lines),
+        cmocka_unit_test(test_check),  cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_limits),
     };
     return cmocka_run_group_tests_name("provisioning/pxe/config", tests, NULL, NULL);
 }

@@ -104,7 +104,8 @@ static bool parse_number(struct span word, uint32_t *out)
     return number <= UINT32_MAX;
 }
 
-/* "DHCPACK(lab0) 10.77.0.21 52:54:00:77:00:15 node1"; a DISCOVER may come without address. */
+/* "DHCPACK(lab0) 10.77.0.21 52:54:00:77:00:15 node1"; a DISCOVER and a
+ * proxyDHCP offer may come without address. */
 static enum provision_dnsmasq_kind parse_dhcp_message(struct provision_dnsmasq_line *line,
                                                       struct span rest)
 {
@@ -114,7 +115,7 @@ static enum provision_dnsmasq_kind parse_dhcp_message(struct provision_dnsmasq_l
     } messages[] = {
         {"DHCPDISCOVER(", PROVISION_DNSMASQ_DISCOVER}, {"DHCPOFFER(", PROVISION_DNSMASQ_OFFER},
         {"DHCPREQUEST(", PROVISION_DNSMASQ_REQUEST},   {"DHCPACK(", PROVISION_DNSMASQ_ACK},
-        {"DHCPNAK(", PROVISION_DNSMASQ_NAK},
+        {"DHCPNAK(", PROVISION_DNSMASQ_NAK},           {"PXE(", PROVISION_DNSMASQ_PROXY},
     };
     struct span name = next_word(&rest);
     struct span word = next_word(&rest);
@@ -125,7 +126,8 @@ static enum provision_dnsmasq_kind parse_dhcp_message(struct provision_dnsmasq_l
         }
         if (copy_ip(line, word)) {
             word = next_word(&rest);
-        } else if (messages[i].kind != PROVISION_DNSMASQ_DISCOVER) {
+        } else if (messages[i].kind != PROVISION_DNSMASQ_DISCOVER &&
+                   messages[i].kind != PROVISION_DNSMASQ_PROXY) {
             return PROVISION_DNSMASQ_OTHER;
         }
         if (!copy_mac(line, word)) {

@@ -21,6 +21,8 @@ enum provision_dnsmasq_kind {
     PROVISION_DNSMASQ_REQUEST,      /* mac, ip; text: "ignored" or "" */
     PROVISION_DNSMASQ_ACK,          /* mac, ip; text: host name or "" */
     PROVISION_DNSMASQ_NAK,          /* mac, ip; text: reason */
+    PROVISION_DNSMASQ_PROXY,        /* mac, maybe ip; text: "proxy" (an offer), "proxy-ignored",
+                                     * or the boot file that was named at port 4011 */
     PROVISION_DNSMASQ_TFTP_SENT,    /* ip; text: file without folders */
     PROVISION_DNSMASQ_TFTP_MISSING, /* same */
     PROVISION_DNSMASQ_TFTP_FAILED,  /* same */

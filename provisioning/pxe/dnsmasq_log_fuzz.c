@@ -10,12 +10,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_line(struct provision_tracker *tracker, const char *line, size_t size)
 {
+    const struct provision_arch *arch;
     struct provision_dnsmasq_line parsed;
     struct provision_event event;
     char json[PROVISION_EVENT_LINE_SIZE];
 
     provision_dnsmasq_line_parse(line, size, &parsed);
-    if (!provision_tracker_take(tracker, &parsed, &event)) {
+    if (!provision_tracker_take(tracker, &parsed, &event, &arch)) {
         return;
     }
     size = provision_event_format(&event, json);

@@ -49,7 +49,8 @@ size_t provision_event_format(const struct provision_event *event,
 
     /* Each byte of a text takes at most six. */
     static_assert(
-        6 * (PROVISION_EVENT_DETAIL_SIZE + PROVISION_MAC_TEXT_SIZE + PROVISION_IP_TEXT_SIZE) + 160 <
+        6 * (PROVISION_EVENT_DETAIL_SIZE + PROVISION_MAC_TEXT_SIZE + PROVISION_PEER_TEXT_SIZE) +
+                112 <
             PROVISION_EVENT_LINE_SIZE,
         "a line holds every event");
     if (event->mac[0] != '\0') {

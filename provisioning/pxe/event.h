@@ -23,6 +23,7 @@
     X(SCRIPT, "script")                                                                            \
     X(HTTP_START, "http-start")                                                                    \
     X(HTTP_DONE, "http-done")                                                                      \
+    X(HELLO, "hello")                                                                              \
     X(REFUSED, "refused")                                                                          \
     X(ERROR, "error")
 
@@ -30,6 +31,7 @@ enum provision_event_kind {
 #define PROVISION_EVENT_ENUM(id, word) PROVISION_EVENT_##id,
     PROVISION_EVENT_MAP(PROVISION_EVENT_ENUM)
 #undef PROVISION_EVENT_ENUM
+        PROVISION_EVENT_KIND_COUNT
 };
 
 enum { PROVISION_EVENT_DETAIL_SIZE = 256, PROVISION_EVENT_LINE_SIZE = 2048 };
@@ -38,7 +40,7 @@ struct provision_event {
     enum provision_event_kind kind;
     uint64_t t_us;                     /* CLOCK_MONOTONIC */
     char mac[PROVISION_MAC_TEXT_SIZE]; /* ""; unknown */
-    char ip[PROVISION_IP_TEXT_SIZE];   /* ""; unknown */
+    char ip[PROVISION_PEER_TEXT_SIZE]; /* same */
     char detail[PROVISION_EVENT_DETAIL_SIZE];
     bool has_size;
     uint64_t size_bytes;

@@ -1,80 +1,46 @@
 #include "provisioning/pxe/service.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <poll.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "base/clock.h"
 #include "base/fault.h"
 #include "base/notify.h"
+#include "provisioning/pxe/privileges.h"
 #include "provisioning/pxe/probe.h"
 #include "provisioning/pxe/service_internal.h"
+
+enum { COLLECT_EVERY_MS = 60 * 60 * 1000 };
 
 static struct ray_logger *logger_of(const struct provision_service *service)
 {
     return service->config.logger;
 }
 
-/* A reader that has fallen asleep must not stop the boot of machines: a line for which there is
- * no room is dropped and counted (/healthz tells). A pipe with room for PIPE_BUF takes a
- * whole line. */
-void provision_emit(struct provision_service *service, struct provision_event *event)
+struct provision_server_address provision_server_address(const struct provision_service *service)
 {
-    char line[PROVISION_EVENT_LINE_SIZE];
-    struct pollfd room = {.fd = service->config.event_fd, .events = POLLOUT};
-    size_t size;
-
-    event->t_us = ray_clock_monotonic_ns() / RAY_NS_PER_US;
-    size = provision_event_format(event, line);
-    if (poll(&room, 1, 0) != 1 || (room.revents & POLLOUT) == 0 ||
-        write(service->config.event_fd, line, size) != (ssize_t)size) {
-        if (service->lost_event_count++ == 0) {
-            ray_log(logger_of(service), RAY_LOG_WARN, "provision",
-                    "an event was lost: the reader of standard output is slow or gone");
-        }
-    }
-    if (event->kind == PROVISION_EVENT_ERROR || event->kind == PROVISION_EVENT_REFUSED) {
-        ray_log(logger_of(service), RAY_LOG_WARN, "provision", "event=%s mac=%s ip=%s %s",
-                provision_event_word(event->kind), event->mac[0] != '\0' ? event->mac : "-",
-                event->ip[0] != '\0' ? event->ip : "-", event->detail);
-    }
-}
-
-void provision_emit_text(struct provision_service *service, enum provision_event_kind kind,
-                         const char *ip, const char *fmt, ...)
-{
-    struct provision_event event = {.kind = kind};
-    va_list ap;
-
-    (void)snprintf(event.ip, sizeof(event.ip), "%s", ip);
-    (void)snprintf(event.mac, sizeof(event.mac), "%s",
-                   provision_tracker_mac(&service->tracker, event.ip));
-    va_start(ap, fmt);
-    (void)vsnprintf(event.detail, sizeof(event.detail), fmt, ap); /* cut to fit */
-    va_end(ap);
-    provision_emit(service, &event);
+    return (struct provision_server_address){.ip = service->config.config->address,
+                                             .http_port = service->config.config->http_port};
 }
 
 static void on_dnsmasq_line(void *arg, const char *line,
                             const struct provision_dnsmasq_line *parsed)
 {
     struct provision_service *service = arg;
+    const struct provision_arch *arch;
     struct provision_event event;
+    struct provision_mac mac;
 
     ray_log(logger_of(service), RAY_LOG_DEBUG, "dnsmasq", "%s", line);
-    if (provision_tracker_take(&service->tracker, parsed, &event)) {
-        provision_emit(service, &event);
+    if (provision_tracker_take(&service->tracker, parsed, &event, &arch)) {
+        if (event.mac[0] == '\0' && provision_peer_mac(service, event.ip, &mac)) {
+            (void)provision_mac_format(&mac, event.mac); /* TFTP, the lease is another server's */
+        }
+        provision_emit(service, &event, arch);
     }
 }
 
-static void on_dnsmasq_started(void *arg)
+static void say_listening(struct provision_service *service)
 {
-    struct provision_service *service = arg;
     const struct provision_config *config = service->config.config;
     char ip[PROVISION_IP_TEXT_SIZE];
 
@@ -83,8 +49,9 @@ static void on_dnsmasq_started(void *arg)
                         config->interface, ip, config->http_port,
                         service->is_listening ? " again" : "");
     ray_log(logger_of(service), RAY_LOG_NOTICE, "provision",
-            "serving interface=%s address=%s/%u http_port=%u", config->interface, ip,
-            config->prefix_size, config->http_port);
+            "serving mode=%s interface=%s address=%s/%u http_port=%u",
+            provision_mode_word(config->mode), config->interface, ip, config->prefix_size,
+            config->http_port);
     if (!service->is_listening) {
         service->is_listening = true;
         if (ray_notify_ready(NULL) != RAY_OK) {
@@ -94,6 +61,22 @@ static void on_dnsmasq_started(void *arg)
     }
 }
 
+static void on_dnsmasq_started(void *arg)
+{
+    struct provision_service *service = arg;
+
+    service->counters.dnsmasq_starts++;
+    say_listening(service);
+}
+
+static void on_dnsmasq_stopped(void *arg)
+{
+    struct provision_service *service = arg;
+
+    ray_log(logger_of(service), RAY_LOG_NOTICE, "provision", "stopped");
+    service->config.on_end(service->config.arg, &service->end);
+}
+
 /* Ends connections first: nobody starts a download that dnsmasq's absence would spoil. */
 static void shut_down(struct provision_service *service)
 {
@@ -101,11 +84,18 @@ static void shut_down(struct provision_service *service)
         return;
     }
     service->is_stopping = true;
-    provision_image_destroy(service->image); /* answers who waits */
-    service->image = NULL;
+    ray_timer_stop(&service->collect_timer);
+    provision_store_destroy(service->store); /* answers who waits */
+    service->store = NULL;
     ray_http_server_destroy(service->http);
     service->http = NULL;
-    provision_dnsmasq_stop(service->dnsmasq);
+    ray_http_server_destroy(service->http6);
+    service->http6 = NULL;
+    if (service->dnsmasq != NULL) {
+        provision_dnsmasq_stop(service->dnsmasq);
+    } else {
+        on_dnsmasq_stopped(service);
+    }
 }
 
 static void on_dnsmasq_ended(void *arg, const char *why, bool gave_up, unsigned restart_ms)
@@ -126,14 +116,6 @@ static void on_dnsmasq_ended(void *arg, const char *why, bool gave_up, unsigned 
     }
 }
 
-static void on_dnsmasq_stopped(void *arg)
-{
-    struct provision_service *service = arg;
-
-    ray_log(logger_of(service), RAY_LOG_NOTICE, "provision", "stopped");
-    service->config.on_end(service->config.arg, &service->end);
-}
-
 static int start_dnsmasq(struct provision_service *service, struct ray_err *err)
 {
     const struct provision_dnsmasq_config config = {
@@ -151,24 +133,47 @@ static int start_dnsmasq(struct provision_service *service, struct ray_err *err)
     return rc == RAY_OK ? provision_dnsmasq_start(service->dnsmasq, err) : rc;
 }
 
-/* A folder without image is a mistake of the call. A damaged image is an event: it may be in
- * the middle of being replaced, and it is not served. */
-static int check_image(struct provision_service *service, struct ray_err *err)
+static void on_collect(void *arg)
 {
-    struct ray_err why = {0};
-    int rc = provision_image_check_now(service->image, &why);
+    provision_images_collect(arg);
+}
+
+/* What has to be there before anything is opened. */
+static int probe(const struct provision_config *settings, struct ray_err *err)
+{
+    int rc = provision_probe_files(settings, err);
 
     if (rc == RAY_OK) {
-        return RAY_OK;
+        rc = provision_probe_interface(settings, err);
     }
-    if (rc == RAY_ECONFLICT) {
-        provision_emit_text(service, PROVISION_EVENT_ERROR, "", "not served: %s", why.text);
-        return RAY_OK;
+    return rc == RAY_OK ? provision_probe_ports(settings, err) : rc;
+}
+
+static int start_parts(struct provision_service *service, struct ray_err *err)
+{
+    const struct provision_config *settings = service->config.config;
+    int rc = provision_state_dir_open(&service->state_dir, settings, err);
+
+    if (rc == RAY_OK) {
+        rc = provision_images_open(service, err);
     }
-    if (err != NULL) {
-        *err = why;
+    if (rc == RAY_OK) {
+        rc = ray_timer_init(&service->collect_timer, service->loop, on_collect, service, err);
     }
-    return ray_next(err, "run 'make image', or give the folder of an image with --image-dir");
+    if (rc == RAY_OK) {
+        ray_timer_start(&service->collect_timer, COLLECT_EVERY_MS, COLLECT_EVERY_MS);
+        rc = provision_http_start(service, err);
+    }
+    if (rc == RAY_OK && provision_mode_has_dnsmasq(settings->mode)) {
+        rc = start_dnsmasq(service, err);
+    }
+    if (rc == RAY_OK && settings->user[0] != '\0') {
+        rc = provision_privileges_rest(err);
+    }
+    if (rc == RAY_OK && service->dnsmasq == NULL) {
+        say_listening(service);
+    }
+    return rc;
 }
 
 int provision_service_create(struct provision_service **out_service, struct ray_loop *loop,
@@ -186,28 +191,16 @@ int provision_service_create(struct provision_service **out_service, struct ray_
     service->loop = loop;
     service->config = *config;
     service->state_dir.lock_fd = -1;
+    service->start_us = provision_time_now().real_us;
     provision_tracker_init(&service->tracker, settings);
-    rc = provision_probe_files(settings, err);
+    rc = settings->user[0] != '\0'
+             ? provision_privileges_drop(settings->user, settings->state_dir, err)
+             : RAY_OK;
     if (rc == RAY_OK) {
-        rc = provision_probe_interface(settings, err);
+        rc = probe(settings, err);
     }
     if (rc == RAY_OK) {
-        rc = provision_probe_ports(settings, err);
-    }
-    if (rc == RAY_OK) {
-        rc = provision_state_dir_open(&service->state_dir, settings, err);
-    }
-    if (rc == RAY_OK) {
-        rc = provision_image_create(&service->image, loop, settings->image_dir, err);
-    }
-    if (rc == RAY_OK) {
-        rc = check_image(service, err);
-    }
-    if (rc == RAY_OK) {
-        rc = provision_http_start(service, err);
-    }
-    if (rc == RAY_OK) {
-        rc = start_dnsmasq(service, err);
+        rc = start_parts(service, err);
     }
     if (rc != RAY_OK) {
         provision_service_destroy(service);
@@ -227,9 +220,12 @@ void provision_service_destroy(struct provision_service *service)
     if (service == NULL) {
         return;
     }
-    provision_image_destroy(service->image);
+    ray_timer_fini(&service->collect_timer);
+    provision_store_destroy(service->store);
     ray_http_server_destroy(service->http);
+    ray_http_server_destroy(service->http6);
     provision_dnsmasq_destroy(service->dnsmasq);
+    provision_table_destroy(service->table);
     provision_state_dir_close(&service->state_dir);
     free(service);
 }

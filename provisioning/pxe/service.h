@@ -1,4 +1,5 @@
-/* provisioning/pxe/service.h - the whole service: dnsmasq, HTTP, image, events.
+/* provisioning/pxe/service.h - the whole service: dnsmasq, HTTP, images, machines,
+ * events.
  *
  * Memory: create/destroy; `config`, `logger` and the loop outlive it.
  * Threads: the loop's.  Blocks: create does (disk, hashing); afterwards never.
@@ -22,7 +23,8 @@ struct provision_service_config {
     void *arg;
 };
 
-/* Checks all that can be checked, then starts. `listening` follows as an event. */
+/* Becomes the user of the configuration, checks all that can be checked, then starts. `listening`
+ * follows as an event. */
 int provision_service_create(struct provision_service **out_service, struct ray_loop *loop,
                              const struct provision_service_config *config, struct ray_err *err);
 /* Ends connections, then dnsmasq, then calls on_end. */

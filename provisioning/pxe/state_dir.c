@@ -70,16 +70,16 @@ static int write_file(const struct provision_state_dir *dir, const char *name, c
     return ray_atomic_write(AT_FDCWD, path, bytes, size, 0644, err);
 }
 
-/* The boot file is copied, so that the TFTP root holds exactly what we serve. */
-static int write_boot_file(const struct provision_state_dir *dir,
-                           const struct provision_config *config, struct ray_err *err)
+/* Boot files are copied, so that the TFTP root holds exactly what we serve. */
+static int write_boot_file(const struct provision_state_dir *dir, const char *from,
+                           const char *name, struct ray_err *err)
 {
     uint8_t *bytes = NULL;
     size_t size = 0;
-    int rc = ray_file_read(AT_FDCWD, config->ipxe_path, BOOT_FILE_SIZE_MAX, &bytes, &size, err);
+    int rc = ray_file_read(AT_FDCWD, from, BOOT_FILE_SIZE_MAX, &bytes, &size, err);
 
     if (rc == RAY_OK) {
-        rc = write_file(dir, PROVISION_TFTP_DIR "/" PROVISION_BOOT_FILE, bytes, size, err);
+        rc = write_file(dir, name, bytes, size, err);
     }
     free(bytes);
     return rc == RAY_OK ? RAY_OK : ray_wrap(err, rc, "boot file");
@@ -88,11 +88,13 @@ static int write_boot_file(const struct provision_state_dir *dir,
 static int write_texts(const struct provision_state_dir *dir, const struct provision_config *config,
                        struct ray_err *err)
 {
+    const struct provision_server_address server = {.ip = config->address,
+                                                    .http_port = config->http_port};
     struct ray_buf buf;
     int rc;
 
     ray_buf_init(&buf, CONF_SIZE_MAX);
-    rc = provision_script_autoexec(&buf, config->address, config->http_port, err);
+    rc = provision_script_autoexec(&buf, &server, err);
     if (rc == RAY_OK) {
         rc = write_file(dir, PROVISION_TFTP_DIR "/" PROVISION_AUTOEXEC_FILE, buf.data, buf.size,
                         err);
@@ -106,6 +108,19 @@ static int write_texts(const struct provision_state_dir *dir, const struct provi
     }
     ray_buf_fini(&buf);
     return rc;
+}
+
+static int write_all(const struct provision_state_dir *dir, const struct provision_config *config,
+                     struct ray_err *err)
+{
+    int rc =
+        write_boot_file(dir, config->ipxe_path, PROVISION_TFTP_DIR "/" PROVISION_BOOT_FILE, err);
+
+    if (rc == RAY_OK) {
+        rc = write_boot_file(dir, config->ipxe_bios_path,
+                             PROVISION_TFTP_DIR "/" PROVISION_BIOS_BOOT_FILE, err);
+    }
+    return rc == RAY_OK ? write_texts(dir, config, err) : rc;
 }
 
 int provision_state_dir_open(struct provision_state_dir *dir, const struct provision_config *config,
@@ -124,11 +139,8 @@ int provision_state_dir_open(struct provision_state_dir *dir, const struct provi
     if (rc == RAY_OK) {
         rc = lock(dir, err);
     }
-    if (rc == RAY_OK) {
-        rc = write_boot_file(dir, config, err);
-    }
-    if (rc == RAY_OK) {
-        rc = write_texts(dir, config, err);
+    if (rc == RAY_OK && provision_mode_has_dnsmasq(config->mode)) {
+        rc = write_all(dir, config, err);
     }
     if (rc != RAY_OK) {
         provision_state_dir_close(dir);

@@ -1,5 +1,5 @@
 /* provisioning/pxe/state_dir.h - the folder of our own files: lock, leases, dnsmasq's
- * configuration, TFTP root.
+ * configuration, TFTP root; store and machine table have their own folders in it.
  *
  * Memory: none.  Threads: any.  Blocks: on the disk.  Trust: the folder is ours alone. */
 #ifndef RAY_PROVISIONING_PXE_STATE_DIR_H

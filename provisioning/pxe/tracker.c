@@ -5,36 +5,6 @@
 
 #include "base/size.h"
 
-static const struct {
-    int arch;
-    const char *name;
-} arch_names[] = {
-    {0, "BIOS PXE"},
-    {6, "UEFI PXE on 32-bit x86"},
-    {10, "UEFI PXE on 32-bit Arm"},
-    {11, "UEFI PXE on Arm"},
-    {15, "UEFI HTTP boot on 32-bit x86"},
-    {16, "UEFI HTTP boot"},
-    {18, "UEFI HTTP boot on 32-bit Arm"},
-    {19, "UEFI HTTP boot on Arm"},
-    {25, "UEFI PXE on 32-bit RISC-V"},
-    {27, "UEFI PXE on RISC-V"},
-    {39, "UEFI PXE on LoongArch"},
-};
-
-const char *provision_arch_refusal(int arch, bool is_http)
-{
-    if ((arch == 7 || arch == 9) && !is_http) {
-        return NULL;
-    }
-    for (size_t i = 0; i < RAY_ARRAY_COUNT(arch_names); i++) {
-        if (arch_names[i].arch == arch) {
-            return arch_names[i].name;
-        }
-    }
-    return is_http ? "HTTP boot" : "this architecture";
-}
-
 static void remember_lease(struct provision_tracker *tracker, const char *mac, const char *ip)
 {
     size_t slot = PROVISION_LEASE_COUNT;
@@ -80,47 +50,36 @@ static void remember_class(struct provision_tracker *tracker,
                            const struct provision_dnsmasq_line *line)
 {
     size_t slot = tracker->transaction_next;
+    int number = provision_class_arch(line->text);
+    bool is_http = strncmp(line->text, "HTTPClient", 10) == 0;
 
     tracker->transactions[slot].transaction = line->transaction;
-    tracker->transactions[slot].arch = provision_class_arch(line->text);
-    tracker->transactions[slot].is_http = strncmp(line->text, "HTTPClient", 10) == 0;
+    tracker->transactions[slot].arch = number >= 0 ? provision_arch_find(number, is_http) : NULL;
     tracker->transaction_next = (slot + 1) % PROVISION_TRANSACTION_COUNT;
 }
 
-/* The newest entry of the transaction. */
-static bool find_class(const struct provision_tracker *tracker, uint32_t transaction, int *out_arch,
-                       bool *out_is_http)
+/* What the newest entry of the transaction says. */
+static const struct provision_arch *find_arch(const struct provision_tracker *tracker,
+                                              uint32_t transaction)
 {
     for (size_t i = 1; i <= PROVISION_TRANSACTION_COUNT && transaction != 0; i++) {
         size_t slot = (tracker->transaction_next + PROVISION_TRANSACTION_COUNT - i) %
                       PROVISION_TRANSACTION_COUNT;
         if (tracker->transactions[slot].transaction == transaction) {
-            *out_arch = tracker->transactions[slot].arch;
-            *out_is_http = tracker->transactions[slot].is_http;
-            return true;
+            return tracker->transactions[slot].arch;
         }
     }
-    return false;
+    return NULL;
 }
 
 /* dnsmasq ignores who netboots on an architecture without boot file (dnsmasq_config.c). */
-static void explain_ignored(const struct provision_tracker *tracker,
-                            const struct provision_dnsmasq_line *line, struct provision_event *out)
+static void explain_ignored(const struct provision_arch *arch, struct provision_event *out)
 {
-    const char *why = NULL;
-    bool is_http = false;
-    int arch = -1;
-
-    if (find_class(tracker, line->transaction, &arch, &is_http) && arch >= 0) {
-        why = provision_arch_refusal(arch, is_http);
-    }
-    if (why != NULL) {
-        (void)snprintf(out->detail, sizeof(out->detail),
-                       "%s (architecture %d) has no image here: only UEFI PXE on x64 is served",
-                       why, arch);
+    if (arch != NULL && arch->path == PROVISION_BOOT_NONE) {
+        (void)provision_arch_refusal(arch, out->detail, sizeof(out->detail));
     } else {
         (void)snprintf(out->detail, sizeof(out->detail),
-                       "netboot of an unknown architecture: only UEFI PXE on x64 is served");
+                       "netboot of an unknown architecture: only x86-64 has an image");
     }
     out->kind = PROVISION_EVENT_REFUSED;
 }
@@ -130,18 +89,67 @@ static void set_detail(struct provision_event *out, const char *text)
     (void)snprintf(out->detail, sizeof(out->detail), "%s", text);
 }
 
-bool provision_tracker_take(struct provision_tracker *tracker,
-                            const struct provision_dnsmasq_line *line, struct provision_event *out)
+/* dnsmasq is alone on its network (dhcp-authoritative); a machine that follows the offer of
+ * another server proves that it is not. */
+static void take_nak(const char *why, struct provision_event *out)
 {
-    const char *mac = line->mac;
-    bool is_ignored = strcmp(line->text, "ignored") == 0;
+    bool is_other_server = strcmp(why, "wrong server-ID") == 0;
+
+    out->kind = is_other_server ? PROVISION_EVENT_ERROR : PROVISION_EVENT_REFUSED;
+    (void)snprintf(out->detail, sizeof(out->detail), "DHCP: %s%s", why,
+                   is_other_server ? ": another DHCP server answers on this network; stop it, or "
+                                     "use the mode proxy"
+                                   : "");
+}
+
+/* A proxyDHCP line: an offer, a refusal, or the file that was named afterwards. */
+static bool take_proxy(const struct provision_arch *arch, const struct provision_dnsmasq_line *line,
+                       struct provision_event *out)
+{
+    if (strcmp(line->text, "proxy-ignored") == 0) {
+        explain_ignored(arch, out);
+    } else {
+        out->kind = PROVISION_EVENT_DHCP_OFFER;
+    }
+    return true;
+}
+
+static bool take_tftp(enum provision_dnsmasq_kind kind, const char *name,
+                      struct provision_event *out)
+{
+    switch (kind) {
+    case PROVISION_DNSMASQ_TFTP_SENT:
+        out->kind = PROVISION_EVENT_TFTP;
+        return true;
+    case PROVISION_DNSMASQ_TFTP_MISSING:
+        out->kind = PROVISION_EVENT_REFUSED;
+        (void)snprintf(out->detail, sizeof(out->detail), "TFTP: no file '%s'", name);
+        return true;
+    case PROVISION_DNSMASQ_TFTP_FAILED:
+        out->kind = PROVISION_EVENT_ERROR;
+        (void)snprintf(out->detail, sizeof(out->detail), "TFTP of '%s' broke off", name);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool is_tftp(enum provision_dnsmasq_kind kind)
+{
+    return kind == PROVISION_DNSMASQ_TFTP_SENT || kind == PROVISION_DNSMASQ_TFTP_MISSING ||
+           kind == PROVISION_DNSMASQ_TFTP_FAILED;
+}
+
+bool provision_tracker_take(struct provision_tracker *tracker,
+                            const struct provision_dnsmasq_line *line, struct provision_event *out,
+                            const struct provision_arch **out_arch)
+{
+    const struct provision_arch *arch = find_arch(tracker, line->transaction);
 
     *out = (struct provision_event){0};
-    if (line->kind == PROVISION_DNSMASQ_TFTP_SENT || line->kind == PROVISION_DNSMASQ_TFTP_MISSING ||
-        line->kind == PROVISION_DNSMASQ_TFTP_FAILED) {
-        mac = provision_tracker_mac(tracker, line->ip);
-    }
-    (void)snprintf(out->mac, sizeof(out->mac), "%s", mac);
+    *out_arch = arch;
+    (void)snprintf(out->mac, sizeof(out->mac), "%s",
+                   is_tftp(line->kind) ? provision_tracker_mac(tracker, line->ip) : line->mac);
     (void)snprintf(out->ip, sizeof(out->ip), "%s", line->ip);
     set_detail(out, line->text);
     switch (line->kind) {
@@ -150,8 +158,8 @@ bool provision_tracker_take(struct provision_tracker *tracker,
         return false;
     case PROVISION_DNSMASQ_DISCOVER:
         out->kind = PROVISION_EVENT_DHCP_DISCOVER;
-        if (is_ignored) {
-            explain_ignored(tracker, line, out);
+        if (strcmp(line->text, "ignored") == 0) {
+            explain_ignored(arch, out);
         }
         return true;
     case PROVISION_DNSMASQ_OFFER:
@@ -162,24 +170,14 @@ bool provision_tracker_take(struct provision_tracker *tracker,
         out->kind = PROVISION_EVENT_DHCP_ACK;
         return true;
     case PROVISION_DNSMASQ_NAK:
-        out->kind = PROVISION_EVENT_REFUSED;
-        (void)snprintf(out->detail, sizeof(out->detail), "DHCP: %s", line->text);
+        take_nak(line->text, out);
         return true;
-    case PROVISION_DNSMASQ_TFTP_SENT:
-        out->kind = PROVISION_EVENT_TFTP;
-        return true;
-    case PROVISION_DNSMASQ_TFTP_MISSING:
-        out->kind = PROVISION_EVENT_REFUSED;
-        (void)snprintf(out->detail, sizeof(out->detail), "TFTP: no file '%s'", line->text);
-        return true;
-    case PROVISION_DNSMASQ_TFTP_FAILED:
-        out->kind = PROVISION_EVENT_ERROR;
-        (void)snprintf(out->detail, sizeof(out->detail), "TFTP of '%s' broke off", line->text);
-        return true;
-    case PROVISION_DNSMASQ_REQUEST:
-    case PROVISION_DNSMASQ_STARTED:
-    case PROVISION_DNSMASQ_OTHER:
-        break;
+    case PROVISION_DNSMASQ_PROXY:
+        if (line->ip[0] != '\0') {
+            remember_lease(tracker, line->mac, line->ip);
+        }
+        return take_proxy(arch, line, out);
+    default:
+        return take_tftp(line->kind, line->text, out);
     }
-    return false;
 }

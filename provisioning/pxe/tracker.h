@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "provisioning/pxe/arch.h"
 #include "provisioning/pxe/config.h"
 #include "provisioning/pxe/dnsmasq_log.h"
 #include "provisioning/pxe/event.h"
@@ -20,8 +21,7 @@ enum { PROVISION_TRANSACTION_COUNT = 64, PROVISION_LEASE_COUNT = 512 };
 struct provision_tracker {
     struct {
         uint32_t transaction;
-        int arch; /* -1: it did not say */
-        bool is_http;
+        const struct provision_arch *arch; /* NULL: it did not say */
     } transactions[PROVISION_TRANSACTION_COUNT];
     size_t transaction_next;
     struct {
@@ -34,14 +34,12 @@ struct provision_tracker {
 /* Fixed addresses are known before the first lease. */
 void provision_tracker_init(struct provision_tracker *tracker,
                             const struct provision_config *config);
-/* true: *out is an event (without t_us). */
+/* true: *out is an event (without t_us); *out_arch is what the machine said of itself in the
+ * same transaction, or NULL. */
 bool provision_tracker_take(struct provision_tracker *tracker,
-                            const struct provision_dnsmasq_line *line, struct provision_event *out);
+                            const struct provision_dnsmasq_line *line, struct provision_event *out,
+                            const struct provision_arch **out_arch);
 /* The MAC that has this address, or "". */
 const char *provision_tracker_mac(const struct provision_tracker *tracker, const char *ip);
-
-/* Why a client architecture (RFC 4578 and IANA's list) has no boot file here; NULL for those
- * that have one. */
-const char *provision_arch_refusal(int arch, bool is_http);
 
 #endif

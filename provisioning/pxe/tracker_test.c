@@ -21,12 +21,13 @@ static struct provision_tracker *make(void)
 
 static bool take(struct provision_tracker *tracker, const char *text, struct provision_event *event)
 {
+    const struct provision_arch *arch;
     struct provision_dnsmasq_line line;
     char whole[256];
 
     (void)snprintf(whole, sizeof(whole), "Nov 21 02:44:11 dnsmasq-%s", text);
     provision_dnsmasq_line_parse(whole, strlen(whole), &line);
-    return provision_tracker_take(tracker, &line, event);
+    return provision_tracker_take(tracker, &line, event, &arch);
 }
 
 static void test_boot(void **state)
@@ -70,11 +71,12 @@ static void test_refusals(void **state)
         const char *vendor_class;
         const char *part;
     } cases[] = {
-        {"PXEClient:Arch:00000:UNDI:002001", "BIOS PXE (architecture 0)"},
         {"PXEClient:Arch:00006:UNDI:003016", "32-bit x86"},
-        {"PXEClient:Arch:00011:UNDI:003016", "UEFI PXE on Arm (architecture 11)"},
-        {"HTTPClient:Arch:00016:UNDI:003001", "UEFI HTTP boot (architecture 16)"},
-        {"PXEClient:Arch:00099:UNDI:003016", "this architecture (architecture 99)"},
+        {"PXEClient:Arch:00011:UNDI:003016",
+         "UEFI PXE on aarch64 (architecture 11): no image for aarch64 exists yet"},
+        {"HTTPClient:Arch:00019:UNDI:003001", "no image for aarch64 exists yet"},
+        {"HTTPClient:Arch:00007:UNDI:003001", "this kind of HTTP boot"},
+        {"PXEClient:Arch:00099:UNDI:003016", "this architecture has no image"},
         {"PXEClient", "unknown architecture"},
     };
     struct provision_tracker *tracker = make();
@@ -91,6 +93,11 @@ static void test_refusals(void **state)
         assert_true(take(tracker, text, &event));
         assert_int_equal(event.kind, PROVISION_EVENT_REFUSED);
         assert_non_null(strstr(event.detail, cases[i].part));
+        (void)snprintf(text, sizeof(text), "dhcp[1]: %zu PXE(l) 52:54:00:77:00:15 proxy-ignored",
+                       i + 1);
+        assert_true(take(tracker, text, &event));
+        assert_int_equal(event.kind, PROVISION_EVENT_REFUSED);
+        assert_non_null(strstr(event.detail, cases[i].part));
     }
     /* The oldest transactions are forgotten, and then the reason is a general one. */
     for (unsigned i = 0; i < PROVISION_TRANSACTION_COUNT; i++) {
@@ -99,9 +106,34 @@ static void test_refusals(void **state)
     }
     assert_true(take(tracker, "dhcp[1]: 1 DHCPDISCOVER(l) 52:54:00:77:00:15 ignored", &event));
     assert_non_null(strstr(event.detail, "unknown architecture"));
-    assert_null(provision_arch_refusal(7, false));
-    assert_null(provision_arch_refusal(9, false));
-    assert_non_null(provision_arch_refusal(7, true));
+    free(tracker);
+}
+
+/* The architecture goes with the event; proxyDHCP has offers without address. */
+static void test_proxy(void **state)
+{
+    struct provision_tracker *tracker = make();
+    const struct provision_arch *arch;
+    struct provision_dnsmasq_line line = {.kind = PROVISION_DNSMASQ_CLASS, .transaction = 9};
+    struct provision_event event;
+
+    (void)state;
+    (void)snprintf(line.text, sizeof(line.text), "PXEClient:Arch:00000:UNDI:002001");
+    assert_false(provision_tracker_take(tracker, &line, &event, &arch));
+    line = (struct provision_dnsmasq_line){
+        .kind = PROVISION_DNSMASQ_PROXY, .transaction = 9, .mac = "52:54:00:99:00:01"};
+    (void)snprintf(line.text, sizeof(line.text), "proxy");
+    assert_true(provision_tracker_take(tracker, &line, &event, &arch));
+    assert_int_equal(event.kind, PROVISION_EVENT_DHCP_OFFER);
+    assert_string_equal(event.mac, "52:54:00:99:00:01");
+    assert_string_equal(event.detail, "proxy");
+    assert_ptr_equal(arch, provision_arch_find(0, false));
+    assert_true(take(tracker, "dhcp[1]: 9 PXE(l) 10.0.0.9 52:54:00:99:00:01 snponly.efi", &event));
+    assert_int_equal(event.kind, PROVISION_EVENT_DHCP_OFFER);
+    assert_string_equal(provision_tracker_mac(tracker, "10.0.0.9"), "52:54:00:99:00:01");
+    line.transaction = 10;
+    assert_true(provision_tracker_take(tracker, &line, &event, &arch));
+    assert_null(arch);
     free(tracker);
 }
 
@@ -156,9 +188,8 @@ static void test_event_format(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_boot),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_boot),         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_proxy),        cmocka_unit_test(test_flood),
         cmocka_unit_test(test_event_format),
     };
     return cmocka_run_group_tests_name("provisioning/pxe/tracker", tests, NULL, NULL);

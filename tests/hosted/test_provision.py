@@ -1,5 +1,6 @@
-"""rayos-provision with a real dnsmasq, in network namespaces of its own: one for the server,
-one for machines, a veth pair between them."""
+"""rayos-provision with a real dnsmasq, in network namespaces of its own: one for the server, one
+for machines, one for another DHCP server, and veth pairs between them. The machine has a card
+in each of two networks (pxe_client.py makes one of them)."""
 import hashlib
 import json
 import os
@@ -13,48 +14,77 @@ from pathlib import Path
 
 import pytest
 
-from conftest import BIN, LIMIT_S, wait_until
+from conftest import BIN, LIMIT_S, can_change_user, wait_until
 
 CLIENT = Path(__file__).with_name("pxe_client.py")
 SNPONLY = Path("/usr/lib/ipxe/snponly.efi")
+UNDIONLY = Path("/usr/lib/ipxe/undionly.kpxe")
 SERVER = "10.77.0.1"
+SERVER6 = "fd00:77::1"
+FOREIGN = "10.77.0.2"
+PEER = "10.77.0.50"
 URL = f"http://{SERVER}:8080"
 MAC = "52:54:00:77:00:15"
 STRANGER = "52:54:00:99:00:01"
+CARD = "52:54:00:77:00:50"  # of the machine's namespace
 
 NAMESPACES = r"""
 set -e
-unshare --net sleep infinity &
+new_namespace() {
+    unshare --net sleep infinity &
+    while [ "$(readlink /proc/$!/ns/net)" = "$(readlink /proc/$$/ns/net)" ]; do sleep 0.01; done
+}
+new_namespace
 machine=$!
-while [ "$(readlink /proc/$machine/ns/net)" = "$(readlink /proc/$$/ns/net)" ]; do sleep 0.01; done
+new_namespace
+foreign=$!
 ip link set lo up
 ip link add lab0 type veth peer name eth0 netns $machine
 ip address add 10.77.0.1/24 dev lab0
+ip address add fd00:77::1/64 dev lab0 nodad
 ip link set lab0 up
-nsenter -t $machine -n ip address add 10.77.0.50/24 dev eth0
-nsenter -t $machine -n ip link set eth0 up
-nsenter -t $machine -n ip link set lo up
-echo $machine
+in_machine="nsenter -t $machine -n"
+in_foreign="nsenter -t $foreign -n"
+$in_machine ip link set eth0 address 52:54:00:77:00:50
+$in_machine ip address add 10.77.0.50/24 dev eth0
+$in_machine ip address add fd00:77::50/64 dev eth0 nodad
+$in_machine ip link set eth0 up
+$in_machine ip link set lo up
+$in_foreign ip link add lab1 type veth peer name eth1 netns $machine
+$in_foreign ip address add 10.77.0.2/24 dev lab1
+$in_foreign ip link set lab1 up
+$in_machine ip link set eth1 up
+echo $machine $foreign
 read -r _
-kill $machine
+kill $machine $foreign
+"""
+
+UDHCPD = """\
+start 10.77.0.60
+end 10.77.0.69
+interface lab1
+lease_file {folder}/leases
+pidfile {folder}/pid
 """
 
 
 class Network:
-    """The two namespaces; `server` and `machine` are the words in front of a command."""
+    """The namespaces; `server`, `machine` and `foreign` are the words in front of a command."""
 
     def __init__(self):
+        user = [] if can_change_user() else ["--user", "--map-root-user"]
         self.process = subprocess.Popen(
-            ["unshare", "--user", "--map-root-user", "--net", "bash", "-c", NAMESPACES],
+            ["unshare", *user, "--net", "bash", "-c", NAMESPACES],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        machine = self.process.stdout.readline().strip()
-        assert machine.isdigit(), "no namespaces"
+        pids = self.process.stdout.readline().split()
+        assert len(pids) == 2, "no namespaces"
         self.server = self._enter(self.process.pid)
-        self.machine = self._enter(machine)
+        self.machine, self.foreign = (self._enter(pid) for pid in pids)
 
     @staticmethod
     def _enter(pid):
-        return ["nsenter", "-t", str(pid), "-U", "-n", "--preserve-credentials"]
+        user = [] if can_change_user() else ["-U", "--preserve-credentials"]
+        return ["nsenter", "-t", str(pid), "-n", *user]
 
     def close(self):
         self.process.stdin.close()
@@ -65,19 +95,21 @@ class Network:
         return subprocess.run([*where, *map(str, command)], capture_output=True,
                               timeout=LIMIT_S, check=False, **kwargs)
 
-    def curl(self, path, *options):
+    def curl(self, path, *options, url=URL):
         """(status, body) of a request from the machine."""
-        done = self.run(self.machine, "curl", "-s", "-w", "%{http_code}", *options, URL + path)
+        done = self.run(self.machine, "curl", "-s", "-w", "%{http_code}", *options, url + path)
         return int(done.stdout[-3:]), done.stdout[:-3]
 
-    def dhcp(self, mac=MAC, arch=7, vendor_class="PXEClient"):
-        done = self.run(self.machine, sys.executable, CLIENT, "dhcp", "eth0", mac, arch,
-                        vendor_class)
+    def client(self, verb, *words):
+        done = self.run(self.machine, sys.executable, CLIENT, verb, *words)
         return json.loads(done.stdout)
 
-    def tftp(self, name):
+    def dhcp(self, mac=MAC, arch=7, *classes):
+        return self.client("dhcp", mac, arch, *classes)
+
+    def tftp(self, name, server=SERVER):
         """The content, or None when it was refused."""
-        done = self.run(self.machine, sys.executable, CLIENT, "tftp", SERVER, name)
+        done = self.run(self.machine, sys.executable, CLIENT, "tftp", server, name)
         return done.stdout if done.returncode == 0 else None
 
     def script(self, **changes):
@@ -86,12 +118,37 @@ class Network:
         query = "&".join(f"{key}={value}" for key, value in words.items() if value is not None)
         return self.curl(f"/boot/script?{query}")
 
+    def boot(self, mac=MAC, **changes):
+        """A machine that fetches its script: the version that it gets, or None."""
+        status, script = self.script(mac=mac, **changes)
+        assert status == 200
+        found = re.search(rb"echo RayOS ([0-9.]+)\n", script)
+        return found and found.group(1).decode()
+
+    def hello(self, phase, version, mac=MAC, digest="", boot_id=None):
+        """The status of the answer."""
+        body = {"v": 1, "phase": phase, "mac": mac, "name": "node1", "fingerprint": "ab" * 32,
+                "words": "one two three", "image": {"version": version, "digest": digest},
+                "boot_id": boot_id or "0a1b2c3d-0000-4000-8000-000000000001",
+                "facts": {"vendor": "QEMU", "product": "q35", "cpu": "x", "disks": 1,
+                          "memory_bytes": 1 << 30}}
+        return self.curl("/hello", "-H", "Content-Type: application/json", "--data-binary",
+                         json.dumps(body))[0]
+
+    def metrics(self):
+        """{name with its labels: value}."""
+        status, text = self.curl("/metrics")
+        assert status == 200
+        lines = [line for line in text.decode().splitlines() if not line.startswith("#")]
+        return {name: int(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
 
 class Image:
-    """A folder as `make image` leaves it, with an image that is quick to hash."""
+    """A folder as `make image` leaves it, with files that are quick to hash."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, version="1.2.3"):
         self.folder = folder
+        self.version = version
         folder.mkdir()
         self.put(os.urandom(3_000_000))
 
@@ -99,18 +156,28 @@ class Image:
     def file(self):
         return self.folder / "rayos.efi"
 
-    def put(self, content):
+    def put(self, content, with_kernel=True):
         self.content = content
-        self.sha256 = hashlib.sha256(content).hexdigest()
-        self.file.write_bytes(content)
-        (self.folder / "manifest.json").write_text(json.dumps({
-            "version": "1.2.3", "cmdline": "console=ttyS0,115200 panic=10",
-            "files": [{"name": "rayos.efi", "size": len(content), "sha256": self.sha256}]}),
-            encoding="ascii")
+        self.files = {"rayos.efi": content}
+        if with_kernel:
+            self.files |= {"vmlinuz": os.urandom(400_000), "initrd": os.urandom(600_000)}
+        for name, bytes_ in self.files.items():
+            (self.folder / name).write_bytes(bytes_)
+        manifest = json.dumps({
+            "version": self.version, "cmdline": "console=ttyS0,115200 panic=10",
+            "files": [{"name": name, "size": len(bytes_),
+                       "sha256": hashlib.sha256(bytes_).hexdigest()}
+                      for name, bytes_ in self.files.items()]})
+        (self.folder / "manifest.json").write_text(manifest, encoding="ascii")
+        self.id = hashlib.sha256(manifest.encode()).hexdigest()
 
     @property
     def path(self):
-        return f"/image/{self.sha256}/rayos.efi"
+        return f"/image/{self.id}/rayos.efi"
+
+    def stored(self, provision, name="rayos.efi"):
+        """Where the service keeps it."""
+        return provision.state_dir / "images" / self.id / name
 
 
 class Provision:
@@ -120,9 +187,12 @@ class Provision:
         self.events = []
         self.log = []
         self.arrived = queue.Queue()
-        usual = {"--interface": "lab0", "--address": f"{SERVER}/24",
-                 "--range": "10.77.0.100,10.77.0.200", "--image-dir": image.folder,
-                 "--state-dir": state_dir, "--host": f"{MAC},10.77.0.21,node1"}
+        self.state_dir = state_dir
+        mode = options[options.index("--mode") + 1] if "--mode" in options else "dhcp"
+        usual = {"--interface": "lab0", "--address": f"{SERVER}/24", "--mode": "dhcp",
+                 "--import": image.folder, "--state-dir": state_dir}
+        if mode == "dhcp":
+            usual |= {"--range": "10.77.0.100,10.77.0.200", "--host": f"{MAC},10.77.0.21,node1"}
         words = [word for pair in usual.items() for word in pair if pair[0] not in options]
         self.command = [*network.server, str(BIN / "rayos-provision"), "serve",
                         *map(str, words), *map(str, options)]
@@ -131,18 +201,18 @@ class Provision:
     def start(self, reads_events=True):
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        threading.Thread(target=self._read_log, daemon=True).start()
+        threading.Thread(target=self._read_log, args=(self.process,), daemon=True).start()
         if reads_events:
-            threading.Thread(target=self._read_events, daemon=True).start()
+            threading.Thread(target=self._read_events, args=(self.process,), daemon=True).start()
             self.wait("listening")
         return self
 
-    def _read_log(self):
-        for line in self.process.stderr:
+    def _read_log(self, process):
+        for line in process.stderr:
             self.log.append(line)
 
-    def _read_events(self):
-        for line in self.process.stdout:
+    def _read_events(self, process):
+        for line in process.stdout:
             self.arrived.put(json.loads(line))
 
     def wait(self, event, **fields):
@@ -160,11 +230,37 @@ class Provision:
                     else got.get(key) == value for key, value in fields.items()):
                 return got
 
+    def imports(self, image):
+        """For the next start."""
+        self.command[self.command.index("--import") + 1] = str(image.folder)
+
     def dnsmasq(self):
         """The pid of its child."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         pids = children.read_text(encoding="ascii").split()
         return int(pids[0]) if pids else None
+
+    def status(self, pid=None):
+        """The fields of /proc/PID/status."""
+        text = Path(f"/proc/{pid or self.process.pid}/status").read_text(encoding="ascii")
+        return dict(line.split(":\t", 1) for line in text.splitlines())
+
+    def machine_file(self, mac=MAC):
+        return self.state_dir / "machines" / (mac.replace(":", "-") + ".json")
+
+    def machine(self, mac=MAC):
+        """What is on stable storage of a machine; None when nothing is."""
+        file = self.machine_file(mac)
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+
+    def kinds(self, mac=MAC):
+        """The kinds of its timeline."""
+        return [event["kind"] for event in (self.machine(mac) or {"timeline": []})["timeline"]]
+
+    def assign(self, mac=MAC, **assignment):
+        """Between stop and start: what an operator wants of a machine."""
+        record = self.machine(mac) | {"assignment": assignment}
+        self.machine_file(mac).write_text(json.dumps(record), encoding="ascii")
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -212,43 +308,78 @@ def provision(make):
     return make().start()
 
 
+@pytest.fixture
+def udhcpd(network, tmp_path):
+    """Another DHCP server, that knows nothing of us."""
+    config = tmp_path / "udhcpd.conf"
+    config.write_text(UDHCPD.format(folder=tmp_path), encoding="ascii")
+    (tmp_path / "leases").touch()
+    process = subprocess.Popen([*network.foreign, "/usr/sbin/udhcpd", "-f", config],
+                               stderr=subprocess.PIPE, text=True)
+    assert "started" in process.stderr.readline()
+    yield process
+    process.kill()
+    process.wait(LIMIT_S)
+    process.stderr.close()
+
+
+# ---- DHCP and TFTP ----
+
 def test_dhcp_of_a_known_machine(provision, network):
     lease = network.dhcp()
-    assert lease == {"address": "10.77.0.21", "next_server": SERVER, "boot_file": "snponly.efi",
-                     "router": False, "acknowledged": True}
+    assert lease["acknowledged"] and lease["address"] == "10.77.0.21"
+    assert lease["next_server"] == lease["server"] == SERVER
+    assert lease["boot_file"] == "snponly.efi" and not lease["router"]
+    assert lease["boot_server"] == URL
     provision.wait("dhcp-discover", mac=MAC)
     provision.wait("dhcp-offer", mac=MAC, ip="^10.77.0.21$")
     provision.wait("dhcp-ack", mac=MAC, ip="^10.77.0.21$", detail="node1")
 
 
 def test_dhcp_of_a_stranger(provision, network):
-    lease = network.dhcp(STRANGER, arch=9)
+    lease = network.dhcp(STRANGER, 9)
     assert lease["address"].startswith("10.77.0.1") and lease["boot_file"] == "snponly.efi"
     assert provision.wait("dhcp-ack", mac=STRANGER)["ip"] == lease["address"]
-    assert network.dhcp(STRANGER, arch=9)["address"] == lease["address"]
+    assert network.dhcp(STRANGER, 9)["address"] == lease["address"]
 
 
 def test_dhcp_of_a_running_node(provision, network):
-    """Who does not netboot gets an address and no boot file."""
-    lease = network.dhcp(arch="none")
-    assert lease["acknowledged"] and lease["boot_file"] == ""
-    provision.wait("dhcp-ack", mac=MAC)
+    """Who does not netboot gets an address and no boot file, and is not listed as a machine."""
+    lease = network.dhcp(STRANGER, "none")
+    assert lease["acknowledged"] and lease["boot_file"] == "" and lease["boot_server"] == URL
+    provision.wait("dhcp-ack", mac=STRANGER)
+    assert provision.stop() == 0 and provision.machine(STRANGER) is None
+
+
+@pytest.mark.parametrize("arch, classes, boot_file, vendor_class", [
+    (0, ["PXEClient"], "undionly.kpxe", ""),
+    (0, ["PXEClient", "iPXE"], "autoexec.ipxe", ""),
+    (7, ["PXEClient", "iPXE"], "autoexec.ipxe", ""),
+    (16, ["HTTPClient"], URL + "/boot/rayos.efi", "HTTPClient")])
+def test_boot_files(provision, network, arch, classes, boot_file, vendor_class):
+    lease = network.dhcp(MAC, arch, *classes)
+    assert lease["boot_file"] == boot_file and lease["class"] == vendor_class
 
 
 @pytest.mark.parametrize("arch, vendor_class, why", [
-    (0, "PXEClient", "BIOS PXE"), (6, "PXEClient", "32-bit"), (11, "PXEClient", "Arm"),
-    (16, "HTTPClient", "UEFI HTTP boot"), (99, "PXEClient", "architecture 99")])
+    (6, "PXEClient", "32-bit x86"), (11, "PXEClient", "no image for aarch64 exists yet"),
+    (19, "HTTPClient", "no image for aarch64 exists yet"), (7, "HTTPClient", "HTTP boot"),
+    (99, "PXEClient", "this architecture has no image")])
 def test_architectures_without_image(provision, network, arch, vendor_class, why):
-    assert network.dhcp(arch=arch, vendor_class=vendor_class) is None
+    assert network.dhcp(MAC, arch, vendor_class) is None
     provision.wait("refused", mac=MAC, detail=why)
+    assert provision.stop() == 0
+    assert provision.kinds() == ["refused"]
 
 
 def test_tftp(provision, network):
     assert network.tftp("snponly.efi") == SNPONLY.read_bytes()
-    provision.wait("tftp", detail="snponly.efi", ip="10.77.0.50")
+    provision.wait("tftp", detail="snponly.efi", ip=PEER)
+    assert network.tftp("undionly.kpxe") == UNDIONLY.read_bytes()
     script = network.tftp("autoexec.ipxe").decode()
     assert script.startswith("#!ipxe\n") and f"{URL}/boot/script?mac=" in script
     provision.wait("tftp", detail="autoexec.ipxe")
+    assert network.curl("/boot/autoexec.ipxe") == (200, script.encode())
 
 
 @pytest.mark.parametrize("name", ["none", "../lock", "../dnsmasq.conf", "/etc/passwd",
@@ -257,44 +388,93 @@ def test_tftp_refuses(provision, network, name):
     assert network.tftp(name) is None
 
 
+# ---- scripts and images ----
+
 def test_script_and_image(provision, network, image):
-    status, script = network.script(uuid="564d0001-aaaa-bbbb-cccc-0123456789ab")
+    status, script = network.script(uuid="564d0001-aaaa-bbbb-cccc-0123456789ab",
+                                    serial=b"SER9".hex(), vendor=b"Maker".hex(), product="")
     assert status == 200
-    provision.wait("script", mac=MAC, ip="10.77.0.50", detail="1.2.3")
+    provision.wait("script", mac=MAC, ip=PEER, detail="1.2.3")
     lines = script.decode().splitlines()
     assert lines[0] == "#!ipxe"
     assert lines[-1] == ("chain rayos.efi console=ttyS0,115200 panic=10 "
-                         "BOOTIF=01-52-54-00-77-00-15")
-    assert b"564d0001" not in script
+                         f"BOOTIF=01-52-54-00-77-00-15 rayos.boot={URL}")
+    assert b"564d0001" not in script and b"SER9" not in script
     url = re.search(r"imgfetch --name rayos.efi (\S+)", script.decode()).group(1)
     assert url == URL + image.path
     status, content = network.curl(image.path)
-    assert status == 200 and hashlib.sha256(content).hexdigest() == image.sha256
-    assert provision.wait("http-start", detail="1.2.3")
+    assert status == 200 and content == image.content
+    assert provision.wait("http-start", detail="rayos.efi 1.2.3", mac=CARD)
     assert provision.wait("http-done")["bytes"] == len(image.content)
     status, head = network.curl(image.path, "-I")
     assert status == 200 and f"Content-Length: {len(image.content)}".encode() in head
     status, part = network.curl(image.path, "-r", "1000000-1999999")
     assert status == 206 and part == image.content[1000000:2000000]
     assert provision.wait("http-done")["bytes"] == 1000000
+    assert provision.stop() == 0
+    record = provision.machine()
+    assert record["facts"] | {"arch": "x64-uefi-pxe", "serial": "SER9",
+                              "vendor": "Maker"} == record["facts"]
+    assert record["outcome"] == "serving" and record["try"]["image"] == image.id
+
+
+def test_script_for_bios(provision, network, image):
+    status, script = network.script(arch="i386", platform="pcbios")
+    assert status == 200
+    lines = script.decode().splitlines()
+    assert lines[-1] == "boot"
+    assert lines[-2] == ("kernel vmlinuz console=ttyS0,115200 panic=10 "
+                         f"BOOTIF=01-52-54-00-77-00-15 rayos.boot={URL}")
+    for name in ("vmlinuz", "initrd"):
+        url = re.search(rf"imgfetch --name {name} (\S+)", script.decode()).group(1)
+        assert network.curl(url.removeprefix(URL)) == (200, image.files[name])
+        provision.wait("http-start", detail=f"{name} 1.2.3")
+        provision.wait("http-done", bytes=len(image.files[name]))
+
+
+def test_image_without_kernel(make, network, image):
+    """A release for UEFI only: a BIOS machine waits, and its console says why."""
+    image.put(image.content, with_kernel=False)
+    provision = make().start()
+    status, script = network.script(arch="i386", platform="pcbios")
+    assert status == 200 and b"sleep 30" in script and b"imgfetch" not in script
+    provision.wait("script", detail="hold: ")
+    assert network.boot() == "1.2.3"
+
+
+def test_uefi_http_boot(provision, network, image):
+    """The firmware asks with HEAD, then GET, and is known by its card."""
+    status, head = network.curl("/boot/rayos.efi", "-I")
+    assert status == 200 and f"Content-Length: {len(image.content)}".encode() in head
+    assert network.curl("/boot/rayos.efi") == (200, image.content)
+    provision.wait("http-start", mac=CARD, detail="rayos.efi 1.2.3")
+    provision.wait("http-done", mac=CARD, bytes=len(image.content))
+    assert provision.stop() == 0
+    record = provision.machine(CARD)
+    assert record["facts"]["arch"] == "x64-uefi-http" and record["outcome"] == "serving"
+    assert provision.kinds(CARD).count("image-start") == 1
 
 
 @pytest.mark.parametrize("changes", [
     {"mac": None}, {"mac": "x"}, {"uuid": "1"}, {"arch": None}, {"platform": "a%0ab"},
-    {"platform": "${x}"}, {"arch": "x86_64&arch=i386"}])
+    {"platform": "${x}"}, {"arch": "x86_64&arch=i386"}, {"serial": "xyz"}, {"vendor": "4"}])
 def test_bad_script_requests(provision, network, changes):
     status, _ = network.script(**changes)
     assert status == 400
 
 
-def test_script_for_bios(provision, network):
-    status, script = network.script(arch="i386", platform="pcbios")
-    assert status == 200 and b"chain" not in script and b"only for UEFI" in script
-    provision.wait("refused", detail="i386 pcbios")
+@pytest.mark.parametrize("arch, platform, why", [
+    ("arm64", "efi", "no image for aarch64 exists yet"), ("i386", "efi", "32-bit x86"),
+    ("sparc", "ofw", "no image")])
+def test_script_for_other_machines(provision, network, arch, platform, why):
+    status, script = network.script(arch=arch, platform=platform)
+    assert status == 200 and b"chain" not in script and why.encode() in script
+    provision.wait("refused", mac=MAC, detail=why)
 
 
 @pytest.mark.parametrize("path", ["/", "/etc/passwd", "/image/0/rayos.efi", "/image/../x",
-                                  "/boot/script/", "/image/" + "0" * 64 + "/rayos.efi"])
+                                  "/boot/script/", "/image/" + "0" * 64 + "/rayos.efi",
+                                  "/image/" + "0" * 64 + "/manifest.json"])
 def test_other_paths(provision, network, path):
     status, _ = network.curl(path, "--path-as-is")
     assert status in (400, 404)
@@ -303,44 +483,277 @@ def test_other_paths(provision, network, path):
 def test_other_methods(provision, network):
     assert network.curl("/healthz", "-X", "POST")[0] == 405
     assert network.curl("/healthz", "-X", "DELETE")[0] == 405
+    assert network.curl("/hello")[0] == 405
 
 
-def test_corrupt_image_is_never_served(provision, network, image):
-    damaged = bytearray(image.content)
-    damaged[1234567] ^= 1
-    image.file.write_bytes(damaged)
-    status, text = network.curl(image.path)
-    assert status == 503 and b"corrupt" in text
-    provision.wait("error", detail="corrupt")
-    assert network.script()[0] == 503
+def damage(file):
+    damaged = bytearray(file.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    file.write_bytes(damaged)
+
+
+def test_damaged_image_is_never_served(provision, network, image):
+    stored = image.stored(provision)
+    damage(stored)
+    assert network.curl(image.path)[0] == 503
+    provision.wait("error", detail="not served")
+    status, script = network.script()
+    assert status == 200 and b"imgfetch" not in script and b"sleep 30" in script
     status, health = network.curl("/healthz")
     assert status == 503 and json.loads(health)["status"] == "degraded"
-    image.file.write_bytes(image.content)
-    status, content = network.curl(image.path)
-    assert status == 200 and content == image.content
+    assert json.loads(health)["damaged_images"] == 1
+    stored.write_bytes(image.content)
+    assert network.curl(image.path) == (200, image.content)
     status, health = network.curl("/healthz")
     assert status == 200 and json.loads(health)["status"] == "ok"
-    image.file.write_bytes(image.content[:-1])
+    stored.write_bytes(image.content[:-1])
     assert network.curl(image.path)[0] == 503
+
+
+def test_damaged_image_gives_way(make, network, image, tmp_path):
+    """The newest image is rotten: machines get the one before, in the same request."""
+    provision = make().start()
+    assert provision.stop() == 0
+    newer = Image(tmp_path / "newer", "2.0.0")
+    provision.imports(newer)
+    provision.start()
+    assert network.boot() == "2.0.0"
+    damage(newer.stored(provision))
+    assert network.boot() == "1.2.3"
+    provision.wait("error", detail="not served")
+    assert network.curl(newer.path)[0] == 503
 
 
 def test_corrupt_image_at_start(make, network, image):
-    image.file.write_bytes(b"x" * len(image.content))
+    damage(image.file)
     provision = make().start()
-    assert any(event["event"] == "error" and "corrupt" in event["detail"]
+    assert any(event["event"] == "error" and "image not added" in event["detail"]
                for event in provision.events)
-    assert network.curl(image.path)[0] == 503
+    assert network.curl(image.path)[0] == 404
     assert network.dhcp()["acknowledged"]
+    status, script = network.script()
+    assert status == 200 and b"no image in the store" in script and b"sleep 30" in script
 
 
-def test_new_image_while_serving(provision, network, image):
-    old_path = image.path
-    assert network.curl(old_path)[0] == 200
-    image.put(os.urandom(2_000_000))
-    assert network.curl(old_path)[0] == 404
+# ---- machines: hello, assignment, fall-back ----
+
+def test_hello(provision, network, image):
+    assert network.boot() == "1.2.3"
+    assert network.hello("init", "1.2.3") == 204
+    provision.wait("hello", mac=MAC, ip=PEER, detail="init node1 image 1.2.3 fingerprint abab")
+    assert network.hello("ready", "1.2.3") == 204
+    provision.wait("hello", mac=MAC, detail="ready node1")
+    assert provision.stop() == 0
+    record = provision.machine()
+    assert record["outcome"] == "ready" and record["node"]["fingerprint"] == "ab" * 32
+    assert record["images"][0]["id"] == image.id and record["images"][0]["good_us"] > 0
+    assert provision.kinds() == ["script", "hello-init", "hello-ready"]
+
+
+@pytest.mark.parametrize("body, status", [
+    ("", 400), ("{", 400), ("[]", 400), ('{"v":1}', 400), ('{"v":2,"phase":"init"}', 400),
+    ("x" * 16385, 413)])
+def test_bad_hellos(provision, network, body, status):
+    assert network.curl("/hello", "--data-binary", body)[0] == status
+
+
+def test_hello_switched_off(make, network):
+    provision = make("--hello", "off").start()
+    assert network.hello("ready", "1.2.3") == 403
+    provision.wait("refused", detail="switched off")
+
+
+def test_unknown_machine_boots_live(provision, network, image):
+    assert network.boot(STRANGER.replace(":", "-")) == "1.2.3"
+    assert provision.stop() == 0
+    record = provision.machine(STRANGER)
+    assert record["try"]["image"] == image.id and "assignment" not in record
+
+
+@pytest.mark.parametrize("assignment, part", [
+    ({"boot": "hold"}, b"sleep 30\nchain --replace"),
+    ({"boot": "local-disk"}, b"own disk\nexit 0\n"),
+    ({"boot": "live", "arguments": "rayos.loglevel=debug panic=5"},
+     b" rayos.loglevel=debug panic=5 BOOTIF="),
+    ({"boot": "live", "image": "0" * 64}, b"not in the store")])
+def test_assignment(provision, network, assignment, part):
+    assert network.boot() == "1.2.3"
+    assert provision.stop() == 0
+    provision.assign(**assignment)
+    provision.start()
+    status, script = network.script()
+    assert status == 200 and part in script
+    if assignment["boot"] == "local-disk":
+        status, script = network.script(arch="i386", platform="pcbios")
+        assert b"sanboot --no-describe --drive 0x80 ||\nexit 0" in script
+
+
+def test_assignment_by_http_boot(provision, network):
+    assert network.curl("/boot/rayos.efi")[0] == 200
+    for boot, status in (("hold", 503), ("local-disk", 404), ("live", 200)):
+        assert provision.stop() == 0
+        provision.assign(CARD, boot=boot)
+        provision.start()
+        assert network.curl("/boot/rayos.efi")[0] == status
+
+
+def test_three_failures(make, network, image, tmp_path):
+    """A new image on which a node never says `ready` gives way to the one that was good."""
+    provision = make().start()
+    assert network.boot() == "1.2.3" and network.hello("ready", "1.2.3") == 204
+    assert provision.stop() == 0
+    newer = Image(tmp_path / "newer", "2.0.0")
+    provision.imports(newer)
+    provision.start()
+    assert [network.boot() for _ in range(4)] == ["2.0.0", "2.0.0", "2.0.0", "1.2.3"]
+    provision.wait("script", mac=MAC, detail="image 1.2.3 .*2.0.0 failed 3 times in a row")
+    assert network.hello("ready", "1.2.3", boot_id="0a1b2c3d-0000-4000-8000-000000000002") == 204
+    assert network.boot() == "1.2.3"
+    assert network.boot(STRANGER) == "2.0.0"  # which has not failed there
+    assert provision.stop() == 0
+    kinds = provision.kinds()
+    assert kinds.count("failed") == 3 and "fallback" in kinds
+
+
+def test_broken_transfer_is_no_failure(provision, network, image):
+    for _ in range(4):
+        assert network.boot(CARD) == "1.2.3"
+        download = subprocess.Popen([*network.machine, "curl", "-s", "--limit-rate", "1k",
+                                     URL + image.path], stdout=subprocess.PIPE)
+        provision.wait("http-start")
+        download.kill()
+        download.wait(LIMIT_S)
+        download.stdout.close()
+        provision.wait("error", detail="broken off|DHCP")
+    assert provision.stop() == 0
+    assert all(entry["failures"] == 0 for entry in provision.machine(CARD)["images"])
+
+
+def test_machines_survive_a_crash(provision, network):
+    assert network.boot() == "1.2.3" and network.hello("ready", "1.2.3") == 204
+    wait_until(lambda: "hello-ready" in provision.kinds())
+    provision.process.kill()
+    provision.process.wait(LIMIT_S)
+    provision.start()
+    assert network.boot() == "1.2.3"
+    assert provision.stop() == 0
+    assert provision.kinds() == ["script", "hello-ready", "script"]
+
+
+def test_metrics(provision, network, image):
+    network.dhcp()
+    assert network.boot() == "1.2.3" and network.hello("ready", "1.2.3") == 204
+    assert network.curl(image.path)[0] == 200 and network.curl("/none")[0] == 404
+    provision.wait("refused")
+    seen = network.metrics()
+    prefix = "rayos_provision_"
+    assert {key.removeprefix(prefix): value for key, value in seen.items() if value}.items() >= {
+        'events_total{event="dhcp-ack"}': 1, 'events_total{event="script"}': 1,
+        'events_total{event="hello"}': 1, 'events_total{event="http-done"}': 1,
+        'http_requests_total{route="script",status="2xx"}': 1,
+        'http_requests_total{route="image",status="2xx"}': 1,
+        'http_requests_total{route="hello",status="2xx"}': 1,
+        'http_requests_total{route="other",status="4xx"}': 1,
+        'images{state="unverified"}': 1, 'machines{outcome="ready"}': 1, "dnsmasq_up": 1,
+        "dnsmasq_starts_total": 1, "tries_good_total": 1,
+        'timeline_events_total{kind="hello-ready"}': 1}.items()
+    assert seen[prefix + "http_sent_bytes_total"] > len(image.content)
+
+
+# ---- other modes, IPv6, user ----
+
+def test_proxy_beside_another_server(make, network, udhcpd, image):
+    """The other server gives the address, we say where to boot from."""
+    provision = make("--mode", "proxy").start()
+    for arch, classes, boot_file in ((0, ["PXEClient"], "undionly.kpxe"),
+                                     (0, ["PXEClient", "iPXE"], "autoexec.ipxe"),
+                                     (7, ["PXEClient", "iPXE"], "autoexec.ipxe"),
+                                     (16, ["HTTPClient"], URL + "/boot/rayos.efi")):
+        offers = {offer["server"]: offer
+                  for offer in network.client("offers", 2, MAC, arch, *classes)}
+        assert offers[FOREIGN]["address"].startswith("10.77.0.6")
+        ours = offers[SERVER]
+        assert ours["address"] == "0.0.0.0" and ours["next_server"] == SERVER
+        assert ours["boot_file"] == boot_file and ours["class"] == classes[0]
+        assert arch != 0 or ours["discovery"] == 8  # no menu: boot that file
+        provision.wait("dhcp-offer", mac=MAC, detail="proxy")
+    # A UEFI is told its file when it asks for it at port 4011.
+    offers = {offer["server"]: offer for offer in network.client("offers", 2, MAC, 7)}
+    assert offers[SERVER]["boot_file"] == "" and offers[SERVER]["class"] == "PXEClient"
+    answer = network.client("proxy", SERVER, MAC, 7)
+    assert answer["boot_file"] == "snponly.efi" and answer["next_server"] == SERVER
+    assert network.tftp("snponly.efi") == SNPONLY.read_bytes()
+    provision.wait("tftp", mac=CARD, ip=PEER, detail="snponly.efi")
+    assert network.boot() == "1.2.3" and network.curl(image.path)[0] == 200
+    assert provision.stop() == 0
+    assert provision.kinds()[:1] == ["offer"] and "script" in provision.kinds()
+
+
+def test_proxy_refuses_and_keeps_silent(make, network, udhcpd):
+    provision = make("--mode", "proxy").start()
+    offers = network.client("offers", 2, MAC, 11)
+    assert [offer["server"] for offer in offers] == [FOREIGN]
+    provision.wait("refused", mac=MAC, detail="no image for aarch64 exists yet")
+    offers = network.client("offers", 2, MAC, "none")  # a client that does not boot
+    assert [offer["server"] for offer in offers] == [FOREIGN]
+
+
+def test_mode_http(make, network, image):
+    """No DHCP, no TFTP: only what is fetched by HTTP, and no child."""
+    provision = make("--mode", "http").start()
+    assert provision.dnsmasq() is None and network.dhcp() is None
+    script = network.curl("/boot/autoexec.ipxe")[1]
+    assert script.startswith(b"#!ipxe\n") and b"/boot/script?mac=" in script
+    assert network.boot() == "1.2.3" and network.curl("/boot/rayos.efi") == (200, image.content)
+    status, health = network.curl("/healthz")
+    assert status == 200 and json.loads(health)["dnsmasq"] == "not used"
+    assert not any("dnsmasq" in name for name in network.metrics())
+    assert provision.stop() == 0
+
+
+def test_duplicate_server(provision, network, udhcpd):
+    """A machine takes the offer of another server: both of them hear of it."""
+    offers = network.client("offers", 2, MAC, 7)
+    assert {offer["server"] for offer in offers} == {SERVER, FOREIGN}
+    theirs = next(offer for offer in offers if offer["server"] == FOREIGN)
+    assert 6 in network.client("request", FOREIGN, MAC, theirs["address"])  # our NAK
+    provision.wait("error", mac=MAC, detail="another DHCP server answers on this network")
+
+
+def test_address6(make, network, image):
+    provision = make("--address6", f"{SERVER6}/64").start()
+    url6 = f"http://[{SERVER6}]:8080"
+    assert network.curl(image.path, url=url6) == (200, image.content)
+    provision.wait("http-start", ip="^fd00:77::50$", mac=CARD)
     assert network.curl(image.path) == (200, image.content)
-    assert image.sha256.encode() in network.script()[1]
+    offer = network.client("dhcp6", MAC, 16, "HTTPClient:Arch:00016:UNDI:003001")
+    assert offer["url"] == url6 + "/boot/rayos.efi" and offer["class"] == "HTTPClient"
+    assert offer["address"].startswith("fd00:77::1")
+    offer = network.client("dhcp6", MAC, 7, "PXEClient:Arch:00007:UNDI:003016")
+    assert offer["url"] == f"tftp://[{SERVER6}]/snponly.efi"
+    assert network.tftp("snponly.efi", SERVER6) == SNPONLY.read_bytes()
 
+
+@pytest.mark.skipif(not can_change_user(), reason="needs root of the machine to change the user")
+def test_user(make, network, image, tmp_path):
+    """Started as root, it becomes an ordinary user; only dnsmasq has capabilities."""
+    for folder in (*list(tmp_path.parents)[:-2], tmp_path, image.folder):
+        folder.chmod(0o755)
+    provision = make("--user", "daemon").start()
+    fields = provision.status()
+    assert fields["Uid"].split() == ["1"] * 4 and fields["Groups"].split() == ["1"]
+    wanted = 1 << 10 | 1 << 12 | 1 << 13  # NET_BIND_SERVICE, NET_ADMIN, NET_RAW
+    assert int(fields["CapEff"], 16) == 0 and int(fields["CapPrm"], 16) == wanted
+    assert int(fields["CapBnd"], 16) == wanted and fields["NoNewPrivs"].strip() == "1"
+    fields = provision.status(provision.dnsmasq())
+    assert fields["Uid"].split() == ["1"] * 4 and int(fields["CapEff"], 16) == wanted
+    assert network.dhcp()["acknowledged"] and network.boot() == "1.2.3"
+    os.kill(provision.dnsmasq(), signal.SIGKILL)
+    provision.wait("listening", detail="again")
+    assert provision.stop() == 0 and provision.machine() is not None
+
+
+# ---- many clients, ends ----
 
 def test_transfers_queue(make, network, image, tmp_path):
     make("--transfers", 1).start()
@@ -352,8 +765,29 @@ def test_transfers_queue(make, network, image, tmp_path):
         assert file.read_bytes() == image.content
 
 
-def test_client_that_leaves(provision, network, image):
+def test_one_client_cannot_have_all(make, network, image):
+    """Eight slow transfers to one address leave the others theirs."""
+    image.put(bytes(64 << 20))
+    provision = make("--transfers", 6, "--address6", f"{SERVER6}/64").start()
+    network.run(network.machine, "ip", "address", "add", "10.77.0.51/24", "dev", "eth0")
+    slow = [subprocess.Popen([*network.machine, "curl", "-s", "--limit-rate", "1k", "-o",
+                              "/dev/null", URL + image.path]) for _ in range(8)]
+    try:
+        wait_until(lambda: network.metrics()["rayos_provision_http_transfers_queued"] == 4)
+        assert network.metrics()["rayos_provision_http_transfers"] == 4
+        status, content = network.curl(image.path, "--interface", "10.77.0.51")
+        assert status == 200 and len(content) == 64 << 20
+    finally:
+        for process in slow:
+            process.kill()
+            process.wait(LIMIT_S)
+        network.run(network.machine, "ip", "address", "del", "10.77.0.51/24", "dev", "eth0")
+    assert provision.stop() == 0
+
+
+def test_client_that_leaves(make, network, image):
     image.put(bytes(64 << 20))  # more than any socket buffer holds
+    provision = make().start()
     download = subprocess.Popen([*network.machine, "curl", "-s", "--limit-rate", "1k",
                                  URL + image.path], stdout=subprocess.PIPE)
     provision.wait("http-start")
@@ -390,8 +824,9 @@ def test_ordered_stop(make, network):
         assert any(" stopped" in line for line in provision.log)
 
 
-def test_stop_in_mid_transfer(provision, network, image):
+def test_stop_in_mid_transfer(make, network, image):
     image.put(bytes(64 << 20))
+    provision = make().start()
     download = subprocess.Popen([*network.machine, "curl", "-s", "--limit-rate", "4m",
                                  URL + image.path], stdout=subprocess.DEVNULL)
     provision.wait("http-start")
@@ -400,8 +835,7 @@ def test_stop_in_mid_transfer(provision, network, image):
 
 
 def test_capabilities_of_dnsmasq(provision):
-    status = Path(f"/proc/{provision.dnsmasq()}/status").read_text(encoding="ascii")
-    fields = dict(line.split(":\t", 1) for line in status.splitlines())
+    fields = provision.status(provision.dnsmasq())
     wanted = 1 << 10 | 1 << 12 | 1 << 13  # NET_BIND_SERVICE, NET_ADMIN, NET_RAW
     assert int(fields["CapEff"], 16) == int(fields["CapBnd"], 16) == wanted
     assert fields["NoNewPrivs"].strip() == "1"
@@ -445,7 +879,12 @@ def test_http_port_in_use(make, network):
     (["--range", "10.78.0.1,10.78.0.9"], 2, "not within the network"),
     (["--http-port", "0"], 2, "http-port '0'"),
     (["--nonsense"], 2, "nonsense"),
-    (["--image-dir", "/nowhere"], 3, "/nowhere/manifest.json"),
+    (["--import", "/nowhere"], 3, "/nowhere"),
+    (["--mode", "both"], 2, "dhcp, proxy or http"),
+    (["--mode", "proxy", "--range", "10.77.0.100,10.77.0.200"], 2, "mode proxy gives no addresses"),
+    (["--user", "nobody-there"], 3, "no user 'nobody-there'"),
+    (["--address6", "fd00:78::1/64"], 3, "does not have the address fd00:78::1/64"),
+    (["--ipxe-bios", "/nowhere/undionly.kpxe"], 3, "--ipxe-bios"),
     (["--dnsmasq", "/nowhere/dnsmasq"], 3, "dnsmasq-base"),
     (["--ipxe", "/nowhere/snponly.efi"], 3, "package ipxe"),
     (["--state-dir", "/proc/nowhere"], None, "state folder"),
@@ -472,6 +911,14 @@ def test_no_permission(make, network):
     provision.command[at:at] = ["setpriv", "--bounding-set=-net_bind_service,-net_raw,-net_admin"]
     status, said = provision.fails()
     assert status == 6 and "no permission for UDP port 67" in said and "CAP_NET_" in said
+
+
+def test_mode_is_never_guessed(make):
+    provision = make()
+    at = provision.command.index("--mode")
+    del provision.command[at:at + 2]
+    status, said = provision.fails()
+    assert status == 2 and "mode is missing" in said and "next:" in said
 
 
 def test_config_file(make, network, image, tmp_path):

@@ -41,7 +41,8 @@ def test_health_without_pid_1(rayosd):
     rayosd.start()
     health = rayosd.json("health")
     checks = {check["name"]: check for check in health["checks"]}
-    assert set(checks) == {"data", "memory", "clock", "watchdog", "services", "log", "boot"}
+    assert set(checks) == {"data", "memory", "pressure", "clock", "watchdog", "services", "log",
+                           "boot"}
     assert checks["watchdog"]["state"] == "unavailable"
     assert "init.sock" in checks["watchdog"]["message"]
     assert health["state"] in ("degraded", "failed")

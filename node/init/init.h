@@ -128,7 +128,7 @@ struct init {
     bool has_data;                  /* it is done */
     struct init_crash_report crash; /* thread stage data */
     bool has_crash_report;
-    unsigned crashes_call_count; /* init.crashes under way on threads */
+    unsigned crashes_call_count;   /* init.crashes under way on threads */
     struct init_identity identity; /* thread stage identity */
     bool has_identity;
 };

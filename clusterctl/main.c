@@ -1,10 +1,14 @@
 /* main.c - clusterctl: the tree of commands. The program in the node image is built without
- * the lab (RAY_WITH_LAB unset). */
+ * what an operator's machine does: the lab and the writer of disks (RAY_WITH_LAB unset). */
 #include <signal.h>
 #include <stdio.h>
 
 #include "base/args.h"
 #include "clusterctl/cli/completion.h"
+#include "clusterctl/verbs/image_release_store.h"
+#ifdef RAY_WITH_LAB
+#include "clusterctl/verbs/image_release_write.h"
+#endif
 #include "clusterctl/verbs/machine.h"
 #include "clusterctl/verbs/node.h"
 #include "clusterctl/verbs/provision.h"
@@ -24,12 +28,24 @@ int main(int argc, char **argv)
 {
     const struct ray_args_command version_command = {
         .name = "version", .help = "print the version", .run = run_version};
+    const struct ray_args_command image_release_commands[] = {image_release_add_command,
+                                                              image_release_list_command,
+                                                              image_release_remove_command,
+                                                              image_release_gc_command,
+#ifdef RAY_WITH_LAB
+                                                              image_release_write_command,
+#endif
+                                                              {0}};
+    const struct ray_args_command image_release_command = {.name = "image-release",
+                                                           .help = "releases of the node image",
+                                                           .subcommands = image_release_commands};
     const struct ray_args_command commands[] = {
-        node_command,       machine_command, provision_command,
+        node_command,       image_release_command, machine_command,
+        provision_command,
 #ifdef RAY_WITH_LAB
         ray_lab_command,
 #endif
-        completion_command, version_command, {0}};
+        completion_command, version_command,       {0}};
     const struct ray_args_command root = {
         .name = "clusterctl", .help = "operates RayOS", .subcommands = commands};
 

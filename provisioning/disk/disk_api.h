@@ -7,10 +7,10 @@
  *     rc = provision_disk_write(disk, &err);             // refuses, or does all of it
  *     provision_disk_close(disk);
  *
- * Order of writes: first the old tables go, then content, the partition tables last; each step
- * is on stable storage before the next. What is interrupted has no partition table, so neither
- * firmware nor node takes it for a disk of RayOS. All that was written is read back, past the
- * page cache where the kernel allows, and compared.
+ * Order of writes: first the old tables go, then content, which is read back (past the page
+ * cache where the kernel allows) and compared, the partition tables last; each step is on stable
+ * storage before the next. What is interrupted has no partition table, so neither firmware nor
+ * node takes it for a disk of RayOS.
  * Files need no root, no loop device and no mount. They stay sparse.
  *
  * Memory: open/close; texts of the request are borrowed until close.
@@ -44,8 +44,8 @@ enum provision_disk_step {
     PROVISION_DISK_STEP_CLEAR,  /* the old tables and signatures go */
     PROVISION_DISK_STEP_ESP,
     PROVISION_DISK_STEP_DATA,
-    PROVISION_DISK_STEP_TABLES,
     PROVISION_DISK_STEP_VERIFY,
+    PROVISION_DISK_STEP_TABLES,
 };
 
 struct provision_disk_request {
@@ -91,19 +91,22 @@ int provision_disk_open(struct provision_disk **out_disk,
 
 const struct provision_disk_plan *provision_disk_plan(const struct provision_disk *disk);
 
+/* What was typed after the plan was shown; borrowed, takes the place of the request's. */
+void provision_disk_confirm(struct provision_disk *disk, const char *serial);
+
 /* What provision_disk_write would refuse: RAY_ECONFLICT (in use), RAY_EEXISTS (has content and
- * is_wiped is not set), RAY_EDENIED (the serial number typed is none or another), RAY_ENOTFOUND
- * (no mkfs.xfs). */
+ * is_wiped is not set), RAY_EDENIED (read-only, or the serial number typed is none or another),
+ * RAY_ENOTFOUND (no mkfs.xfs). */
 int provision_disk_check(const struct provision_disk *disk, struct ray_err *err);
 
 /* Checks, then writes and verifies. After a failure of the check nothing has changed; after any
- * other the target has no partition table, and a file that was made is gone. */
+ * other the target has no partition table, and a file that was made is gone. Once. */
 int provision_disk_write(struct provision_disk *disk, struct ray_err *err);
 
 /* NULL is fine. */
 void provision_disk_close(struct provision_disk *disk);
 
-/* "ESP" ... for progress. */
+/* "write the ESP", for people. */
 const char *provision_disk_step_text(enum provision_disk_step step);
 
 #endif

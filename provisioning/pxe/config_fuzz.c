@@ -14,7 +14,7 @@ static void check(const struct provision_config *config)
     ray_buf_init(&buf, 1 << 20);
     if (provision_dnsmasq_config(&buf, config, "/state", NULL) != RAY_OK ||
         memchr(buf.data, '\0', buf.size) != NULL || strstr(ray_buf_text(&buf), "\n\n") != NULL ||
-        strstr(ray_buf_text(&buf), "dhcp-script") != NULL) {
+        strstr(ray_buf_text(&buf), "\ndhcp-script") != NULL) {
         abort();
     }
     ray_buf_fini(&buf);

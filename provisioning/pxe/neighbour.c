@@ -79,34 +79,39 @@ static int read_answer(const uint8_t *bytes, size_t size, struct provision_mac *
     return ray_fail(err, RAY_ENOTFOUND, "no card in the neighbour table");
 }
 
+/* The size of the answer, or -1 with errno. */
+static ssize_t ask_kernel(const struct request *request, uint8_t *answer, size_t answer_size)
+{
+    const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+    int errnum = ray_fault(RAY_FAULT_SOCKET);
+    ssize_t size = -1;
+    int fd = errnum == 0 ? socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE) : -1;
+
+    if (fd < 0) {
+        return -1;
+    }
+    if (sendto(fd, request, request->head.nlmsg_len, 0, (const struct sockaddr *)&kernel,
+               sizeof(kernel)) >= 0) {
+        size = recv(fd, answer, answer_size, MSG_DONTWAIT);
+    }
+    errnum = errno;
+    (void)close(fd);
+    errno = errnum;
+    return size;
+}
+
 int provision_neighbour_find(const char *interface, const char *peer, struct provision_mac *out,
                              struct ray_err *err)
 {
-    const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
     unsigned index = if_nametoindex(interface);
-    int errnum = ray_fault(RAY_FAULT_SOCKET);
     struct request request;
     uint8_t answer[1024];
-    ssize_t size = -1;
-    int fd = -1;
+    ssize_t size;
 
     if (index == 0 || !fill(&request, index, peer)) {
         return ray_fail(err, RAY_ENOTFOUND, "no interface %s, or no address", interface);
     }
-    if (errnum == 0) {
-        fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-        if (fd < 0 ||
-            sendto(fd, &request, request.head.nlmsg_len, 0, (const struct sockaddr *)&kernel,
-                   sizeof(kernel)) < 0 ||
-            (size = recv(fd, answer, sizeof(answer), MSG_DONTWAIT)) < 0) {
-            errnum = errno;
-        }
-    }
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    if (errnum != 0) {
-        return ray_fail_errno(err, errnum, "neighbour table");
-    }
-    return read_answer(answer, (size_t)size, out, err);
+    size = ask_kernel(&request, answer, sizeof(answer));
+    return size < 0 ? ray_fail_errno(err, errno, "neighbour table")
+                    : read_answer(answer, (size_t)size, out, err);
 }

@@ -135,7 +135,10 @@ const char *provision_script_text(const char *text, char out[static PROVISION_SC
     size_t size = 0;
 
     for (; text[size] != '\0' && size < PROVISION_SCRIPT_TEXT_SIZE - 1; size++) {
-        out[size] = strchr(letters, text[size]) != NULL ? text[size] : ' ';
+        out[size] = text[size];
+        if (strchr(letters, text[size]) == NULL) {
+            out[size] = ' ';
+        }
     }
     out[size] = '\0';
     return out;

@@ -53,7 +53,7 @@ static bool is_mode(const char *value)
 
 static bool is_cores(const char *value)
 {
-    return strcmp(value, "off") == 0 || strcmp(value, "info") == 0 || strcmp(value, "memory") == 0;
+    return strcmp(value, "off") == 0 || strcmp(value, "info") == 0 || strcmp(value, "full") == 0;
 }
 
 /* "115200", "115200n8" */
@@ -101,7 +101,7 @@ static const struct {
     {"loglevel=", is_kernel_log_level, false, "what the kernel prints, 0 to 7"},
     {"net.ifnames=", is_switch, false, "0 or 1"},
     {"panic=", is_panic, false, "seconds until a panic restarts the machine, 0 to 3600"},
-    {"rayos.cores=", is_cores, false, "off, info or memory"},
+    {"rayos.cores=", is_cores, false, "off, info or full"},
     {"rayos.loglevel=", is_log_level, false, "error, warn, notice, info or debug"},
     {"rayos.mode=", is_mode, false, "live or recovery"},
     {"rayos.watchdog=", is_watchdog, false, "seconds, 4 to 600"},

@@ -16,7 +16,7 @@ static void test_allowed(void **state)
         "rayos.watchdog=600",
         "rayos.mode=live",
         "rayos.mode=recovery",
-        "rayos.cores=memory",
+        "rayos.cores=full",
         "net.ifnames=0 panic=0 loglevel=7",
         "panic=3600",
     };

@@ -160,8 +160,8 @@ static void test_size(void **state)
 
     (void)state;
     assert_non_null(text);
-    memset(text, ' ', PROVISION_HELLO_SIZE_MAX + 1);
-    memcpy(text, whole, strlen(whole));
+    (void)snprintf(text, PROVISION_HELLO_SIZE_MAX + 1, "%s", whole);
+    memset(text + strlen(whole), ' ', PROVISION_HELLO_SIZE_MAX + 1 - strlen(whole));
     assert_int_equal(parse(text, PROVISION_HELLO_SIZE_MAX, &hello, NULL), RAY_OK);
     assert_int_equal(parse(text, PROVISION_HELLO_SIZE_MAX + 1, &hello, NULL), RAY_ETOOBIG);
     memset(text, '[', PROVISION_HELLO_SIZE_MAX); /* deep nesting */

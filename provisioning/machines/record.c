@@ -27,7 +27,9 @@ void provision_hint_copy(char *out, size_t out_size, const char *text)
 
     assert(out_size > 0);
     for (; *text != '\0' && size + 1 < out_size; text++) {
-        out[size++] = *text >= ' ' && *text <= '~' ? *text : '?';
+        bool is_printable = *text >= ' ' && *text <= '~';
+
+        out[size++] = (char)(is_printable ? *text : '?');
     }
     out[size] = '\0';
 }

@@ -5,7 +5,8 @@
  *   table_operator.c what operators do
  *   table_query.c   reading: find, decide, statistics
  *   table_load.c    the folder at start
- *   table_write.c   what is dirty, in batches, to the folder
+ *   table_batch.c   copies of what is dirty, and their way to the disk
+ *   table_write.c   when, and who hears of it
  *
  * Memory: all is the table's.  Threads: the loop's; a batch that is being written belongs to
  * the thread pool and shares nothing with the table but the folder's descriptor.

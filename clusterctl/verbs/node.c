@@ -7,6 +7,7 @@
 #include "base/size.h"
 #include "clusterctl/cli/output.h"
 #include "clusterctl/verbs/node_call.h"
+#include "clusterctl/verbs/service_restart.h"
 #include "clusterctl/verbs/shutdown.h"
 #include "net/proto/init.pb-c.h"
 #include "net/proto/node.pb-c.h"
@@ -178,39 +179,6 @@ static int run_log(const struct ray_args *args, void *context)
     return rc == RAY_OK ? 0 : output_error(&log.err);
 }
 
-/* ---- changes ---- */
-
-static const struct ray_args_option change_options[] = {
-    {.name = "reason", .value_name = "TEXT", .help = "why, for the log"},
-    {.name = "dry-run", .help = "say what would happen, change nothing"},
-    NODE_SOCKET_DIR_OPTION,
-    NODE_TIMEOUT_OPTION("30"),
-    {0}};
-
-static int run_restart(const struct ray_args *args, void *context)
-{
-    Rayos__Init__ServiceRestartRequest request = RAYOS__INIT__SERVICE_RESTART_REQUEST__INIT;
-    ProtobufCMessage *body = NULL;
-    struct ray_err err = {0};
-
-    (void)context;
-    request.name = (char *)args->positionals[0];
-    if (ray_args_flag(args, "dry-run")) {
-        (void)printf("would restart service %s\n", request.name);
-        return 0;
-    }
-    if (node_call(args, "init.sock", "init.service_restart", &request.base,
-                  &rayos__init__done__descriptor, &body, &err) != RAY_OK) {
-        if (err.code == RAY_ENOTFOUND && err.next_step[0] == '\0') {
-            (void)ray_next(&err, "clusterctl node services");
-        }
-        return output_error(&err);
-    }
-    protobuf_c_message_free_unpacked(body, NULL);
-    (void)printf("service %s was told to restart\n", request.name);
-    return 0;
-}
-
 /* ---- only where PID 1 is the test image's: elsewhere it answers that there is no such method ----
  */
 
@@ -285,8 +253,8 @@ static const struct ray_args_command node_subcommands[] = {
      .positional_min = 1,
      .positional_max = 1,
      .help = "stop a service in order and start it again",
-     .options = change_options,
-     .run = run_restart},
+     .options = node_service_restart_options,
+     .run = node_service_restart},
     {.name = "shutdown",
      .help = "stop everything in order and switch off",
      .options = node_shutdown_options,

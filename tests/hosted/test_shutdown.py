@@ -196,3 +196,39 @@ def test_sigterm_before_the_order_is_an_ordinary_death(run_dir):
             out, _ = caller.communicate(timeout=LIMIT_S)
     assert caller.returncode == -signal.SIGTERM
     assert out == ""
+
+
+def test_service_restart_waits_until_it_is_ready_again(node):
+    node.slow.touch()
+    caller = node.start("service-restart", "rayosd")
+    assert caller.stdout.readline().startswith("rayosd: stopping ")
+    assert caller.poll() is None
+    node.slow.unlink()
+    status, lines, err = finish(caller)
+    assert (status, err) == (0, "")
+    assert lines[-1].startswith("rayosd: ready ")
+
+
+def test_service_restart_does_not_wait_when_told_so(node):
+    node.slow.touch()
+    status, lines, _ = finish(node.start("service-restart", "rayosd", "--no-wait"))
+    assert (status, lines) == (0, ["service rayosd was told to restart"])
+
+
+def test_service_restart_says_what_failed(node):
+    service = node.folder / "usr/lib/rayos/rayosd"
+    service.write_text("#!/bin/sh\nexit 3\n", encoding="ascii")
+    status, _, err = finish(node.start("service-restart", "rayosd", "--timeout", "600"))
+    assert status != 0
+    assert "service rayosd is gave-up" in err and "next: clusterctl node log" in err
+
+
+def test_service_restart_of_an_unknown_service(node):
+    status, _, err = finish(node.start("service-restart", "nobody"))
+    assert status == 3
+    assert "no service 'nobody'" in err and "next: clusterctl node services" in err
+
+
+def test_service_restart_dry_run(node):
+    status, lines, _ = finish(node.start("service-restart", "rayosd", "--dry-run"))
+    assert (status, lines) == (0, ["would restart service rayosd, which is ready"])

@@ -17,7 +17,8 @@
 #include "provisioning/disk/disk_internal.h"
 #include "provisioning/disk/signature.h"
 
-static_assert((int)PROVISION_DISK_WHY_SIZE >= (int)SIGNATURE_TEXT_SIZE, "a description fits the plan");
+static_assert((int)PROVISION_DISK_WHY_SIZE >= (int)SIGNATURE_TEXT_SIZE,
+              "a description fits the plan");
 
 int disk_read(int fd, const char *path, void *out, size_t size, uint64_t offset,
               struct ray_err *err)

@@ -222,12 +222,13 @@ static void drop_cache(const struct write *write)
 static int sync_folder(const struct write *write, struct ray_err *err)
 {
     char path[PATH_MAX];
-    int errnum = ray_fault(RAY_FAULT_FSYNC);
+    int errnum;
     int fd = -1;
 
     if (!write->is_made) {
         return RAY_OK;
     }
+    errnum = ray_fault(RAY_FAULT_FSYNC);
     (void)snprintf(path, sizeof(path), "%s", write->disk->request.target);
     if (errnum == 0) {
         fd = open(dirname(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

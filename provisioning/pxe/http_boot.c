@@ -3,7 +3,8 @@
  *   decide (which image) -> verify (the store hashes what was not hashed yet) -> answer -> done
  *
  * When the file of a decision is not what its manifest says, the store knows it for damaged
- * from then on, and the next decision is another one: at most as often as there are images.
+ * from then on, and the next decision is another one: at most as often as there are images. When
+ * it is the same one again, something else is wrong (descriptors, memory), and iPXE retries.
  * What was decided is remembered in the request until it is done, because only a script that
  * was sent whole is a try to boot.
  *
@@ -40,7 +41,6 @@ struct boot {
     struct provision_candidate image;
     enum provision_file file; /* that is being verified or sent */
     char version[PROVISION_VERSION_SIZE];
-    size_t try_count;
 };
 
 static struct boot *boot_create(struct provision_service *service, struct ray_http_request *request,
@@ -230,8 +230,8 @@ static void decide(struct boot *boot)
         }
         return;
     }
-    if (boot->try_count++ > PROVISION_STORE_COUNT_MAX) {
-        provision_http_text(boot->request, 503, "no verified image\n");
+    if (strcmp(boot->image.image.id, boot->decision.image->image.id) == 0) {
+        provision_http_text(boot->request, 503, "the image cannot be read now\n");
         return;
     }
     boot->image = *boot->decision.image;

@@ -13,7 +13,7 @@ const char *provision_disk_step_text(enum provision_disk_step step)
         [PROVISION_DISK_STEP_FORMAT] = "make the file system",
         [PROVISION_DISK_STEP_CLEAR] = "clear the old tables",
         [PROVISION_DISK_STEP_ESP] = "write the ESP",
-        [PROVISION_DISK_STEP_DATA] = "write " PROVISION_DISK_DATA_NAME,
+        [PROVISION_DISK_STEP_DATA] = ("write " PROVISION_DISK_DATA_NAME),
         [PROVISION_DISK_STEP_VERIFY] = "read back",
         [PROVISION_DISK_STEP_TABLES] = "write the partition tables",
     };

@@ -64,6 +64,7 @@ int extents_add(struct extents *extents, int fd, uint64_t source_bytes, uint64_t
     if (rc != RAY_OK) {
         return rc;
     }
+    assert(extents->list != NULL && extents->count < extents->capacity);
     extents->list[extents->count] = (struct extent){.fd = fd,
                                                     .source_bytes = source_bytes,
                                                     .target_bytes = target_bytes,

@@ -10,6 +10,7 @@ enum {
     HEADER_SIZE = 92,
     ENTRY_SIZE = 128,
     TABLE_SIZE = GPT_PARTITION_COUNT_MAX * ENTRY_SIZE,
+    TABLE_AT = 2 * GPT_SECTOR_SIZE, /* in the head */
     REVISION = 0x00010000,
     MBR_RECORD = 446,
     MBR_KIND_PROTECTIVE = 0xEE,
@@ -141,9 +142,12 @@ static void read_entry(const uint8_t *entry, struct gpt_partition *out)
     for (size_t i = 0; i + 1 < GPT_NAME_SIZE; i++) {
         uint64_t unit = load(&entry[ENTRY_AT_NAME + 2 * i], 2);
 
-        out->name[i] = unit == 0 || (unit >= ' ' && unit < 0x7F) ? (char)unit : '?';
         if (unit == 0) {
             return;
+        }
+        out->name[i] = '?';
+        if (unit >= ' ' && unit < 0x7F) {
+            out->name[i] = (char)unit;
         }
     }
 }
@@ -171,14 +175,16 @@ int gpt_read(const uint8_t *head, size_t head_size, uint64_t sector_count, struc
              struct ray_err *err)
 {
     static const struct gpt_guid unused = {{0}};
-    const uint8_t *header = &head[GPT_SECTOR_SIZE];
-    const uint8_t *table = &head[2 * GPT_SECTOR_SIZE];
+    const uint8_t *header;
+    const uint8_t *table;
     size_t count;
     int rc;
 
     if (head_size < GPT_HEAD_SIZE || sector_count < GPT_HEAD_SIZE / GPT_SECTOR_SIZE) {
         return ray_fail(err, RAY_ENOTFOUND, "too small for a partition table");
     }
+    header = &head[GPT_SECTOR_SIZE];
+    table = &head[TABLE_AT];
     rc = read_header(header, sector_count, err);
     if (rc != RAY_OK) {
         return rc;
@@ -256,7 +262,7 @@ void gpt_write(const struct gpt *gpt, uint8_t out_head[static GPT_HEAD_SIZE],
                uint8_t out_tail[static GPT_TAIL_SIZE])
 {
     uint64_t last = gpt->sector_count - 1;
-    uint8_t *table = &out_head[2 * GPT_SECTOR_SIZE];
+    uint8_t *table = &out_head[TABLE_AT];
     uint32_t table_sum;
 
     assert(gpt->sector_count > (GPT_HEAD_SIZE + GPT_TAIL_SIZE) / GPT_SECTOR_SIZE);

@@ -318,6 +318,7 @@ static void undo(const struct write *write)
     static const struct extents_progress silent = {NULL, NULL};
     struct extents tables;
 
+    assert(write->disk->target_fd >= 0);
     if (write->is_made) {
         (void)unlink(write->disk->request.target);
         return;

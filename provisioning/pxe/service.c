@@ -61,6 +61,11 @@ static void say_listening(struct provision_service *service)
     }
 }
 
+static void on_listen(void *arg)
+{
+    say_listening(arg);
+}
+
 static void on_dnsmasq_started(void *arg)
 {
     struct provision_service *service = arg;
@@ -85,6 +90,7 @@ static void shut_down(struct provision_service *service)
     }
     service->is_stopping = true;
     ray_timer_stop(&service->collect_timer);
+    ray_timer_stop(&service->listen_timer);
     provision_store_destroy(service->store); /* answers who waits */
     service->store = NULL;
     ray_http_server_destroy(service->http);
@@ -161,6 +167,9 @@ static int start_parts(struct provision_service *service, struct ray_err *err)
         rc = ray_timer_init(&service->collect_timer, service->loop, on_collect, service, err);
     }
     if (rc == RAY_OK) {
+        rc = ray_timer_init(&service->listen_timer, service->loop, on_listen, service, err);
+    }
+    if (rc == RAY_OK) {
         ray_timer_start(&service->collect_timer, COLLECT_EVERY_MS, COLLECT_EVERY_MS);
         rc = provision_http_start(service, err);
     }
@@ -171,7 +180,7 @@ static int start_parts(struct provision_service *service, struct ray_err *err)
         rc = provision_privileges_rest(err);
     }
     if (rc == RAY_OK && service->dnsmasq == NULL) {
-        say_listening(service);
+        ray_timer_start(&service->listen_timer, 0, 0); /* once the loop runs, as with dnsmasq */
     }
     return rc;
 }
@@ -221,6 +230,7 @@ void provision_service_destroy(struct provision_service *service)
         return;
     }
     ray_timer_fini(&service->collect_timer);
+    ray_timer_fini(&service->listen_timer);
     provision_store_destroy(service->store);
     ray_http_server_destroy(service->http);
     ray_http_server_destroy(service->http6);

@@ -32,6 +32,7 @@ struct provision_service {
     struct ray_http_server *http6;     /* NULL: no IPv6 */
     struct provision_dnsmasq *dnsmasq; /* NULL in the mode http */
     struct ray_timer collect_timer;
+    struct ray_timer listen_timer;
     struct provision_counters counters;
     struct provision_candidate candidates[PROVISION_STORE_COUNT_MAX];
     size_t candidate_count;

@@ -91,12 +91,11 @@ static int run_list(const struct ray_args *args, void *context)
     Rayos__Provision__ImagesRequest request = RAYOS__PROVISION__IMAGES_REQUEST__INIT;
 
     (void)context;
-    return provision_print_stream(
+    return provision_print_reply(
         args,
         &(const struct provision_call){.method = "provision.images",
                                        .request = &request.base,
-                                       .item = &rayos__provision__image__descriptor,
-                                       .reply = &rayos__provision__done__descriptor},
+                                       .reply = &rayos__provision__images__descriptor},
         &view);
 }
 

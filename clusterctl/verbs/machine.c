@@ -228,8 +228,9 @@ static int run_group_set(const struct ray_args *args, void *context)
 #define BOOT_OPTIONS                                                                               \
     {.name = "boot",                                                                               \
      .value_name = "WAY",                                                                          \
-     .choices = "live|local-disk|hold",                                                            \
-     .help = "live: the image from RAM; local-disk: the firmware's next entry; hold: wait"},       \
+     .choices = "live|local-disk|hold|default",                                                    \
+     .help = "live: the image from RAM; local-disk: the firmware's next entry; hold: wait; "       \
+             "default: nothing of its own"},                                                       \
         {.name = "image",                                                                          \
          .value_name = "IMAGE",                                                                    \
          .help = "id, its beginning or version; '' for the newest"},                               \

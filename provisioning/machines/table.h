@@ -152,6 +152,13 @@ int provision_table_set_group(struct provision_table *table, const struct provis
 int provision_table_group_assign(struct provision_table *table, const char *group,
                                  const struct provision_assignment *assignment,
                                  const struct provision_time *now, struct ray_err *err);
+/* Forgets that tries of its images failed: they get new ones. RAY_ENOTFOUND. */
+int provision_table_retry(struct provision_table *table, const struct provision_mac *mac,
+                          const struct provision_time *now, struct ray_err *err);
+/* Why the operator did it, into the timeline. RAY_ENOTFOUND. */
+int provision_table_note_reason(struct provision_table *table, const struct provision_mac *mac,
+                                const char *reason, const struct provision_time *now,
+                                struct ray_err *err);
 /* Record and file. RAY_ENOTFOUND. The machine is unknown when it comes back. */
 int provision_table_forget(struct provision_table *table, const struct provision_mac *mac,
                            struct ray_err *err);

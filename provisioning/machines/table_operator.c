@@ -251,6 +251,56 @@ int provision_table_group_assign(struct provision_table *table, const char *grou
     return RAY_OK;
 }
 
+static int find_for_operator(struct provision_table *table, const struct provision_mac *mac,
+                             struct table_slot **out_slot, struct ray_err *err)
+{
+    char text[PROVISION_MAC_TEXT_SIZE];
+
+    *out_slot = table_find_slot(table, mac);
+    return *out_slot != NULL
+               ? RAY_OK
+               : ray_fail(err, RAY_ENOTFOUND, "no machine %s", provision_mac_format(mac, text));
+}
+
+int provision_table_retry(struct provision_table *table, const struct provision_mac *mac,
+                          const struct provision_time *now, struct ray_err *err)
+{
+    struct table_slot *slot = NULL;
+    uint64_t before;
+    int rc = find_for_operator(table, mac, &slot, err);
+
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    before = slot->record.sequence;
+    for (size_t i = 0; i < slot->record.image_count; i++) {
+        provision_record_forgive(&slot->record, slot->record.images[i].id);
+    }
+    provision_record_add(&slot->record, PROVISION_RECORD_EVENT_ASSIGNED, "new tries of its images",
+                         now);
+    note_change(table, slot, before);
+    return RAY_OK;
+}
+
+int provision_table_note_reason(struct provision_table *table, const struct provision_mac *mac,
+                                const char *reason, const struct provision_time *now,
+                                struct ray_err *err)
+{
+    char detail[PROVISION_RECORD_DETAIL_SIZE];
+    struct table_slot *slot = NULL;
+    uint64_t before;
+    int rc = find_for_operator(table, mac, &slot, err);
+
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    before = slot->record.sequence;
+    (void)snprintf(detail, sizeof(detail), "because: %.70s", reason);
+    provision_record_add(&slot->record, PROVISION_RECORD_EVENT_ASSIGNED, detail, now);
+    note_change(table, slot, before);
+    return RAY_OK;
+}
+
 int provision_table_forget(struct provision_table *table, const struct provision_mac *mac,
                            struct ray_err *err)
 {

@@ -69,6 +69,19 @@ const struct provision_arch *provision_arch_of_ipxe(const char *buildarch, const
     return &unknown_pxe;
 }
 
+const struct provision_arch *provision_arch_of_word(const char *word)
+{
+    if (word[0] == '\0') {
+        return provision_arch_find(7, false);
+    }
+    for (size_t i = 0; i < RAY_ARRAY_COUNT(archs); i++) {
+        if (strcmp(archs[i].word, word) == 0) {
+            return &archs[i];
+        }
+    }
+    return &unknown_pxe;
+}
+
 void provision_arch_put(const struct provision_arch *arch, char *out, size_t out_size)
 {
     assert(strlen(arch->word) < out_size);

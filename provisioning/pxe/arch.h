@@ -32,6 +32,10 @@ const struct provision_arch *provision_arch_find(int number, bool is_http);
 /* The entry for iPXE's ${buildarch} and ${platform}; never NULL. */
 const struct provision_arch *provision_arch_of_ipxe(const char *buildarch, const char *platform);
 
+/* The entry of a word of the machine table; "" (it did not say) is taken for UEFI PXE; others
+ * that are not in the table have no path. Never NULL. */
+const struct provision_arch *provision_arch_of_word(const char *word);
+
 /* Writes the word into a record's facts. */
 void provision_arch_put(const struct provision_arch *arch, char *out, size_t out_size);
 

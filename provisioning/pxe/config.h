@@ -54,6 +54,7 @@ struct provision_config {
     char ipxe_path[PROVISION_PATH_SIZE];
     char ipxe_bios_path[PROVISION_PATH_SIZE];
     char user[PROVISION_USER_SIZE]; /* "": stays who it is */
+    char control_path[PROVISION_PATH_SIZE]; /* "": control.sock in the state folder */
     uint16_t http_port;
     size_t transfer_count_max; /* images being sent at once */
     bool takes_hello;
@@ -78,6 +79,7 @@ struct provision_config {
     X(transfers, "transfers", "N", "32", "images sent at once; the others queue")                  \
     X(hello, "hello", "on|off", "on", "whether nodes may report that they are up")                 \
     X(user, "user", "NAME", NULL, "user to become, when started as root")                          \
+    X(control, "control", "PATH", NULL, "socket for clusterctl; STATE/control.sock without it")    \
     X(dnsmasq, "dnsmasq", "PATH", "/usr/sbin/dnsmasq", "the dnsmasq program")                      \
     X(ipxe, "ipxe", "PATH", "/usr/lib/ipxe/snponly.efi", "boot file for UEFI x64")                 \
     X(ipxe_bios, "ipxe-bios", "PATH", "/usr/lib/ipxe/undionly.kpxe", "boot file for BIOS")

@@ -209,6 +209,13 @@ int provision_value_ipxe_bios(struct provision_config *config, const char *key, 
     return set_path(config->ipxe_bios_path, key, value, err);
 }
 
+int provision_value_control(struct provision_config *config, const char *key, const char *value,
+                            struct ray_err *err)
+{
+    return value[0] == '/' ? set_path(config->control_path, key, value, err)
+                           : bad_value(err, key, value, "an absolute path");
+}
+
 int provision_value_mode(struct provision_config *config, const char *key, const char *value,
                          struct ray_err *err)
 {

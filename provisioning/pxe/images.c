@@ -16,6 +16,14 @@ static void on_problem(void *arg, const char *text)
     ray_log(service->config.logger, RAY_LOG_WARN, "machines", "%s", text);
 }
 
+static void on_event(void *arg, const struct provision_record *record,
+                     const struct provision_record_event *event)
+{
+    const struct provision_service *service = arg;
+
+    provision_control_event(service->control, record, event);
+}
+
 /* A folder without image is a mistake of the call. A damaged image is an event: the images that
  * are in the store already are served. */
 static int import(struct provision_service *service, struct ray_err *err)
@@ -42,8 +50,10 @@ static int import(struct provision_service *service, struct ray_err *err)
 
 int provision_images_open(struct provision_service *service, struct ray_err *err)
 {
-    const struct provision_table_config table = {
-        .dir = service->state_dir.path, .on_problem = on_problem, .arg = service};
+    const struct provision_table_config table = {.dir = service->state_dir.path,
+                                                 .on_problem = on_problem,
+                                                 .on_event = on_event,
+                                                 .arg = service};
     char path[PROVISION_PATH_SIZE + sizeof("/" IMAGES_DIR)];
     int rc;
 

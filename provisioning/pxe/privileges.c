@@ -82,6 +82,17 @@ int provision_privileges_drop(const char *user, const char *state_dir, struct ra
     return rc == RAY_OK ? become(who, err) : rc;
 }
 
+void provision_privileges_raise(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+
+    if (syscall(SYS_capget, &header, data) == 0) {
+        data[0].effective |= data[0].permitted & BIT(CAP_NET_RAW);
+        (void)syscall(SYS_capset, &header, data); /* who needs it finds out */
+    }
+}
+
 int provision_privileges_rest(struct ray_err *err)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};

@@ -15,5 +15,7 @@ int provision_privileges_drop(const char *user, const char *state_dir, struct ra
 /* When all sockets are bound: nothing is effective any more. What is permitted stays for the
  * next dnsmasq. Harmless for who had nothing. */
 int provision_privileges_rest(struct ray_err *err);
+/* CAP_NET_RAW is effective where it is permitted, until the next rest. */
+void provision_privileges_raise(void);
 
 #endif

@@ -93,6 +93,8 @@ static void shut_down(struct provision_service *service)
     ray_timer_stop(&service->listen_timer);
     provision_store_destroy(service->store); /* answers who waits */
     service->store = NULL;
+    provision_control_destroy(service->control);
+    service->control = NULL;
     ray_http_server_destroy(service->http);
     service->http = NULL;
     ray_http_server_destroy(service->http6);
@@ -173,6 +175,9 @@ static int start_parts(struct provision_service *service, struct ray_err *err)
         ray_timer_start(&service->collect_timer, COLLECT_EVERY_MS, COLLECT_EVERY_MS);
         rc = provision_http_start(service, err);
     }
+    if (rc == RAY_OK) {
+        rc = provision_control_start(service, err);
+    }
     if (rc == RAY_OK && provision_mode_has_dnsmasq(settings->mode)) {
         rc = start_dnsmasq(service, err);
     }
@@ -201,6 +206,7 @@ int provision_service_create(struct provision_service **out_service, struct ray_
     service->config = *config;
     service->state_dir.lock_fd = -1;
     service->start_us = provision_time_now().real_us;
+    service->start_mono_us = provision_time_now().mono_us;
     provision_tracker_init(&service->tracker, settings);
     rc = settings->user[0] != '\0'
              ? provision_privileges_drop(settings->user, settings->state_dir, err)
@@ -232,6 +238,7 @@ void provision_service_destroy(struct provision_service *service)
     ray_timer_fini(&service->collect_timer);
     ray_timer_fini(&service->listen_timer);
     provision_store_destroy(service->store);
+    provision_control_destroy(service->control);
     ray_http_server_destroy(service->http);
     ray_http_server_destroy(service->http6);
     provision_dnsmasq_destroy(service->dnsmasq);

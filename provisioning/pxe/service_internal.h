@@ -12,6 +12,7 @@
 
 #include "net/http/server.h"
 #include "provisioning/machines/table.h"
+#include "provisioning/pxe/control.h"
 #include "provisioning/pxe/dnsmasq.h"
 #include "provisioning/pxe/event.h"
 #include "provisioning/pxe/metrics.h"
@@ -29,7 +30,8 @@ struct provision_service {
     struct provision_store *store;
     struct provision_table *table;
     struct ray_http_server *http;
-    struct ray_http_server *http6;     /* NULL: no IPv6 */
+    struct ray_http_server *http6; /* NULL: no IPv6 */
+    struct provision_control *control;
     struct provision_dnsmasq *dnsmasq; /* NULL in the mode http */
     struct ray_timer collect_timer;
     struct ray_timer listen_timer;
@@ -37,6 +39,7 @@ struct provision_service {
     struct provision_candidate candidates[PROVISION_STORE_COUNT_MAX];
     size_t candidate_count;
     uint64_t start_us; /* wall clock */
+    uint64_t start_mono_us;
     bool is_listening;
     bool is_stopping;
     struct ray_err end; /* why the service ends; RAY_OK for an ordered stop */

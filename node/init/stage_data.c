@@ -7,6 +7,9 @@
 #include "node/init/stages.h"
 #include "node/init/system/entropy.h"
 
+/* Below the stage's own. */
+enum { BOOT_DISK_DEADLINE_MS = 25000 };
+
 static void on_found(void *arg, const struct init_data_found *found)
 {
     struct init *init = arg;
@@ -20,7 +23,12 @@ static void on_found(void *arg, const struct init_data_found *found)
 int stage_search(void *arg, struct ray_err *err)
 {
     struct init *init = arg;
-    const struct init_data_search_options options = {.root_fd = init->root_fd};
+    bool is_from_disk = init->facts.path == INIT_BOOT_PATH_DISK;
+    const struct init_data_search_options options = {
+        .root_fd = init->root_fd,
+        .deadline_ms = is_from_disk ? BOOT_DISK_DEADLINE_MS : 0,
+        .waits_for_esp = is_from_disk,
+    };
     int rc = init_data_search_start(&init->loop, &options, on_found, init, &init->search, err);
 
     return rc == RAY_OK ? RAY_EAGAIN : rc;

@@ -90,9 +90,14 @@ static void look_at_device(int class_fd, const char *name, struct init_data_foun
     if (ray_file_read(class_fd, path, UEVENT_FILE_SIZE_MAX, &text, &size, NULL) != RAY_OK) {
         return; /* it has just gone */
     }
-    if (init_uevent_parse_file((char *)text, size, name, &event, NULL) == RAY_OK &&
-        event.partname != NULL && strcmp(event.partname, INIT_DATA_PARTNAME) == 0 &&
-        event.devname != NULL && is_device_name(event.devname)) {
+    if (init_uevent_parse_file((char *)text, size, name, &event, NULL) != RAY_OK ||
+        event.partname == NULL) {
+        free(text);
+        return;
+    }
+    found->has_esp = found->has_esp || strcmp(event.partname, INIT_ESP_PARTNAME) == 0;
+    if (strcmp(event.partname, INIT_DATA_PARTNAME) == 0 && event.devname != NULL &&
+        is_device_name(event.devname)) {
         if (found->count == 0) {
             (void)snprintf(found->device, sizeof found->device, "%s", event.devname);
             (void)snprintf(path, sizeof path, "%s/ro", name);

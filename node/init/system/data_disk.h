@@ -19,6 +19,7 @@
 #include "node/init/system/uevent.h"
 
 #define INIT_DATA_PARTNAME "RAYOS_DATA"
+#define INIT_ESP_PARTNAME "RAYOS_ESP" /* of a disk that carries the image */
 #define INIT_DATA_FOLDER "var/rayos"
 
 enum { INIT_DATA_LAYOUT_VERSION = 1, INIT_DATA_DEVICE_SIZE_MAX = 64 };
@@ -49,19 +50,22 @@ struct init_data_found {
     size_t count;
     char device[INIT_DATA_DEVICE_SIZE_MAX]; /* "vda1", of the first */
     bool is_readonly;
+    bool has_esp; /* a disk that carries the image is there */
 };
 
 /* Reads sys/class/block of `root_fd` now. */
 int init_data_scan(int root_fd, struct init_data_found *out, struct ray_err *err);
 
 /* A search that waits for slow disks: ends when exactly one was found and no block device
- * has appeared for settle_ms, or at the deadline. */
+ * has appeared for settle_ms, or at the deadline. A machine that was started from a disk has
+ * that disk somewhere: until it shows, finding nothing is no result. (USB disks take seconds.) */
 struct init_data_search;
 struct init_data_search_options {
     int root_fd;
     uint64_t settle_ms;      /* after something was found; 0: 250 */
     uint64_t none_settle_ms; /* while nothing was found; 0: 2000 */
     uint64_t deadline_ms;    /* 0: 15000 */
+    bool waits_for_esp;      /* the machine was started from a disk */
 };
 int init_data_search_start(struct ray_loop *loop, const struct init_data_search_options *options,
                            void (*on_done)(void *arg, const struct init_data_found *found),

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/atomic_file.h"
+#include "base/clock.h"
 #include "base/test.h"
 #include "node/init/system/data_disk.h"
 
@@ -315,6 +316,46 @@ static void test_search(void **state)
     ray_loop_fini(&loop);
 }
 
+/* Started from a disk: the search goes on until that disk shows, however long that takes. */
+static void test_search_for_the_boot_disk(void **state)
+{
+    struct place *place = *state;
+    const struct init_data_search_options options = {.root_fd = place->fd,
+                                                     .settle_ms = 1,
+                                                     .none_settle_ms = 1,
+                                                     .deadline_ms = 60000,
+                                                     .waits_for_esp = true};
+    struct outcome outcome = {0};
+    struct late late = {.place = place};
+    struct ray_loop loop;
+    uint64_t begin_ns;
+
+    assert_int_equal(ray_loop_init(&loop, NULL), RAY_OK);
+    outcome.loop = &loop;
+    assert_int_equal(init_data_search_start(&loop, &options, on_done, &outcome, &late.search, NULL),
+                     RAY_OK);
+    assert_int_equal(ray_timer_init(&late.timer, &loop, on_late, &late, NULL), RAY_OK);
+    ray_timer_start(&late.timer, 50, 0); /* far beyond none_settle_ms */
+    ray_loop_run(&loop);
+    assert_int_equal(outcome.found.count, 1);
+    init_data_search_destroy(late.search);
+    ray_timer_fini(&late.timer);
+    ray_loop_fini(&loop);
+
+    /* A disk with the image and without data: not waited for any longer. */
+    add_device(place, "sdb1", "RAYOS_ESP", "0\n");
+    assert_int_equal(ray_loop_init(&loop, NULL), RAY_OK);
+    begin_ns = ray_clock_monotonic_ns();
+    assert_int_equal(init_data_search_start(&loop, &options, on_done, &outcome, &late.search, NULL),
+                     RAY_OK);
+    ray_loop_run(&loop);
+    assert_int_equal(outcome.found.count, 0);
+    assert_true(outcome.found.has_esp);
+    assert_true(ray_clock_monotonic_ns() - begin_ns < 60000 * RAY_NS_PER_MS);
+    init_data_search_destroy(late.search);
+    ray_loop_fini(&loop);
+}
+
 /* ---- mounting ---- */
 
 static int in_namespace(struct place *place, const struct init_data_found *found,
@@ -393,6 +434,7 @@ int main(void)
         CASE(test_layout_versions),
         CASE(test_layout_does_not_follow_links),
         CASE(test_search),
+        CASE(test_search_for_the_boot_disk),
         CASE(test_ram_and_reasons),
     };
 

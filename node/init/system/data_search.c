@@ -44,6 +44,10 @@ static void settle_anew(struct init_data_search *search)
 {
     struct init_data_found found = scan(search);
 
+    if (found.count == 0 && search->options.waits_for_esp && !found.has_esp) {
+        ray_timer_stop(&search->settle); /* the deadline ends it, if nothing else does */
+        return;
+    }
     ray_timer_start(&search->settle,
                     found.count > 0 ? search->options.settle_ms : search->options.none_settle_ms,
                     0);

@@ -1,5 +1,6 @@
 /* Aliases wait in a ring; one libuv work item at a time takes the oldest. At start, and after
- * lost events, one item looks at all devices instead. The item owns what the worker touches, so
+ * lost events, another item looks at all devices: that takes many seconds, and a disk that has
+ * just appeared must not wait for displays. The item owns what the worker touches, so
  * that the object may be destroyed while a driver still starts: the item then frees itself
  * when it comes back to the loop. */
 #include "node/init/system/hotplug.h"
@@ -39,10 +40,12 @@ struct init_hotplug {
     size_t queue_count;
     bool is_loading_enabled;
     bool is_rescan_wanted;
-    struct job *job; /* NULL: the worker is free */
+    struct job *alias_job;  /* NULL: none is under way */
+    struct job *rescan_job; /* as above */
 };
 
-static void start_next(struct init_hotplug *hotplug);
+static void start_alias(struct init_hotplug *hotplug);
+static void start_rescan(struct init_hotplug *hotplug);
 
 static void run_job(uv_work_t *work)
 {
@@ -82,56 +85,78 @@ static void job_done(uv_work_t *work, int status)
             ray_log(hotplug->logger, RAY_LOG_INFO, "modules", "rest modules=%zu failed=%zu",
                     job->summary.module_count, job->summary.failed_count);
         }
-        hotplug->job = NULL;
-        start_next(hotplug);
+        if (job == hotplug->rescan_job) {
+            hotplug->rescan_job = NULL;
+            start_rescan(hotplug);
+        } else {
+            hotplug->alias_job = NULL;
+            start_alias(hotplug);
+        }
     }
     free_job(job);
 }
 
-/* Takes the next piece of work out of `hotplug`; NULL without memory or descriptors. */
+/* NULL without memory. */
 static struct job *make_job(struct init_hotplug *hotplug)
 {
     struct job *job = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : calloc(1, sizeof *job);
 
     if (job == NULL) {
-        return NULL;
+        ray_log(hotplug->logger, RAY_LOG_ERROR, "hotplug", "no memory to load a module");
+        return NULL; /* the next event tries again */
     }
     job->owner = hotplug;
     job->work.data = job;
     job->root_fd = -1;
-    if (hotplug->is_rescan_wanted) {
-        job->root_fd = fcntl(hotplug->root_fd, F_DUPFD_CLOEXEC, 3);
-        if (job->root_fd < 0) {
-            free(job);
-            return NULL;
-        }
-        hotplug->is_rescan_wanted = false;
-        return job;
-    }
-    job->alias = hotplug->queue[hotplug->queue_begin];
-    hotplug->queue_begin = (hotplug->queue_begin + 1) % INIT_HOTPLUG_QUEUE_COUNT_MAX;
-    hotplug->queue_count--;
     return job;
 }
 
-static void start_next(struct init_hotplug *hotplug)
+/* Takes over `job`. */
+static void queue_job(struct init_hotplug *hotplug, struct job *job, struct job **slot)
+{
+    if (uv_queue_work(&hotplug->loop->uv, &job->work, run_job, job_done) != 0) {
+        free_job(job); /* only without a work function: cannot be */
+    } else {
+        *slot = job;
+    }
+}
+
+/* Begins with the oldest alias, unless one is under way. */
+static void start_alias(struct init_hotplug *hotplug)
 {
     struct job *job;
 
-    if (!hotplug->is_loading_enabled || hotplug->job != NULL ||
-        (hotplug->queue_count == 0 && !hotplug->is_rescan_wanted)) {
+    if (!hotplug->is_loading_enabled || hotplug->alias_job != NULL || hotplug->queue_count == 0) {
+        return;
+    }
+    job = make_job(hotplug);
+    if (job != NULL) {
+        job->alias = hotplug->queue[hotplug->queue_begin];
+        hotplug->queue_begin = (hotplug->queue_begin + 1) % INIT_HOTPLUG_QUEUE_COUNT_MAX;
+        hotplug->queue_count--;
+        queue_job(hotplug, job, &hotplug->alias_job);
+    }
+}
+
+static void start_rescan(struct init_hotplug *hotplug)
+{
+    struct job *job;
+
+    if (!hotplug->is_loading_enabled || hotplug->rescan_job != NULL || !hotplug->is_rescan_wanted) {
         return;
     }
     job = make_job(hotplug);
     if (job == NULL) {
-        ray_log(hotplug->logger, RAY_LOG_ERROR, "hotplug", "no memory to load a module");
-        return; /* the next event tries again */
-    }
-    if (uv_queue_work(&hotplug->loop->uv, &job->work, run_job, job_done) != 0) {
-        free_job(job); /* only without a work function: cannot be */
         return;
     }
-    hotplug->job = job;
+    job->root_fd = fcntl(hotplug->root_fd, F_DUPFD_CLOEXEC, 3);
+    if (job->root_fd < 0) {
+        ray_log(hotplug->logger, RAY_LOG_ERROR, "hotplug", "no descriptor to look for devices");
+        free_job(job);
+        return;
+    }
+    hotplug->is_rescan_wanted = false;
+    queue_job(hotplug, job, &hotplug->rescan_job);
 }
 
 static void enqueue(struct init_hotplug *hotplug, const char *alias)
@@ -167,7 +192,7 @@ static void handle_event(void *arg, const struct init_uevent *event)
 
     if (event->modalias != NULL && strcmp(event->action, "add") == 0) {
         enqueue(hotplug, event->modalias);
-        start_next(hotplug);
+        start_alias(hotplug);
     }
     if (init_udev_db_handle(hotplug->root_fd, event, &err) != RAY_OK) {
         ray_log(hotplug->logger, RAY_LOG_INFO, "hotplug", "device=%s: %s", event->devpath,
@@ -186,7 +211,7 @@ static void handle_lost(void *arg)
     ray_log(hotplug->logger, RAY_LOG_WARN, "hotplug", "device events lost, count=%llu",
             (unsigned long long)hotplug->source.lost_count);
     hotplug->is_rescan_wanted = true;
-    start_next(hotplug);
+    start_rescan(hotplug);
     if (init_udev_db_scan(hotplug->root_fd, hotplug->logger, NULL, &err) != RAY_OK) {
         ray_log(hotplug->logger, RAY_LOG_WARN, "hotplug", "rescan: %s", err.text);
     }
@@ -227,7 +252,8 @@ void init_hotplug_enable_loading(struct init_hotplug *hotplug)
 {
     hotplug->is_loading_enabled = true;
     hotplug->is_rescan_wanted = true; /* what coldplug left for later */
-    start_next(hotplug);
+    start_alias(hotplug);
+    start_rescan(hotplug);
 }
 
 void init_hotplug_destroy(struct init_hotplug *hotplug)
@@ -236,8 +262,11 @@ void init_hotplug_destroy(struct init_hotplug *hotplug)
         return;
     }
     init_uevent_source_fini(&hotplug->source);
-    if (hotplug->job != NULL) {
-        hotplug->job->owner = NULL;
+    if (hotplug->alias_job != NULL) {
+        hotplug->alias_job->owner = NULL;
+    }
+    if (hotplug->rescan_job != NULL) {
+        hotplug->rescan_job->owner = NULL;
     }
     for (size_t i = 0; i < hotplug->queue_count; i++) {
         free(hotplug->queue[(hotplug->queue_begin + i) % INIT_HOTPLUG_QUEUE_COUNT_MAX]);

@@ -1,9 +1,10 @@
 /* node/init/system/hotplug.h - what happens when a device appears: its modules are loaded
  * off the loop, its database entry is written, and others are told.
  *
- * Memory: owns its queue; borrows loop and logger.  Threads: the loop's, plus one
- * libuv worker that loads modules.  Blocks: never (a driver that hangs holds only the
- * worker).  Trust: events are the kernel's (uevent.h). */
+ * Memory: owns its queue; borrows loop and logger.  Threads: the loop's, plus two
+ * libuv workers that load modules: one for devices as they appear, one that looks at all of
+ * them.  Blocks: never (a driver that hangs holds only its worker).  Trust: events are the kernel's
+ * (uevent.h). */
 #ifndef RAY_NODE_INIT_SYSTEM_HOTPLUG_H
 #define RAY_NODE_INIT_SYSTEM_HOTPLUG_H
 
@@ -22,7 +23,7 @@ struct init_hotplug;
  * lost events calls on_rescan (may be NULL), after which the caller looks again at what it
  * cares for. Starts listening at once; modules are loaded only after
  * init_hotplug_enable_loading, so that coldplug comes first; that call also starts
- * init_kmodule_coldplug_rest in the worker. */
+ * init_kmodule_coldplug_rest in a worker. */
 int init_hotplug_create(struct ray_loop *loop, int root_fd, struct ray_logger *logger,
                         void (*on_event)(void *arg, const struct init_uevent *event),
                         void (*on_rescan)(void *arg), void *arg, struct init_hotplug **out,

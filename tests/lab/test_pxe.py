@@ -106,13 +106,14 @@ def test_down_leaves_logs_and_report_only(lab):
     lab.verb("down")  # once more is no error
 
 
-def test_switch_was_never_too_slow(lab):
-    """Nobody asked for a fault: no frame was lost in a queue, for its age, or in the kernel, in
-    all the boots above; and no frame was out of bounds. (Frames for a machine that was not there
-    are no_peer_drops.)"""
+def test_switch_lost_no_frame(lab):
+    """Nobody asked for a fault: no frame was lost in a queue or in the kernel, in all the boots
+    above; and no frame was out of bounds. (Frames for a machine that was not there are
+    no_peer_drops; ones that it did not take in time, as firmware between two steps of a boot does
+    not, are age_drops: the machine's doing, not the switch's.)"""
     switch = json.loads((lab.folder / "report.json").read_text())["switch"]
     assert {port["name"] for port in switch["ports"]} == {"host", "node1", "node2", "node3"}
-    kinds = ("queue_drops", "age_drops", "kernel_drops", "oversize_drops", "runt_drops")
+    kinds = ("queue_drops", "kernel_drops", "oversize_drops", "runt_drops")
     drops = {(port["name"], kind): port[kind] for port in switch["ports"] for kind in kinds
              if port[kind] > 0}
     assert not drops, switch["ports"]

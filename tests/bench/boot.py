@@ -1,5 +1,6 @@
-"""BENCH=boot: power-on to ready by phase, image size, memory in use when idle; beside a
-Debian 13 node with systemd as PID 1, booted over the network with the same kernel."""
+"""BENCH=boot: power-on to ready by phase and by way of booting, image size, memory in use when
+idle; beside a Debian 13 node with systemd as PID 1, booted over the network with the same kernel.
+And one hundred clients at once (serve.py)."""
 import json
 import os
 import re
@@ -8,11 +9,13 @@ import time
 from pathlib import Path
 
 import peer_image
+import serve
 from report import row
 
 ROOT = Path(__file__).resolve().parents[2]
 CLUSTERCTL = ROOT / "build/bin/clusterctl"
 PEER_NAME = "Debian 13 + systemd"
+OTHER_PATHS = ("pxe-bios", "http-uefi", "disk")
 IDLE_S = 10       # after ready, before memory is read; the peer waits as long
 MIB = 1 << 20
 
@@ -23,8 +26,8 @@ class Boot:
 
     def __init__(self, image, boot, name):
         self.name = name
-        self.run("up", "--nodes", "1", "--boot", boot, "--image", image, "--data-disk", "none",
-                 "--accel", os.environ.get("ACCEL", "auto"))
+        self.run("up", "--nodes", "1", "--boot", boot, "--image", image, "--data-disk",
+                 "2G" if boot == "disk" else "none", "--accel", os.environ.get("ACCEL", "auto"))
         node = json.loads(self.run("status", "-o", "json"))["nodes"][0]
         self.total = node["total_us"] / 1e6
         self.phases = {phase["phase"]: phase["length_us"] / 1e6 for phase in node["phases"]}
@@ -83,6 +86,14 @@ def run(rounds):
                   f"pxe {samples[side]['pxe'][-1]:.1f} s, "
                   f"direct {samples[side]['direct'][-1]:.1f} s, "
                   f"memory {samples[side]['memory'][-1]:.0f} MiB", flush=True)
+    others = {path: [] for path in OTHER_PATHS}
+    for number in range(rounds):
+        for path, totals in others.items():
+            with Boot(ROOT / "build/image", path, "bench-ours") as boot:
+                totals.append(boot.total)
+        print(f"bench: boot: round {number + 1} of {rounds}, ours: "
+              + ", ".join(f"{path} {totals[-1]:.1f} s" for path, totals in others.items()),
+              flush=True)
     ours, peer = samples["ours"], samples["peer"]
     rows = [row("network boot, power-on to ready", "s", "lower", ours["pxe"], peer["pxe"],
                 PEER_NAME, bar=1.0),
@@ -96,4 +107,6 @@ def run(rounds):
         times = [phases[phase] for phases in ours["phases"] if phase in phases]
         if times:
             rows.append(row(f"network boot, phase {phase}", "s", "lower", times))
-    return rows
+    for path, totals in others.items():
+        rows.append(row(f"{path}, power-on to ready", "s", "lower", totals))
+    return rows + serve.run(rounds)

@@ -43,7 +43,7 @@ image: build ## the node image in build/image, and the one for tests in build/im
 	@$(IN) provisioning/image/build --bin build/release/bin
 	@$(IN) provisioning/image/build --bin build/release/bin --test
 
-lab: image ## NODES=3 machines boot over the network (BOOT=pxe-uefi|direct DOWN=1 ACCEL=tcg|kvm LAB=name)
+lab: image ## NODES=3 machines boot over the network (BOOT=pxe-uefi|pxe-bios|http-uefi|disk|direct DOWN=1 ACCEL=tcg|kvm LAB=name)
 	@case '$(STORY)' in none) ;; *) echo "make lab: STORY=$(STORY) is not there: the story comes with the cluster, guests and compositor; use STORY=none" >&2; exit 1;; esac
 	@$(IN) build/bin/clusterctl lab up --name '$(LAB)' --nodes '$(NODES)' --boot '$(BOOT)' --accel '$(ACCEL)'
 	@[ '$(DOWN)' = 0 ] || $(IN) build/bin/clusterctl lab down --name '$(LAB)' >/dev/null
@@ -56,7 +56,7 @@ ctl: root ## clusterctl against the running lab: make ctl ARGS='lab status -o js
 	@[ -x build/bin/clusterctl ] || { echo "make ctl: clusterctl is not built; next: make build" >&2; exit 1; }
 	@$(IN) build/bin/clusterctl lab enter --name '$(LAB)' -- build/bin/clusterctl $(ARGS)
 
-test: root ## everything that must hold, about 10 minutes on two cores
+test: root ## everything that must hold, about 20 minutes on two cores
 	@$(IN) tools/test
 
 check: root ## layers, format and clang-tidy over all files

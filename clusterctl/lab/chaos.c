@@ -335,6 +335,26 @@ static void net_chaos(struct lab *lab, struct ray_rpc_call *call,
     reply_text(lab, call, command);
 }
 
+/* rayos-provision can be killed and started like a machine. */
+static void provision_chaos(struct lab *lab, struct ray_rpc_call *call, bool is_kill)
+{
+    struct ray_err err = {0};
+    int rc = is_kill ? lab_provision_kill(lab, &err) : lab_provision_start(lab, &err);
+
+    if (rc != RAY_OK) {
+        refuse(call, &err);
+        return;
+    }
+    lab_event(lab, LAB_KIND_CHAOS, NULL, LAB_PROVISION_NAME " %s", is_kill ? "killed" : "started");
+    reply_text(lab, call, is_kill ? LAB_PROVISION_NAME " is off" : LAB_PROVISION_NAME " is on");
+}
+
+static bool is_provision_chaos(const Rayos__Lab__ChaosRequest *request)
+{
+    return request->n_targets == 1 && strcmp(request->targets[0], LAB_PROVISION_NAME) == 0 &&
+           (strcmp(request->action, "kill") == 0 || strcmp(request->action, "start") == 0);
+}
+
 void lab_method_chaos(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
 {
     const Rayos__Lab__ChaosRequest *request = (const Rayos__Lab__ChaosRequest *)input;
@@ -349,6 +369,10 @@ void lab_method_chaos(struct ray_rpc_call *call, const ProtobufCMessage *input, 
     }
     if (lab_chaos_net_is(request->action)) {
         net_chaos(lab, call, request);
+        return;
+    }
+    if (is_provision_chaos(request)) {
+        provision_chaos(lab, call, strcmp(request->action, "kill") == 0);
         return;
     }
     for (size_t i = 0; i < RAY_ARRAY_COUNT(actions); i++) {

@@ -332,12 +332,26 @@ static void push_mode(const struct lab *lab, struct lab_argv *argv)
     }
 }
 
+int lab_provision_kill(struct lab *lab, struct ray_err *err)
+{
+    if (!lab_process_is_running(&lab->services.provision.process)) {
+        return ray_fail(err, RAY_ECONFLICT, "rayos-provision does not run");
+    }
+    lab_process_stop(&lab->services.provision.process, 0);
+    return RAY_OK;
+}
+
 int lab_provision_start(struct lab *lab, struct ray_err *err)
 {
     struct lab_services *services = &lab->services;
     struct lab_argv argv;
     int rc;
 
+    if (lab_process_is_running(&services->provision.process)) {
+        return ray_fail(err, RAY_ECONFLICT, "rayos-provision runs already");
+    }
+    services->is_provision_ready = false;
+    lab_logfile_close(&services->provision_log);
     rc = lab_logfile_open(&services->provision_log, lab->dir_fd, LAB_FILE_PROVISION_EVENTS,
                           LAB_LOGFILE_SIZE_MAX, err);
     if (rc != RAY_OK) {

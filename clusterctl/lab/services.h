@@ -18,6 +18,8 @@
 
 struct lab;
 
+#define LAB_PROVISION_NAME "provision" /* among the names that chaos takes */
+
 struct lab_service {
     struct lab_process process;
     struct lab_output output; /* its standard error */
@@ -38,7 +40,9 @@ void lab_services_init(struct lab *lab);
 void lab_services_fini(struct lab *lab);
 /* Each is a step of the preparation (lab_step_begin, lab_step_end). */
 int lab_switch_start(struct lab *lab, struct ray_err *err);
-int lab_provision_start(struct lab *lab, struct ray_err *err);
+int lab_provision_start(struct lab *lab, struct ray_err *err); /* also again, after its end */
+/* Kills it at once; its end comes as an event. RAY_ECONFLICT: it does not run. */
+int lab_provision_kill(struct lab *lab, struct ray_err *err);
 void lab_services_stop(struct lab *lab);
 bool lab_services_are_running(const struct lab *lab);
 

@@ -33,8 +33,8 @@ static const struct action {
 } actions[] = {
     {"poweroff", "NODE", 1, 1, 0, "press the power button; done when the machine is off"},
     {"reset", "NODE", 1, 1, 0, "press the reset button"},
-    {"kill", "NODE", 1, 1, 0, "cut the power"},
-    {"start", "NODE", 1, 1, 0, "switch on again, with the same disks"},
+    {"kill", "NODE|provision", 1, 1, 0, "cut the power, or kill rayos-provision"},
+    {"start", "NODE|provision", 1, 1, 0, "switch on again, with the same disks"},
     {"pause", "NODE", 1, 1, 0, "stall the machine (SIGSTOP); its time goes on"},
     {"resume", "NODE", 1, 1, 0, "end a pause"},
     {"freeze", "NODE", 1, 1, 0, "stop the machine and its clocks (QMP stop)"},

@@ -166,7 +166,7 @@ int ray_next(struct ray_err *err, const char *fmt, ...)
     va_list ap;
 
     if (err == NULL) {
-        return RAY_OK;
+        return RAY_EINTERNAL; /* the code is lost, but `return ray_next(...)` is no success */
     }
     va_start(ap, fmt);
     set_text(err->next_step, sizeof err->next_step, fmt, ap);

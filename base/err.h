@@ -70,7 +70,8 @@ int ray_fail_uv(struct ray_err *err, int uv_status, const char *fmt, ...)
 int ray_wrap(struct ray_err *err, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Sets the next step ("run 'clusterctl lab down'"); returns err's code. */
+/* Sets the next step ("run 'clusterctl lab down'"); returns err's code. Without err it returns
+ * RAY_EINTERNAL: whoever may get NULL and whose caller looks at the code returns it himself. */
 int ray_next(struct ray_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 const char *ray_err_name(int code);     /* "RAY_EINVAL"; "RAY_E?" when unknown */

@@ -358,6 +358,8 @@ static void test_targets_refused(void **state)
     assert_int_equal(open_only(place, &err), RAY_EINVAL);
     place->request.target = "/dev/null";
     assert_int_equal(open_only(place, &err), RAY_EINVAL);
+    place->request.target = "/dev/no-such-disk";
+    assert_int_equal(open_only(place, &err), RAY_ENOTFOUND);
     place->request.target = "/no/such/folder/file";
     assert_int_equal(write_all(place, &err), RAY_ENOTFOUND);
     place->request.target = place->target;

@@ -240,6 +240,12 @@ int disk_open_target(struct provision_disk *disk, struct ray_err *err)
         if (errno != ENOENT) {
             return ray_fail_errno(err, errno, "stat %s", target);
         }
+        /* Else a slip of the pen makes a file in memory that looks like a success. */
+        if (strncmp(target, "/dev/", 5) == 0) {
+            (void)ray_fail(err, RAY_ENOTFOUND, "there is no disk %s", target);
+            (void)ray_next(err, "lsblk shows the disks");
+            return RAY_ENOTFOUND;
+        }
         disk->plan.is_new = true;
         return choose_file_size(disk, err);
     }

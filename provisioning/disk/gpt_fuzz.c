@@ -71,13 +71,14 @@ static void put32(uint8_t *at, uint32_t value)
 /* Signature, a header of 92 bytes, both sums. The count of entries is what the input says. */
 static void sign(uint8_t head[static GPT_HEAD_SIZE])
 {
+    static const uint8_t signature[8] = {'E', 'F', 'I', ' ', 'P', 'A', 'R', 'T'};
     uint8_t *header = &head[GPT_SECTOR_SIZE];
     size_t count = header[80];
 
     if (count > GPT_PARTITION_COUNT_MAX) {
         return;
     }
-    memcpy(header, "EFI PART", 8);
+    memcpy(header, signature, sizeof(signature));
     put32(&header[12], 92);
     put32(&header[88], checksum(&header[GPT_SECTOR_SIZE], count * 128));
     put32(&header[16], 0);

@@ -72,12 +72,12 @@ def read(data):
 
 
 def _read_table(data, own):
-    sector = data[own * SECTOR_SIZE:][:HEADER.size]
+    sector = data[own * SECTOR_SIZE:own * SECTOR_SIZE + HEADER.size]
     if len(sector) < HEADER.size or sector[:8] != b"EFI PART":
         raise ImageError(f"no partition table in sector {own}")
     (_, _, size, checksum, _, at, _, first, last, disk_id, table_at, count, entry_size,
      table_sum) = HEADER.unpack(sector)
-    table = data[table_at * SECTOR_SIZE:][:count * entry_size]
+    table = data[table_at * SECTOR_SIZE:table_at * SECTOR_SIZE + count * entry_size]
     if (size, at, count, entry_size) != (HEADER.size, own, ENTRY_COUNT, ENTRY_SIZE) or \
             zlib.crc32(sector[:16] + bytes(4) + sector[20:]) != checksum or \
             zlib.crc32(table) != table_sum:

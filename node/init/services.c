@@ -11,9 +11,10 @@
 #define CAP(name) (UINT64_C(1) << (name))
 #define MIB(count) (UINT64_C(count) << 20)
 
-enum { RAYOSD_ID = 900 };
+enum { RAYOSD_ID = 900, HELLO_ID = 904 };
 
 static const char *const rayosd_argv[] = {"/usr/lib/rayos/rayosd", NULL};
+static const char *const hello_argv[] = {"/usr/lib/rayos/rayos-hello", NULL};
 static const char *const test_agent_argv[] = {"/usr/lib/rayos/rayos-test-agent", NULL};
 
 static const struct ray_child_rlimit no_core[] = {{RLIMIT_CORE, {0, 0}}};
@@ -86,6 +87,20 @@ static const struct service_def table[] = {
                    .pids_max = 256,
                    .cpu_weight = 1000,
                    .kills_whole_group = true},
+    },
+    {
+        .name = "hello", /* says its word and is done */
+        .argv = hello_argv,
+        .conditions = SERVICE_WHEN_ADDRESS | SERVICE_WHEN_IDENTITY,
+        .restart = SUPERVISE_RESTART_ON_FAILURE,
+        .stop_deadline_ms = 1000,
+        .has_ids = true,
+        .uid = HELLO_ID,
+        .gid = HELLO_ID,
+        .oom_score_adj = "500",
+        .rlimits = no_core,
+        .rlimit_count = RAY_ARRAY_COUNT(no_core),
+        .limits = {.memory_max_bytes = MIB(32), .pids_max = 4, .kills_whole_group = true},
     },
 };
 

@@ -41,6 +41,7 @@ static void on_lease(void *arg, const struct init_lease *lease, bool has_new_ntp
                           lease->prefix);
     }
     init->lease = *lease;
+    supervise_set_conditions(&init->supervise, SERVICE_WHEN_ADDRESS);
     if (lease->ntp_count == 0) {
         return;
     }

@@ -1,10 +1,11 @@
 """Every way from power-on to a node, each on one machine. (UEFI PXE with the lab's own DHCP
 server is test_pxe.py.)"""
 import json
+import time
 
 import pytest
 
-from conftest import TEST_IMAGE, Lab
+from conftest import LIMIT_S, TEST_IMAGE, Lab
 
 
 def events(lab):
@@ -23,6 +24,23 @@ def sent_files(lab):
     return {event["bytes"] for event in events(lab) if event["event"] == "http-done"}
 
 
+def expect_good_boot(lab):
+    """The node said hello twice, and the machine table knows that its boot ended well."""
+    table = lab.folder / "provision/machines"
+    deadline = time.monotonic() + LIMIT_S
+    while time.monotonic() < deadline:
+        for path in table.glob("52-54-00-77-00-15.json"):
+            record = json.loads(path.read_text())
+            kinds = [event["kind"] for event in record["timeline"]]
+            if record["outcome"] == "ready":
+                assert kinds.index("hello-init") < kinds.index("hello-ready")
+                assert record["node"]["name"] == "node1"
+                assert record["facts"]["vendor"] == "QEMU"
+                return record
+        time.sleep(0.2)
+    pytest.fail("no record of a good boot")
+
+
 def size_of(name):
     return (TEST_IMAGE / name).stat().st_size
 
@@ -33,6 +51,7 @@ def test_bios_pxe_fetches_kernel_and_initramfs_over_http():
         assert lab.facts["firmware"]["kind"] == "bios"
         assert lab.facts["boot_path"] == "pxe"
         assert {size_of("vmlinuz"), size_of("initrd")} <= sent_files(lab)
+        assert expect_good_boot(lab)["facts"]["arch"] == "x64-bios"
         assert not [event for event in events(lab) if event["event"] == "error"]
     finally:
         lab.close()
@@ -43,6 +62,7 @@ def test_uefi_http_boot_needs_no_tftp():
     try:
         assert lab.facts["firmware"]["kind"] == "uefi"
         assert size_of("rayos.efi") in sent_files(lab)
+        assert expect_good_boot(lab)["facts"]["arch"] == "x64-uefi-http"
         assert not [event for event in events(lab) if event["event"] in ("tftp", "error")]
     finally:
         lab.close()
@@ -58,6 +78,7 @@ def test_uefi_pxe_beside_a_foreign_dhcp_server():
                     and event["detail"] != "proxy" and event["ip"] == "10.77.0.21"]
         assert size_of("rayos.efi") in sent_files(lab)
         lab.wait("node1", "RAYOS_NODE_ADDRESS:10.77.0.21/24")
+        assert expect_good_boot(lab)["facts"]["arch"] == "x64-uefi-pxe"
     finally:
         lab.close()
 

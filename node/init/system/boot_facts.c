@@ -190,6 +190,18 @@ static void load_clocksource(int root_fd, struct init_boot_facts *facts)
     }
 }
 
+/* Firmware chooses these texts. */
+static void load_dmi(int root_fd, const char *name, char *out, size_t out_size)
+{
+    char path[64];
+    char text[128];
+
+    (void)snprintf(path, sizeof path, "sys/class/dmi/id/%s", name);
+    if (ray_file_read_text(root_fd, path, text, sizeof text, NULL) == RAY_OK) {
+        (void)ray_escape(out, out_size, text, strlen(text)); /* else unknown: "" */
+    }
+}
+
 void init_boot_facts_load(int root_fd, const struct init_cmdline *cmdline,
                           struct init_boot_facts *out)
 {
@@ -213,6 +225,8 @@ void init_boot_facts_load(int root_fd, const struct init_cmdline *cmdline,
     facts.path = find_path(root_fd, &facts, &entry, has_stub);
     load_image(root_fd, &facts);
     load_clocksource(root_fd, &facts);
+    load_dmi(root_fd, "product_serial", facts.machine_serial, sizeof facts.machine_serial);
+    load_dmi(root_fd, "product_uuid", facts.machine_uuid, sizeof facts.machine_uuid);
     *out = facts;
 }
 
@@ -266,6 +280,8 @@ int init_boot_facts_publish(int root_fd, const struct init_boot_facts *facts,
         yyjson_mut_obj_add_str(doc, root, "boot_path", init_boot_path_word(facts->path)) &&
         yyjson_mut_obj_add_str(doc, root, "boot_mac", mac) &&
         yyjson_mut_obj_add_str(doc, root, "loader", facts->loader_info) &&
+        yyjson_mut_obj_add_str(doc, root, "machine_serial", facts->machine_serial) &&
+        yyjson_mut_obj_add_str(doc, root, "machine_uuid", facts->machine_uuid) &&
         yyjson_mut_obj_add_str(doc, root, "clocksource", facts->clocksource) &&
         yyjson_mut_obj_add_bool(doc, root, "clocksource_fit", facts->is_clocksource_fit) &&
         yyjson_mut_obj_add_str(doc, root, "data", data->is_disk ? "disk" : "ram") &&

@@ -64,6 +64,8 @@ struct init_boot_facts {
     char loader_info[64]; /* LoaderInfo or StubInfo, "" when none */
     bool has_boot_mac;
     uint8_t boot_mac[INIT_MAC_SIZE]; /* BOOTIF= or iBFT */
+    char machine_serial[64];         /* of SMBIOS, escaped; only root can read them in sysfs */
+    char machine_uuid[64];
     char clocksource[32];
     bool is_clocksource_fit;
     char kernel[80];

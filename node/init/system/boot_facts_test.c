@@ -174,7 +174,10 @@ static void test_image_and_clock(void **state)
     put(place, "proc/sys/kernel/random/boot_id", BOOT_ID "\n");
     put(place, "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c",
         "\x06xxx\x01");
+    put(place, "sys/class/dmi/id/product_serial", "S1\x01\n");
     facts = load(place, "");
+    assert_string_equal(facts.machine_serial, "S1\\x01");
+    assert_string_equal(facts.machine_uuid, "");
     assert_string_equal(facts.boot_id, BOOT_ID);
     assert_string_equal(facts.image_version, "0.1.0+g\\x0a1");
     assert_true(facts.image_built_s > 0);
@@ -203,7 +206,8 @@ static void test_counter(void **state)
 static void test_publish(void **state)
 {
     struct place *place = *state;
-    struct init_boot_facts facts = {.path = INIT_BOOT_PATH_DISK, .is_uefi = true};
+    struct init_boot_facts facts = {
+        .path = INIT_BOOT_PATH_DISK, .is_uefi = true, .machine_uuid = "U1"};
     struct init_data data = {.is_disk = true, .device = "vda1"};
     uint8_t *text = NULL;
     size_t size = 0;
@@ -213,6 +217,7 @@ static void test_publish(void **state)
     assert_int_equal(ray_file_read(place->fd, INIT_BOOT_FACTS_FILE, 65536, &text, &size, NULL), 0);
     assert_non_null(strstr((const char *)text, "\"boot_path\": \"disk\""));
     assert_non_null(strstr((const char *)text, "\"data_device\": \"vda1\""));
+    assert_non_null(strstr((const char *)text, "\"machine_uuid\": \"U1\""));
     free(text);
 }
 

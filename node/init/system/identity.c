@@ -296,7 +296,10 @@ int init_identity_publish(const struct init_identity *identity, int root_fd, boo
         return ray_fail_errno(err, errno, "hostname %s", identity->name);
     }
     (void)snprintf(line, sizeof line, "%s\n", identity->name);
-    rc = ray_atomic_write(root_fd, "etc/hostname", line, strlen(line), 0644, err);
+    rc = ray_make_dirs(root_fd, "etc", 0755, err); /* below a folder of a test there is none */
+    if (rc == RAY_OK) {
+        rc = ray_atomic_write(root_fd, "etc/hostname", line, strlen(line), 0644, err);
+    }
     if (rc == RAY_OK) {
         rc = write_machine_id(identity, root_fd, err);
     }

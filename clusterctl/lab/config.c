@@ -24,6 +24,7 @@ static const char *const disk_bus_names[LAB_DISK_BUS_COUNT] = {
 static const char *const dhcp_names[LAB_DHCP_COUNT] = {
     [LAB_DHCP_OWN] = "own",
     [LAB_DHCP_FOREIGN] = "foreign",
+    [LAB_DHCP_BARE] = "bare",
 };
 
 enum { ACCEL_COUNT = RAY_ACCEL_KVM + 1 };
@@ -100,12 +101,22 @@ const char *lab_dhcp_name(enum lab_dhcp dhcp)
     return dhcp_names[dhcp];
 }
 
+bool lab_dhcp_has_foreign(enum lab_dhcp dhcp)
+{
+    return dhcp == LAB_DHCP_FOREIGN || dhcp == LAB_DHCP_BARE;
+}
+
+bool lab_dhcp_has_provision(enum lab_dhcp dhcp)
+{
+    return dhcp != LAB_DHCP_BARE;
+}
+
 int lab_dhcp_parse(const char *name, enum lab_dhcp *out, struct ray_err *err)
 {
     int index = name_index(dhcp_names, LAB_DHCP_COUNT, name);
 
     if (index < 0) {
-        return ray_fail(err, RAY_EUSAGE, "DHCP server '%s': own or foreign", name);
+        return ray_fail(err, RAY_EUSAGE, "DHCP server '%s': own, foreign or bare", name);
     }
     *out = (enum lab_dhcp)index;
     return RAY_OK;

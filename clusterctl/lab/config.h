@@ -59,6 +59,7 @@ enum lab_disk_bus {
 enum lab_dhcp {
     LAB_DHCP_OWN,     /* rayos-provision */
     LAB_DHCP_FOREIGN, /* a server that knows nothing of RayOS; rayos-provision is a proxyDHCP */
+    LAB_DHCP_BARE,    /* that server alone: a node may boot the others */
     LAB_DHCP_COUNT,
 };
 
@@ -96,6 +97,8 @@ bool lab_boot_is_direct(enum lab_boot boot); /* QEMU gives the kernel */
 const char *lab_disk_bus_name(enum lab_disk_bus bus);
 int lab_disk_bus_parse(const char *name, enum lab_disk_bus *out, struct ray_err *err);
 const char *lab_dhcp_name(enum lab_dhcp dhcp);
+bool lab_dhcp_has_foreign(enum lab_dhcp dhcp);
+bool lab_dhcp_has_provision(enum lab_dhcp dhcp); /* the lab runs a rayos-provision of its own */
 int lab_dhcp_parse(const char *name, enum lab_dhcp *out, struct ray_err *err);
 const char *lab_accel_name(enum ray_accel_choice choice);
 int lab_accel_parse(const char *name, enum ray_accel_choice *out, struct ray_err *err);

@@ -73,7 +73,7 @@ int lab_foreign_dhcp_start(struct lab *lab, struct ray_err *err)
     int log_fd;
     int rc;
 
-    if (lab->config.dhcp != LAB_DHCP_FOREIGN) {
+    if (!lab_dhcp_has_foreign(lab->config.dhcp)) {
         return RAY_OK;
     }
     rc = write_config(lab, err);

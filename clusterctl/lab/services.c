@@ -172,7 +172,7 @@ int lab_switch_start(struct lab *lab, struct ray_err *err)
     lab_argv_pair(&argv, "--seed", "%llu", (unsigned long long)lab->config.seed);
     lab_argv_pair(&argv, "--ready-fd", "%d", READY_FD);
     lab_argv_pair(&argv, "--packet", "host=%s", LAB_SWITCH_INTERFACE);
-    if (lab->config.dhcp == LAB_DHCP_FOREIGN) {
+    if (lab_dhcp_has_foreign(lab->config.dhcp)) {
         lab_argv_pair(&argv, "--packet", "foreign=%s", LAB_FOREIGN_SWITCH_INTERFACE);
     }
     for (uint32_t i = 0; i < lab->config.node_count; i++) {
@@ -347,6 +347,9 @@ int lab_provision_start(struct lab *lab, struct ray_err *err)
     struct lab_argv argv;
     int rc;
 
+    if (!lab_dhcp_has_provision(lab->config.dhcp)) {
+        return ray_fail(err, RAY_ECONFLICT, "this lab has no rayos-provision: --dhcp bare");
+    }
     if (lab_process_is_running(&services->provision.process)) {
         return ray_fail(err, RAY_ECONFLICT, "rayos-provision runs already");
     }

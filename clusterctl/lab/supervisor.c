@@ -183,7 +183,9 @@ static int start_steps(struct lab *lab, struct ray_err *err)
     rc = lab_switch_start(lab, err);
     rc = rc == RAY_OK ? lab_prepare_disks(lab, err) : rc;
     /* Machines that boot without it get their addresses from it all the same. */
-    rc = rc == RAY_OK ? lab_provision_start(lab, err) : rc;
+    if (rc == RAY_OK && lab_dhcp_has_provision(lab->config.dhcp)) {
+        rc = lab_provision_start(lab, err);
+    }
     rc = rc == RAY_OK ? lab_foreign_dhcp_start(lab, err) : rc;
     if (rc != RAY_OK) {
         lab_failed(lab, "%s", err->text);
@@ -284,7 +286,7 @@ static int choose_accel(struct lab *lab, struct ray_err *err)
 
 static int enter_namespaces(struct lab *lab, struct ray_err *err)
 {
-    bool has_foreign_dhcp = lab->config.dhcp == LAB_DHCP_FOREIGN;
+    bool has_foreign_dhcp = lab_dhcp_has_foreign(lab->config.dhcp);
     const struct ray_netns_config config = {
         .user = RAY_NETNS_USER_AUTO,
         .host_name = LAB_INTERFACE,

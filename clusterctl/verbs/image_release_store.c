@@ -26,7 +26,7 @@ static const struct output_column image_columns[] = {
 
 static const char *const file_names[] = {"manifest.json", "rayos.efi", "vmlinuz", "initrd"};
 
-enum { FILE_COUNT = RAY_ARRAY_COUNT(file_names) };
+enum { FILE_COUNT = RAY_ARRAY_COUNT(file_names), OPTIONAL_FIRST = 2 };
 
 static void close_all(int fds[static FILE_COUNT])
 {
@@ -35,6 +35,12 @@ static void close_all(int fds[static FILE_COUNT])
             (void)close(fds[i]); /* read only */
         }
     }
+}
+
+/* A release may lack kernel and initramfs: then it boots UEFI machines only. */
+static bool may_be_missing(size_t index)
+{
+    return index >= OPTIONAL_FIRST;
 }
 
 static int open_all(const char *folder, int fds[static FILE_COUNT], struct ray_err *err)
@@ -47,7 +53,7 @@ static int open_all(const char *folder, int fds[static FILE_COUNT], struct ray_e
     }
     for (size_t i = 0; rc == RAY_OK && i < FILE_COUNT; i++) {
         fds[i] = openat(dir_fd, file_names[i], O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-        if (fds[i] < 0) {
+        if (fds[i] < 0 && (errno != ENOENT || !may_be_missing(i))) {
             rc = ray_fail_errno(err, errno, "'%s/%s'", folder, file_names[i]);
             (void)ray_next(err, "give a folder as 'make image' leaves it: build/image");
         }
@@ -60,6 +66,8 @@ static int run_add(const struct ray_args *args, void *context)
 {
     Rayos__Provision__ImageAddRequest request = RAYOS__PROVISION__IMAGE_ADD_REQUEST__INIT;
     int fds[FILE_COUNT] = {-1, -1, -1, -1};
+    char *names[FILE_COUNT];
+    int given[FILE_COUNT];
     const char *reason = ray_args_value(args, "reason");
     struct ray_err err = {0};
     int status;
@@ -69,15 +77,20 @@ static int run_add(const struct ray_args *args, void *context)
         close_all(fds);
         return output_error(&err);
     }
-    request.n_names = FILE_COUNT;
-    request.names = (char **)file_names;
+    for (size_t i = 0; i < FILE_COUNT; i++) {
+        if (fds[i] >= 0) {
+            names[request.n_names] = (char *)(uintptr_t)file_names[i];
+            given[request.n_names++] = fds[i];
+        }
+    }
+    request.names = names;
     request.reason = reason != NULL ? (char *)reason : request.reason;
     status = provision_print_reply(
         args,
         &(const struct provision_call){.method = "provision.image_add",
                                        .request = &request.base,
-                                       .fds = fds,
-                                       .fd_count = FILE_COUNT,
+                                       .fds = given,
+                                       .fd_count = request.n_names,
                                        .reply = &rayos__provision__image__descriptor},
         &(const struct output_view){.name_key = "id"});
     close_all(fds);

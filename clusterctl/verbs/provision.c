@@ -9,6 +9,7 @@
 
 #include "base/size.h"
 #include "clusterctl/verbs/provision_call.h"
+#include "clusterctl/verbs/provision_node.h"
 #include "net/proto/provision.pb-c.h"
 
 #define PROGRAM "rayos-provision"
@@ -115,6 +116,14 @@ static const struct ray_args_command provision_subcommands[] = {
      .help = "look for what keeps machines from booting: another DHCP server, a blocked port, ...",
      .options = show_options,
      .run = run_check},
+    {.name = "enable",
+     .help = "let this node boot other machines, from now on and at every boot",
+     .options = provision_enable_options,
+     .run = provision_enable},
+    {.name = "disable",
+     .help = "let this node boot no other machines; its images and machines stay",
+     .options = provision_disable_options,
+     .run = provision_disable},
     {0}};
 
 const struct ray_args_command provision_command = {

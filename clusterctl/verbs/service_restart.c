@@ -124,6 +124,24 @@ static int follow(const struct ray_args *args, const char *name, uint32_t old_st
     return rc;
 }
 
+int node_service_start_count(const struct ray_args *args, const char *name, uint32_t *out_count,
+                             struct ray_err *err)
+{
+    struct look look = {0};
+    int rc = look_at(args, name, &look, err);
+
+    if (rc == RAY_OK) {
+        *out_count = look.start_count;
+    }
+    return rc;
+}
+
+int node_service_wait(const struct ray_args *args, const char *name, uint32_t old_start_count,
+                      struct ray_err *err)
+{
+    return follow(args, name, old_start_count, err);
+}
+
 int node_service_restart(const struct ray_args *args, void *context)
 {
     const char *name = args->positionals[0];

@@ -8,6 +8,7 @@
 #include "node/init/crashes.h"
 #include "node/init/init.h"
 #include "node/init/log_tail.h"
+#include "node/init/provision.h"
 
 enum { ARENA_SIZE_MAX = 256 << 10, TAIL_DEFAULT = 50, TAIL_MAX = 5000 };
 
@@ -370,6 +371,10 @@ static const struct ray_rpc_method methods[] = {
     {"init.shutdown", &rayos__init__shutdown_request__descriptor, run_shutdown},
     {"init.log_level", &rayos__init__log_level_request__descriptor, run_log_level},
     {"init.crashes", &rayos__init__crashes_request__descriptor, crashes_run},
+    {"init.provision_enable", &rayos__init__provision_enable_request__descriptor,
+     init_provision_enable},
+    {"init.provision_disable", &rayos__init__provision_disable_request__descriptor,
+     init_provision_disable},
     {NULL, NULL, NULL},
 };
 

@@ -49,7 +49,7 @@ enum init_state {
 
 enum {
     INIT_PATH_SIZE_MAX = 256,
-    INIT_METHOD_COUNT_MAX = 16,
+    INIT_METHOD_COUNT_MAX = 20,
     INIT_STOP_REASON_SIZE_MAX = 128,
     INIT_HEALTH_LOG_MS = 60000,    /* the log's writer may hang so long before the watchdog */
     INIT_HEALTH_WEDGED_MS = 60000, /* and a killed needed service may not die so long */
@@ -129,6 +129,7 @@ struct init {
     struct init_crash_report crash; /* thread stage data */
     bool has_crash_report;
     unsigned crashes_call_count;   /* init.crashes under way on threads */
+    bool is_provision_busy;        /* its configuration is being written on a thread */
     struct init_identity identity; /* thread stage identity */
     bool has_identity;
 };

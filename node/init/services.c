@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/size.h"
+#include "node/init/provision.h"
 #include "node/init/system/net_setup.h"
 
 #define CAP(name) (UINT64_C(1) << (name))
@@ -15,6 +16,8 @@ enum { RAYOSD_ID = 900, HELLO_ID = 904 };
 
 static const char *const rayosd_argv[] = {"/usr/lib/rayos/rayosd", NULL};
 static const char *const hello_argv[] = {"/usr/lib/rayos/rayos-hello", NULL};
+static const char *const provision_argv[] = {"/usr/lib/rayos/rayos-provision", "serve", "--config",
+                                             INIT_PROVISION_CONFIG_PATH, NULL};
 static const char *const test_agent_argv[] = {"/usr/lib/rayos/rayos-test-agent", NULL};
 
 static const struct ray_child_rlimit no_core[] = {{RLIMIT_CORE, {0, 0}}};
@@ -101,6 +104,27 @@ static const struct service_def table[] = {
         .rlimits = no_core,
         .rlimit_count = RAY_ARRAY_COUNT(no_core),
         .limits = {.memory_max_bytes = MIB(32), .pids_max = 4, .kills_whole_group = true},
+    },
+    {
+        .name = "provision",
+        .argv = provision_argv,
+        .conditions = SERVICE_WHEN_BRIDGE | SERVICE_WHEN_PROVISION,
+        .listens = "provision.sock",
+        .is_optional = true,
+        .waits_for_notify = true,
+        .restart = SUPERVISE_RESTART_ALWAYS,
+        .ready_deadline_ms = 60000, /* it hashes an image when it is told to import one */
+        .stop_deadline_ms = 5000,
+        .slow_retry_ms = 60000,
+        .has_ids = true,
+        .uid = INIT_PROVISION_ID,
+        .gid = INIT_PROVISION_ID,
+        .keep_caps = CAP(CAP_NET_ADMIN) | CAP(CAP_NET_RAW) | CAP(CAP_NET_BIND_SERVICE),
+        .keeps_fds = true,
+        .oom_score_adj = "0",
+        .rlimits = many_files,
+        .rlimit_count = RAY_ARRAY_COUNT(many_files),
+        .limits = {.memory_max_bytes = MIB(256), .pids_max = 64, .kills_whole_group = true},
     },
 };
 

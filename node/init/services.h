@@ -15,10 +15,11 @@
 
 /* Bits of supervise_spec.conditions. */
 enum {
-    SERVICE_WHEN_BRIDGE = 1 << 0,   /* ray0 is up and has a card */
-    SERVICE_WHEN_NTP = 1 << 1,      /* DHCP named time servers */
-    SERVICE_WHEN_IDENTITY = 1 << 2, /* data folder and node key are there */
-    SERVICE_WHEN_ADDRESS = 1 << 3,  /* ray0 has had an address since boot */
+    SERVICE_WHEN_BRIDGE = 1 << 0,    /* ray0 is up and has a card */
+    SERVICE_WHEN_NTP = 1 << 1,       /* DHCP named time servers */
+    SERVICE_WHEN_IDENTITY = 1 << 2,  /* data folder and node key are there */
+    SERVICE_WHEN_ADDRESS = 1 << 3,   /* ray0 has had an address since boot */
+    SERVICE_WHEN_PROVISION = 1 << 4, /* root has ordered it (provision.h) */
 };
 
 enum { SERVICE_DEP_COUNT_MAX = 4 };

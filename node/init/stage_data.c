@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/atomic_file.h"
+#include "node/init/provision.h"
 #include "node/init/stages.h"
 #include "node/init/system/entropy.h"
 
@@ -205,4 +206,7 @@ void stage_identity_done(void *arg, int rc)
         ray_log(&init->logger, RAY_LOG_ERROR, "identity", "%s", init->identity.reason);
     }
     supervise_set_conditions(&init->supervise, SERVICE_WHEN_IDENTITY);
+    if (init_provision_is_enabled(init->data.fd)) {
+        supervise_set_conditions(&init->supervise, SERVICE_WHEN_PROVISION);
+    }
 }

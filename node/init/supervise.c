@@ -392,6 +392,12 @@ void supervise_set_conditions(struct supervise *supervise, uint32_t conditions)
          &(struct supervise_event){.kind = SUPERVISE_EVENT_CONDITIONS, .conditions = conditions});
 }
 
+void supervise_clear_conditions(struct supervise *supervise, uint32_t conditions)
+{
+    feed(supervise, &(struct supervise_event){.kind = SUPERVISE_EVENT_CONDITIONS_LOST,
+                                              .conditions = conditions});
+}
+
 int supervise_restart(struct supervise *supervise, const char *name, struct ray_err *err)
 {
     struct supervise_unit *unit = supervise_find(supervise, name);

@@ -71,6 +71,8 @@ void supervise_fini(struct supervise *supervise);
 void supervise_start(struct supervise *supervise);
 void supervise_stop_all(struct supervise *supervise);
 void supervise_set_conditions(struct supervise *supervise, uint32_t conditions);
+/* Services that need one of them stop, and wait for it. */
+void supervise_clear_conditions(struct supervise *supervise, uint32_t conditions);
 /* RAY_ENOTFOUND: no such service, or its program is not in this image. */
 int supervise_restart(struct supervise *supervise, const char *name, struct ray_err *err);
 

@@ -266,6 +266,17 @@ static void on_restart(struct supervise_core *core, size_t index, uint64_t now_n
     }
 }
 
+/* They wait where a restart would wait, too, but for the condition. */
+static void stop_what_lost(struct supervise_core *core, uint32_t conditions, uint64_t now_ns,
+                           struct supervise_effects *effects)
+{
+    for (size_t i = 0; i < core->count; i++) {
+        if ((core->specs[i].conditions & conditions) != 0) {
+            on_restart(core, i, now_ns, effects);
+        }
+    }
+}
+
 static void on_deadline(struct supervise_core *core, size_t index, uint64_t now_ns,
                         struct supervise_effects *effects)
 {
@@ -354,6 +365,7 @@ static void on_service_event(struct supervise_core *core, const struct supervise
     case SUPERVISE_EVENT_STOP_ALL:
     case SUPERVISE_EVENT_TICK:
     case SUPERVISE_EVENT_CONDITIONS:
+    case SUPERVISE_EVENT_CONDITIONS_LOST:
         break; /* not about one service */
     }
 }
@@ -391,6 +403,10 @@ void supervise_core_step(struct supervise_core *core, const struct supervise_eve
         break;
     case SUPERVISE_EVENT_CONDITIONS:
         core->conditions |= event->conditions;
+        break;
+    case SUPERVISE_EVENT_CONDITIONS_LOST:
+        core->conditions &= ~event->conditions;
+        stop_what_lost(core, event->conditions, now_ns, effects);
         break;
     default:
         if (event->index >= core->count) {

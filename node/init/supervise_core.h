@@ -80,12 +80,13 @@ enum supervise_event_kind {
     SUPERVISE_EVENT_TICK,     /* time has passed */
     SUPERVISE_EVENT_SPAWNED,  /* answers to the effect SPAWN */
     SUPERVISE_EVENT_SPAWN_FAILED,
-    SUPERVISE_EVENT_EXITED,     /* is_clean: exit status 0 */
-    SUPERVISE_EVENT_READY,      /* READY=1 */
-    SUPERVISE_EVENT_STOPPING,   /* STOPPING=1 */
-    SUPERVISE_EVENT_ALIVE,      /* WATCHDOG=1 */
-    SUPERVISE_EVENT_RESTART,    /* by request */
-    SUPERVISE_EVENT_CONDITIONS, /* more bits are set; they stay set */
+    SUPERVISE_EVENT_EXITED,          /* is_clean: exit status 0 */
+    SUPERVISE_EVENT_READY,           /* READY=1 */
+    SUPERVISE_EVENT_STOPPING,        /* STOPPING=1 */
+    SUPERVISE_EVENT_ALIVE,           /* WATCHDOG=1 */
+    SUPERVISE_EVENT_RESTART,         /* by request */
+    SUPERVISE_EVENT_CONDITIONS,      /* more bits are set; they stay set until ... */
+    SUPERVISE_EVENT_CONDITIONS_LOST, /* ... they are not any more: who needs them stops */
 };
 
 struct supervise_event {

@@ -362,6 +362,42 @@ static void test_conditions_and_absence(void **state)
     assert_string_equal(step(&world, SUPERVISE_EVENT_RESTART, 0), "");
 }
 
+/* What needs a condition stops with it, in whatever state it is, and comes back with it. */
+static void test_lost_condition(void **state)
+{
+    static const struct supervise_spec specs[] = {
+        {.name = "a", .conditions = 1, .stop_deadline_ms = 1000, .slow_retry_ms = 60000},
+        {.name = "b", .conditions = 2, .stop_deadline_ms = 1000},
+    };
+    const struct supervise_event set = {.kind = SUPERVISE_EVENT_CONDITIONS, .conditions = 3};
+    const struct supervise_event lost = {.kind = SUPERVISE_EVENT_CONDITIONS_LOST, .conditions = 1};
+    struct world world;
+
+    (void)state;
+    begin(&world, specs, 2);
+    (void)step(&world, SUPERVISE_EVENT_START, 0);
+    supervise_core_step(&world.core, &lost, world.now_ns, &world.effects); /* was not there */
+    assert_int_equal(world.effects.count, 0);
+    supervise_core_step(&world.core, &set, world.now_ns, &world.effects);
+    (void)step(&world, SUPERVISE_EVENT_SPAWNED, A);
+    (void)step(&world, SUPERVISE_EVENT_SPAWNED, B);
+    supervise_core_step(&world.core, &lost, world.now_ns, &world.effects);
+    note(&world);
+    assert_string_equal(world.trace, "a=stopping term:a ");
+    assert_string_equal(exits(&world, A, true), "kill:a a=waiting ");
+    assert_string_equal(wait_ms(&world, 100000), "");
+    assert_string_equal(step(&world, SUPERVISE_EVENT_RESTART, A), "");
+    supervise_core_step(&world.core, &set, world.now_ns, &world.effects);
+    note(&world);
+    assert_string_equal(world.trace, "a=starting spawn:a ");
+    (void)step(&world, SUPERVISE_EVENT_SPAWNED, A);
+    (void)exits(&world, A, false);
+    assert_int_equal(state_of(&world, A), SUPERVISE_BACKOFF);
+    supervise_core_step(&world.core, &lost, world.now_ns, &world.effects);
+    assert_int_equal(state_of(&world, A), SUPERVISE_WAITING);
+    assert_int_equal(state_of(&world, B), SUPERVISE_READY);
+}
+
 static void test_refuses_bad_tables(void **state)
 {
     static const struct supervise_spec circle[] = {
@@ -455,6 +491,7 @@ int main(void)
         cmocka_unit_test(test_policies),
         cmocka_unit_test(test_stopping_by_itself),
         cmocka_unit_test(test_conditions_and_absence),
+        cmocka_unit_test(test_lost_condition),
         cmocka_unit_test(test_refuses_bad_tables),
         cmocka_unit_test(test_random_walks),
     };

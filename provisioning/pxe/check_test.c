@@ -242,6 +242,7 @@ static void test_disk(void **state)
 }
 
 #define HOUR_US (UINT64_C(3600) * 1000000)
+#define MINUTE_US (UINT64_C(60) * 1000000)
 
 static void test_stuck_machines(void **state)
 {
@@ -259,10 +260,10 @@ static void test_stuck_machines(void **state)
     expect(&checks, "machines", PROVISION_CHECK_OK, "no machine");
     assert_int_equal(provision_table_note(table, &mac, PROVISION_RECORD_EVENT_OFFER, "", &then), 0);
     checks.count = 0;
-    provision_check_machines(&checks, table, then.real_us + 60 * 1000000);
+    provision_check_machines(&checks, table, then.real_us + MINUTE_US);
     expect(&checks, "machines", PROVISION_CHECK_OK, "no machine");
     checks.count = 0;
-    provision_check_machines(&checks, table, then.real_us + 60 * 1000000 + 1);
+    provision_check_machines(&checks, table, then.real_us + MINUTE_US + 1);
     expect(&checks, "machines", PROVISION_CHECK_WARNING, "52:54:00:77:00:15) got an offer");
     checks.count = 0;
     provision_check_machines(&checks, table, then.real_us + HOUR_US);

@@ -68,7 +68,8 @@ static int merge_boot(const char *word, struct provision_assignment *io, struct 
     }
     if (provision_wish_parse(word, &io->wish) != RAY_OK) {
         (void)ray_fail(err, RAY_EINVAL, "no way to boot '%s'", word);
-        return ray_next(err, "give live, local-disk, hold or default");
+        (void)ray_next(err, "give live, local-disk, hold or default");
+        return RAY_EINVAL;
     }
     io->is_set = true;
     if (io->wish != PROVISION_WISH_LIVE) { /* what only goes with an image */
@@ -92,7 +93,8 @@ static int merge_image(struct provision_control *control, const char *text,
     rc = control_find_image(control, text, &image, err);
     if (rc == RAY_OK && image.state == PROVISION_STORE_DAMAGED) {
         (void)ray_fail(err, RAY_ECONFLICT, "image %.12s is damaged: %s", image.id, image.why);
-        return ray_next(err, "add it again, or give another one");
+        (void)ray_next(err, "add it again, or give another one");
+        return RAY_ECONFLICT;
     }
     if (rc == RAY_OK) {
         memcpy(io->image_id, image.id, sizeof(io->image_id));
@@ -126,7 +128,8 @@ int control_put_name(const char *name, char out[static PROVISION_RECORD_NAME_SIZ
 {
     if (name[0] != '\0' && !provision_record_is_name(name)) {
         (void)ray_fail(err, RAY_EINVAL, "'%.40s' is no name", name);
-        return ray_next(err, "give 1 to 32 of a-z, 0-9 and '-', with no '-' at the ends");
+        (void)ray_next(err, "give 1 to 32 of a-z, 0-9 and '-', with no '-' at the ends");
+        return RAY_EINVAL;
     }
     memcpy(out, name, strlen(name) + 1); /* names are short */
     return RAY_OK;

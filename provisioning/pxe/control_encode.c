@@ -193,7 +193,8 @@ static int resolve_fingerprint(const struct provision_control *control, const ch
         if (strncmp(record->fingerprint, text, length) == 0) {
             if (found != NULL) {
                 (void)ray_fail(err, RAY_ECONFLICT, "several fingerprints begin with '%s'", text);
-                return ray_next(err, "give more of it, or the MAC address of the machine");
+                (void)ray_next(err, "give more of it, or the MAC address of the machine");
+                return RAY_ECONFLICT;
             }
             found = record;
         }

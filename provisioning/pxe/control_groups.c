@@ -164,7 +164,8 @@ static int plan(struct provision_control *control, const Rayos__Provision__Group
     rc = request->clear ? RAY_OK : control_wishes_merge(control, &wishes, out, err);
     if (rc == RAY_OK && !out->is_set && known == NULL) {
         (void)ray_fail(err, RAY_ENOTFOUND, "group '%s' has no assignment", name);
-        return ray_next(err, "run 'clusterctl machine group-list'");
+        (void)ray_next(err, "run 'clusterctl machine group-list'");
+        return RAY_ENOTFOUND;
     }
     return rc;
 }

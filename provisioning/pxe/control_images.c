@@ -244,7 +244,8 @@ static int refuse_in_use(const struct provision_store_image *image, struct ray_e
                    "image %s (%.12s) is in use: assigned, or served in the "
                    "last 7 days",
                    image->manifest.version, image->id);
-    return ray_next(err, "assign another image first, or give --force");
+    (void)ray_next(err, "assign another image first, or give --force");
+    return RAY_ECONFLICT;
 }
 
 static int remove_image(struct provision_control *control,

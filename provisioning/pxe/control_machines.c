@@ -211,7 +211,8 @@ static int check_free_name(const struct provision_control *control,
             memcmp(&other->mac, &record->mac, sizeof(other->mac)) != 0) {
             (void)ray_fail(err, RAY_EEXISTS, "machine %s has the name '%s'",
                            provision_mac_format(&other->mac, mac), record->name);
-            return ray_next(err, "give another name, or take it away there first");
+            (void)ray_next(err, "give another name, or take it away there first");
+            return RAY_EEXISTS;
         }
     }
     return RAY_OK;

@@ -8,6 +8,9 @@ enum { BOOTP = 28, OPTIONS = BOOTP + 236 + 4 };
 
 static const struct provision_mac machine = {{0x52, 0x54, 0x00, 0x77, 0x00, 0x15}};
 
+static const uint8_t server[] = {10, 77, 0, 2};
+static const uint8_t offered[] = {10, 77, 0, 100};
+
 /* An offer as a server answers our discover: the same packet, turned round. */
 static size_t make_offer(uint8_t packet[static PROVISION_OFFER_SIZE_MAX], const void *options,
                          size_t option_size)
@@ -21,13 +24,13 @@ static size_t make_offer(uint8_t packet[static PROVISION_OFFER_SIZE_MAX], const 
     memset(packet + OPTIONS, 0, PROVISION_DISCOVER_SIZE - OPTIONS);
     packet[2] = (uint8_t)(size >> 8);
     packet[3] = (uint8_t)size;
-    memcpy(packet + 12, "\x0a\x4d\x00\x02", 4);
+    memcpy(packet + 12, server, sizeof(server));
     packet[21] = 67;
     packet[23] = 68;
     packet[24] = (uint8_t)((size - 20) >> 8);
     packet[25] = (uint8_t)(size - 20);
     packet[BOOTP] = 2;
-    memcpy(packet + BOOTP + 16, "\x0a\x4d\x00\x64", 4);
+    memcpy(packet + BOOTP + 16, offered, sizeof(offered));
     memcpy(packet + OPTIONS, options, option_size);
     return size;
 }
@@ -86,11 +89,12 @@ static void test_boot_file_of_the_header(void **state)
     uint8_t packet[PROVISION_OFFER_SIZE_MAX];
     struct provision_dhcp_offer offer;
     size_t size = make_offer(packet, plain, sizeof(plain));
+    static const uint8_t other[] = {10, 77, 0, 3};
 
     (void)state;
     memset(packet + BOOTP + 108, 'a', 128); /* without its NUL */
     packet[BOOTP + 109] = '\n';
-    memcpy(packet + BOOTP + 20, "\x0a\x4d\x00\x03", 4);
+    memcpy(packet + BOOTP + 20, other, sizeof(other));
     assert_int_equal(parse(packet, size, &offer), RAY_OK);
     assert_int_equal(strlen(offer.boot_file), 128);
     assert_int_equal(offer.boot_file[1], '?');
@@ -116,16 +120,15 @@ static void test_options_win(void **state)
 static void test_overload(void **state)
 {
     static const uint8_t options[] = {53, 1, 2, 52, 1, 3, 255};
+    static const uint8_t in_file[] = {67, 3, 'a', 'b', 'c', 255};
+    static const uint8_t in_name[] = {54, 4, 1, 2, 3, 4, 255};
     uint8_t packet[PROVISION_OFFER_SIZE_MAX];
     struct provision_dhcp_offer offer;
     size_t size = make_offer(packet, options, sizeof(options));
 
     (void)state;
-    memcpy(packet + BOOTP + 108,
-           "\x43\x03"
-           "abc\xff",
-           6);
-    memcpy(packet + BOOTP + 44, "\x36\x04\x01\x02\x03\x04\xff", 7);
+    memcpy(packet + BOOTP + 108, in_file, sizeof(in_file));
+    memcpy(packet + BOOTP + 44, in_name, sizeof(in_name));
     assert_int_equal(parse(packet, size, &offer), RAY_OK);
     assert_string_equal(offer.boot_file, "abc");
     assert_int_equal(offer.server, 0x01020304);

@@ -41,8 +41,9 @@ const struct ray_args_option lab_up_options[] = {
     {.name = "dhcp",
      .value_name = "WHO",
      .default_value = "own",
-     .choices = "own|foreign",
-     .help = "foreign: another server gives addresses, rayos-provision stands beside it"},
+     .choices = "own|foreign|bare",
+     .help = "foreign: another server gives addresses, rayos-provision stands beside it; bare: "
+             "only that server, so that a node may boot the others"},
     {.name = "accel",
      .value_name = "KIND",
      .default_value = "auto",

@@ -16,6 +16,8 @@
 
 #define FOLDER "provision"
 #define SERVICE "provision"
+
+enum { REASON_SIZE_MAX = 200 };
 #define DATA_PATH "/" INIT_DATA_FOLDER "/"
 
 /* ---- the text ---- */
@@ -196,6 +198,7 @@ struct work {
     int rc;
     struct ray_err err;
     char text[INIT_PROVISION_TEXT_SIZE_MAX];
+    char reason[REASON_SIZE_MAX]; /* printable */
 };
 
 static void on_cancel(void *arg)
@@ -246,8 +249,8 @@ static void after_thread(uv_work_t *uv, int status)
     (void)status; /* nobody cancels it */
     work->init->is_provision_busy = false;
     if (work->rc == RAY_OK) {
-        ray_log(&work->init->logger, RAY_LOG_NOTICE, "provision", "%s",
-                work->enables ? "enabled" : "disabled");
+        ray_log(&work->init->logger, RAY_LOG_NOTICE, "provision", "%s reason=\"%s\"",
+                work->enables ? "enabled" : "disabled", work->reason);
         take_effect(work->init, work->enables);
     } else {
         ray_log(&work->init->logger, RAY_LOG_WARN, "provision", "%s", work->err.text);
@@ -283,8 +286,10 @@ static int check_ready(struct init *init, struct ray_rpc_call *call, struct ray_
     return RAY_OK;
 }
 
+/* `request` NULL: disable. */
 static int start(struct init *init, struct ray_rpc_call *call,
-                 const Rayos__Init__ProvisionEnableRequest *request, struct ray_err *err)
+                 const Rayos__Init__ProvisionEnableRequest *request, const char *reason,
+                 struct ray_err *err)
 {
     struct work *work;
     int rc = check_ready(init, call, err);
@@ -297,6 +302,7 @@ static int start(struct init *init, struct ray_rpc_call *call,
         return ray_fail(err, RAY_ENOMEM, "no memory for the change");
     }
     rc = request != NULL ? init_provision_format(request, &init->lease, work->text, err) : RAY_OK;
+    (void)ray_escape(work->reason, sizeof work->reason, reason, strlen(reason)); /* cut to fit */
     work->init = init;
     work->call = call;
     work->data_fd = init->data.fd;
@@ -317,19 +323,22 @@ static int start(struct init *init, struct ray_rpc_call *call,
 
 void init_provision_enable(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
 {
+    const Rayos__Init__ProvisionEnableRequest *request =
+        (const Rayos__Init__ProvisionEnableRequest *)input;
     struct ray_err err = {0};
 
-    if (start(arg, call, (const Rayos__Init__ProvisionEnableRequest *)input, &err) != RAY_OK) {
+    if (start(arg, call, request, request->reason, &err) != RAY_OK) {
         (void)ray_rpc_reply_err(call, &err); /* gone either way */
     }
 }
 
 void init_provision_disable(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
 {
+    const Rayos__Init__ProvisionDisableRequest *request =
+        (const Rayos__Init__ProvisionDisableRequest *)input;
     struct ray_err err = {0};
 
-    (void)input; /* has no fields */
-    if (start(arg, call, NULL, &err) != RAY_OK) {
+    if (start(arg, call, NULL, request->reason, &err) != RAY_OK) {
         (void)ray_rpc_reply_err(call, &err); /* gone either way */
     }
 }

@@ -44,7 +44,7 @@ static void test_node(void **state)
     assert_string_equal(facts.serial, "S1");
     assert_string_equal(facts.uuid, "U1");
     assert_string_equal(facts.cpu, "A CPU");
-    assert_true(facts.memory_bytes == 1024 * 1024);
+    assert_true(facts.memory_bytes == UINT64_C(1) << 20);
     assert_int_equal(facts.disk_count, 1);
 }
 

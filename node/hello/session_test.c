@@ -128,7 +128,7 @@ static void setup_world(struct world *world, bool has_server, bool has_init)
                          RAY_OK);
     }
     assert_int_equal(ray_timer_init(&world->guard, &world->loop, on_guard, world, NULL), RAY_OK);
-    ray_timer_start(&world->guard, 4 * GENEROUS_MS, 0);
+    ray_timer_start(&world->guard, UINT64_C(4) * GENEROUS_MS, 0);
 }
 
 static void teardown_world(struct world *world)

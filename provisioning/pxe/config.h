@@ -53,7 +53,7 @@ struct provision_config {
     char dnsmasq_path[PROVISION_PATH_SIZE];
     char ipxe_path[PROVISION_PATH_SIZE];
     char ipxe_bios_path[PROVISION_PATH_SIZE];
-    char user[PROVISION_USER_SIZE]; /* "": stays who it is */
+    char user[PROVISION_USER_SIZE];         /* "": stays who it is */
     char control_path[PROVISION_PATH_SIZE]; /* "": control.sock in the state folder */
     uint16_t http_port;
     size_t transfer_count_max; /* images being sent at once */

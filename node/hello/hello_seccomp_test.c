@@ -117,7 +117,7 @@ static int act_listen(void)
 {
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-    return fd < 0 ? 1 : listen(fd, 1);
+    return fd < 0 ? 1 : (int)syscall(SYS_listen, fd, 1);
 }
 
 static int act_exec(void)

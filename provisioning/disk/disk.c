@@ -24,10 +24,11 @@ const char *provision_disk_step_text(enum provision_disk_step step)
 int provision_disk_open(struct provision_disk **out_disk,
                         const struct provision_disk_request *request, struct ray_err *err)
 {
-    struct provision_disk *disk = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : calloc(1, sizeof(*disk));
+    struct provision_disk *disk;
     int rc;
 
     assert(request->target != NULL && request->image != NULL);
+    disk = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : calloc(1, sizeof(*disk));
     if (disk == NULL) {
         return ray_fail(err, RAY_ENOMEM, "no memory for a disk");
     }

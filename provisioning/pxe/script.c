@@ -134,7 +134,7 @@ const char *provision_script_text(const char *text, char out[static PROVISION_SC
                                   ".,:_/+()-";
     size_t size = 0;
 
-    for (; text[size] != '\0' && size < PROVISION_SCRIPT_TEXT_SIZE - 1; size++) {
+    for (; size < PROVISION_SCRIPT_TEXT_SIZE - 1 && text[size] != '\0'; size++) {
         out[size] = text[size];
         if (strchr(letters, text[size]) == NULL) {
             out[size] = ' ';

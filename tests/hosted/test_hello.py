@@ -266,6 +266,7 @@ def test_finds_its_server(node, serve, source):
 def silent():
     """A server that takes a connection and says nothing; its URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(LIMIT_S)
         yield f"http://127.0.0.1:{listener.getsockname()[1]}", listener
 
 
@@ -275,6 +276,7 @@ def test_is_in_its_sandbox(node, silent):
     process = start(node, "--server", url)
     connection, _ = listener.accept()
     with connection:
+        connection.settimeout(LIMIT_S)
         assert connection.recv(5) == b"POST "  # so the sandbox is closed
         status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
         assert re.search(r"^Seccomp:\t2$", status, re.MULTILINE)

@@ -355,9 +355,9 @@ bool provision_record_expire(struct provision_record *record, const struct provi
 static bool is_of_image(const struct provision_hello *hello,
                         const struct provision_image_ref *image)
 {
-    if (hello->image_digest[0] != '\0' && (strcmp(hello->image_digest, image->id) == 0 ||
-                                           strcmp(hello->image_digest, image->efi_sha256) == 0)) {
-        return true;
+    if (hello->image_digest[0] != '\0') {
+        return strcmp(hello->image_digest, image->id) == 0 ||
+               strcmp(hello->image_digest, image->efi_sha256) == 0;
     }
     return hello->image_version[0] == '\0' || strcmp(hello->image_version, image->version) == 0;
 }

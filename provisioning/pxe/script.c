@@ -216,10 +216,10 @@ static int put_command_line(struct ray_buf *out, const struct provision_server_a
 
     return ray_buf_appendf(out,
                            "%s%s%s BOOTIF=01-%02x-%02x-%02x-%02x-%02x-%02x "
-                           "rayos.boot=http://%s:%u\n",
+                           "rayos.boot=http://%s:%u rayos.image=%s\n",
                            image->command_line, image->arguments[0] != '\0' ? " " : "",
                            image->arguments, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5],
-                           provision_ip_format(server->ip, ip), server->http_port);
+                           provision_ip_format(server->ip, ip), server->http_port, image->id);
 }
 
 /* An `imgfetch` line, or two. */

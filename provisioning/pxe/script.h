@@ -56,7 +56,7 @@ struct provision_script_image {
 /* The script of one machine: fetches the UKI (UEFI) or kernel and initramfs (BIOS) with retries
  * and starts them. The image's own command line is repeated, because the options that iPXE
  * gives to an EFI program (always at least its name) take the place of the embedded one;
- * BOOTIF tells the node which card it was, rayos.boot where to say hello. */
+ * BOOTIF tells the node which card it was, rayos.boot where to say hello, rayos.image what of. */
 int provision_script_boot(struct ray_buf *out, const struct provision_server_address *server,
                           const struct provision_machine *machine,
                           const struct provision_script_image *image, struct ray_err *err);

@@ -131,7 +131,8 @@ static void test_boot(void **state)
                            "/rayos.efi && goto boot ||\n"));
     assert_non_null(strstr(ray_buf_text(&buf),
                            "\n:boot\nchain rayos.efi console=ttyS0 panic=10 "
-                           "BOOTIF=01-52-54-00-77-00-15 rayos.boot=http://10.77.0.1:8080\n"));
+                           "BOOTIF=01-52-54-00-77-00-15 rayos.boot=http://10.77.0.1:8080 "
+                           "rayos.image=" DIGEST "\n"));
     check_no_identity(&buf, &machine);
     ray_buf_clear(&buf);
     image.arguments = "rayos.loglevel=debug panic=5";
@@ -145,8 +146,8 @@ static void test_boot(void **state)
                            "/initrd && goto boot ||\n"));
     assert_non_null(strstr(ray_buf_text(&buf),
                            "\n:boot\nkernel vmlinuz console=ttyS0 panic=10 rayos.loglevel=debug "
-                           "panic=5 BOOTIF=01-52-54-00-77-00-15 rayos.boot=http://10.77.0.1:8080\n"
-                           "boot\n"));
+                           "panic=5 BOOTIF=01-52-54-00-77-00-15 rayos.boot=http://10.77.0.1:8080 "
+                           "rayos.image=" DIGEST "\nboot\n"));
     check_no_identity(&buf, &machine);
     ray_buf_fini(&buf);
 }

@@ -1,5 +1,5 @@
 """clusterctl machine, provision and image-release against a rayos-provision in namespaces of its
-own (test_provision.py)."""
+own."""
 import json
 import os
 import select
@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from conftest import BIN, LIMIT_S, can_change_user, wait_until
-from test_provision import MAC, SERVER, STRANGER, Image, Network, Provision
+from provision_service import (MAC, SERVER, STRANGER, Image, Provision, image, make, network,
+                               provision)  # noqa: F401
 
 UDHCPD = """\
 start 10.77.0.60
@@ -22,40 +23,6 @@ pidfile {folder}/pid
 auto_time 0
 {more}
 """
-
-
-@pytest.fixture(scope="module")
-def network():
-    net = Network()
-    yield net
-    net.close()
-
-
-@pytest.fixture
-def image(tmp_path):
-    return Image(tmp_path / "image")
-
-
-@pytest.fixture
-def make(network, image, tmp_path):
-    """Makes a Provision with more options; all are killed at the end."""
-    made = []
-
-    def create(*options):
-        made.append(Provision(network, image, tmp_path / f"state{len(made)}", *options))
-        return made[-1]
-
-    yield create
-    for provision in made:
-        if provision.process is not None:
-            if provision.process.poll() is None:
-                provision.process.kill()
-            provision.process.wait(LIMIT_S)
-
-
-@pytest.fixture
-def provision(make):
-    return make().start()
 
 
 @pytest.fixture

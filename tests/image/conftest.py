@@ -43,6 +43,13 @@ class Workshop:
         assert old in text
         (self.lists / name).write_text(text.replace(old, new))
 
+    def budget(self, part, kib):
+        """Gives a part another budget."""
+        text = (self.lists / "budget").read_text()
+        changed, count = re.subn(rf"^({part}\s+)\d+", rf"\g<1>{kib}", text, flags=re.MULTILINE)
+        assert count == 1
+        (self.lists / "budget").write_text(changed)
+
 
 @pytest.fixture
 def workshop(tmp_path):

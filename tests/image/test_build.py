@@ -81,7 +81,7 @@ def test_check_looks_into_the_initramfs_and_the_uki(workshop):
 
 
 def test_over_the_budget(workshop):
-    workshop.edit("budget", "libraries          8192", "libraries          1")
+    workshop.budget("libraries", 1)
     done = workshop.build()
     assert done.returncode == 1
     assert "part 'libraries' takes" in done.stderr and "its budget is 1 KiB" in done.stderr

@@ -1,0 +1,79 @@
+/* coordinator/mutant.h - known bad variants of the coordinator, by name, one at a time.
+ *
+ * A guard asks `if (RAY_MUTANT(NAME)) { the wrong thing }`. In every ordinary build that is the
+ * constant false and nothing of it is left; with -DRAY_MUTANTS (preset `mutants`) one simulator
+ * runs each of them by --mutant NAME, and `make mutants` prints who convicted it. A line here
+ * is a promise: `make mutants` fails for a mutant that its checker lets go.
+ *
+ * Memory: constants; in mutant builds one variable.  Threads: any; select before others begin.
+ * Blocks: never.  Trust: none. */
+#ifndef RAY_COORDINATOR_MUTANT_H
+#define RAY_COORDINATOR_MUTANT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+/* X(NAME, text, checker): `checker` is the name of a simulator's checker (tests/sim/check.h);
+ * several that may each be the first to see it are joined by '|'; "test:NAME" is ctest's NAME,
+ * run with RAYOS_MUTANT=name (its main calls ray_mutant_from_env), which must fail then.
+ *
+ * One block per room, owned by the room; a name begins with the room's. */
+#define RAY_MUTANT_MAP_CORE(X)                                                                     \
+    X(CORE_EARLY_CHANGE, "a configuration change before the leader's own no-op (R4, G1)",          \
+      "election_safety|log_matching")
+
+#define RAY_MUTANT_MAP_STORE(X)                                                                    \
+    X(STORE_EARLY_DURABLE, "an entry is reported durable before the disk has it", "acked_durable") \
+    X(STORE_TAIL_AS_ROT, "an unacknowledged torn tail quarantines the node", "quarantine")         \
+    X(STORE_ROT_AS_TAIL, "rot below durable_index is truncated like a tail", "acked_durable")
+
+#define RAY_MUTANT_MAP_FSM(X)
+
+#define RAY_MUTANT_MAP_WATCH(X)
+
+#define RAY_MUTANT_MAP_LEASE(X)
+
+#define RAY_MUTANT_MAP_REPLICA(X)
+
+#define RAY_MUTANT_MAP(X)                                                                          \
+    RAY_MUTANT_MAP_CORE(X)                                                                         \
+    RAY_MUTANT_MAP_STORE(X)                                                                        \
+    RAY_MUTANT_MAP_FSM(X)                                                                          \
+    RAY_MUTANT_MAP_WATCH(X)                                                                        \
+    RAY_MUTANT_MAP_LEASE(X)                                                                        \
+    RAY_MUTANT_MAP_REPLICA(X)
+
+enum ray_mutant {
+    RAY_MUTANT_NONE,
+#define RAY_MUTANT_ENUM(name, text, checker) RAY_MUTANT_##name,
+    RAY_MUTANT_MAP(RAY_MUTANT_ENUM)
+#undef RAY_MUTANT_ENUM
+        RAY_MUTANT_COUNT,
+};
+
+struct ray_mutant_info {
+    const char *name; /* "STORE_TAIL_AS_ROT" */
+    const char *text;
+    const char *checker;
+};
+
+#ifdef RAY_MUTANTS
+bool ray_mutant_is(enum ray_mutant mutant);
+#define RAY_MUTANT(name) ray_mutant_is(RAY_MUTANT_##name)
+#else
+/* Still an error for a name that the list does not have. */
+#define RAY_MUTANT(name) (RAY_MUTANT_##name == RAY_MUTANT_NONE)
+#endif
+
+/* Of every mutant but RAY_MUTANT_NONE. */
+const struct ray_mutant_info *ray_mutant_info(enum ray_mutant mutant);
+/* RAY_EINVAL: no such name. */
+int ray_mutant_find(const char *name, enum ray_mutant *out, struct ray_err *err);
+/* RAY_EUNSUPPORTED in a build without mutants, except for RAY_MUTANT_NONE. */
+int ray_mutant_select(enum ray_mutant mutant, struct ray_err *err);
+/* Selects what RAYOS_MUTANT names; nothing when it is not set. For main of a test. */
+int ray_mutant_from_env(struct ray_err *err);
+
+#endif

@@ -1,0 +1,28 @@
+/* coordinator/store/disk_file.h - a folder of a real file system as a struct coord_disk.
+ *
+ * Writes go one after another through a thread of their own, with O_DIRECT|O_DSYNC; another
+ * thread makes, renames and removes files. Where the file system refuses O_DIRECT (some tmpfs)
+ * it goes on without: O_DSYNC alone, whose errors the kernel may tell only once.
+ *
+ * Memory: create/destroy.  Threads: calls and callbacks on the loop's; two inside.
+ * Blocks: what coord_disk says.  Trust: names are ours; content is not trusted. */
+#ifndef RAY_COORDINATOR_STORE_DISK_FILE_H
+#define RAY_COORDINATOR_STORE_DISK_FILE_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/loop.h"
+#include "coordinator/store/disk.h"
+
+/* `path` is a folder that exists; it is locked for this process (RAY_ECONFLICT: another has it),
+ * and unfinished files are removed. At most COORD_DISK_FILE_QUEUE_MAX operations may be under
+ * way (assert). */
+enum { COORD_DISK_FILE_QUEUE_MAX = 64 };
+
+int coord_disk_file_create(struct coord_disk **out, struct ray_loop *loop, const char *path,
+                           struct ray_err *err);
+/* Whether the file system takes O_DIRECT; where not, say so once at start. */
+bool coord_disk_file_is_direct(const struct coord_disk *disk);
+
+#endif

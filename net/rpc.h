@@ -72,6 +72,9 @@ uint64_t ray_rpc_call_remaining_ms(const struct ray_rpc_call *call);
 int ray_rpc_call_take_fd(struct ray_rpc_call *call, size_t index);
 /* Ends the call with a body. The call is gone afterwards, whatever is returned. */
 int ray_rpc_reply(struct ray_rpc_call *call, const ProtobufCMessage *body);
+/* The same with descriptors beside the body (Unix only); they stay the method's. */
+int ray_rpc_reply_fds(struct ray_rpc_call *call, const ProtobufCMessage *body, const int *fds,
+                      size_t fd_count);
 /* Ends the call with an error: code (never RAY_OK), text and next_step of `err`. */
 int ray_rpc_reply_err(struct ray_rpc_call *call, const struct ray_err *err);
 /* One item of a stream; RAY_EAGAIN: the peer is slow, nothing was queued, `on_drain`
@@ -93,6 +96,8 @@ struct ray_rpc_result {
     const ProtobufCMessage *body; /* borrowed; of the type asked for; NULL on error */
     const uint8_t *packed;        /* borrowed; the same body's bytes */
     size_t packed_size;
+    int *fds; /* borrowed; what came beside the body. Those not taken (set to -1) are closed */
+    size_t fd_count;
 };
 
 int ray_rpc_client_create_unix(struct ray_rpc_client **out_client, struct ray_loop *loop,
@@ -126,5 +131,10 @@ void ray_rpc_client_on_close(struct ray_rpc_client *client, void (*cb)(void *arg
 int ray_rpc_call_unix(const char *path, const char *method, const ProtobufCMessage *input,
                       const ProtobufCMessageDescriptor *output, uint64_t timeout_ms,
                       ProtobufCMessage **out_body, struct ray_err *err);
+/* The same for an answer with descriptors, which are the caller's then. */
+int ray_rpc_call_unix_fds(const char *path, const char *method, const ProtobufCMessage *input,
+                          const ProtobufCMessageDescriptor *output, uint64_t timeout_ms,
+                          ProtobufCMessage **out_body, int out_fds[static RAY_RPC_FD_COUNT_MAX],
+                          size_t *out_fd_count, struct ray_err *err);
 
 #endif

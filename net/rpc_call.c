@@ -47,7 +47,7 @@ void ray_rpc_session_abort(struct ray_rpc_session *session, int code, const char
 /* Sends one message; a peer that cannot be told is cut off. RAY_ETOOBIG leaves the
  * connection as it is when the message itself is too large. */
 static int session_post(struct ray_rpc_session *session, const struct ray_rpc_message *message,
-                        struct ray_err *err)
+                        const int *fds, size_t fd_count, struct ray_err *err)
 {
     const struct ray_rpc_carrier_ops *ops = session->carrier->ops;
     const uint8_t *bytes = NULL;
@@ -61,7 +61,7 @@ static int session_post(struct ray_rpc_session *session, const struct ray_rpc_me
         ray_rpc_session_abort(session, rc, "no memory to answer the peer");
         return rc;
     }
-    rc = ops->send(session->carrier, bytes, size, NULL, 0);
+    rc = ops->send(session->carrier, bytes, size, fds, fd_count);
     if (rc != RAY_OK) {
         ray_rpc_session_abort(session, rc, "the peer does not take its answers");
         return RAY_ECLOSED;
@@ -80,12 +80,13 @@ int ray_rpc_session_post_err(struct ray_rpc_session *session, uint64_t id,
 
     assert(why->code != RAY_OK);
     ray_arena_reset(&session->send_arena);
-    return session_post(session, &message, NULL);
+    return session_post(session, &message, NULL, 0, NULL);
 }
 
 /* Packs the body and sends it as an item or an end. */
 static int session_post_body(struct ray_rpc_session *session, enum ray_rpc_kind kind, uint64_t id,
-                             const ProtobufCMessage *body, struct ray_err *err)
+                             const ProtobufCMessage *body, const int *fds, size_t fd_count,
+                             struct ray_err *err)
 {
     struct ray_rpc_message message = {.kind = kind, .id = id};
     int rc;
@@ -93,7 +94,7 @@ static int session_post_body(struct ray_rpc_session *session, enum ray_rpc_kind 
     ray_arena_reset(&session->send_arena);
     rc = ray_proto_pack(body, RAY_RPC_BODY_SIZE_MAX, &session->send_arena, &message.body,
                         &message.body_size, err);
-    return rc != RAY_OK ? rc : session_post(session, &message, err);
+    return rc != RAY_OK ? rc : session_post(session, &message, fds, fd_count, err);
 }
 
 static bool call_is_open(const struct ray_rpc_call *call)
@@ -103,12 +104,19 @@ static bool call_is_open(const struct ray_rpc_call *call)
 
 int ray_rpc_reply(struct ray_rpc_call *call, const ProtobufCMessage *body)
 {
+    return ray_rpc_reply_fds(call, body, NULL, 0);
+}
+
+int ray_rpc_reply_fds(struct ray_rpc_call *call, const ProtobufCMessage *body, const int *fds,
+                      size_t fd_count)
+{
     struct ray_err err = {0};
     int rc = RAY_ECLOSED;
 
     assert(call != NULL && body != NULL && !call->is_leaving);
+    assert(fd_count <= RAY_RPC_FD_COUNT_MAX);
     if (call_is_open(call)) {
-        rc = session_post_body(call->session, RAY_RPC_END, call->id, body, &err);
+        rc = session_post_body(call->session, RAY_RPC_END, call->id, body, fds, fd_count, &err);
         if (rc == RAY_ETOOBIG || rc == RAY_ENOMEM) {
             /* The peer must hear an end; this one is small. */
             (void)ray_rpc_session_post_err(call->session, call->id, &err);
@@ -144,7 +152,7 @@ int ray_rpc_send(struct ray_rpc_call *call, const ProtobufCMessage *item)
         call->is_blocked = true;
         return RAY_EAGAIN;
     }
-    rc = session_post_body(call->session, RAY_RPC_ITEM, call->id, item, NULL);
+    rc = session_post_body(call->session, RAY_RPC_ITEM, call->id, item, NULL, 0, NULL);
     if (rc == RAY_OK) {
         call->credit--;
     }

@@ -66,7 +66,7 @@ static void receive_item(struct ray_rpc_client *client, struct ray_rpc_client_ca
 }
 
 static void receive_end(struct ray_rpc_client *client, struct ray_rpc_client_call *call,
-                        const struct ray_rpc_message *message)
+                        const struct ray_rpc_message *message, int *fds, size_t fd_count)
 {
     struct ray_rpc_result result = {
         .code = message->code, .text = message->text, .next_step = message->next_step};
@@ -82,11 +82,14 @@ static void receive_end(struct ray_rpc_client *client, struct ray_rpc_client_cal
         result.body = body;
         result.packed = message->body;
         result.packed_size = message->body_size;
+        result.fds = fds;
+        result.fd_count = fd_count;
     }
     ray_rpc_client_end(client, call, &result);
 }
 
-static void receive(struct ray_rpc_client *client, const struct ray_rpc_message *message)
+static void receive(struct ray_rpc_client *client, const struct ray_rpc_message *message, int *fds,
+                    size_t fd_count)
 {
     struct ray_rpc_client_call *call;
 
@@ -110,7 +113,7 @@ static void receive(struct ray_rpc_client *client, const struct ray_rpc_message 
     if (message->kind == RAY_RPC_ITEM) {
         receive_item(client, call, message);
     } else {
-        receive_end(client, call, message);
+        receive_end(client, call, message, fds, fd_count);
     }
 }
 
@@ -121,14 +124,12 @@ void ray_rpc_client_on_message(void *arg, const uint8_t *bytes, size_t size, int
     struct ray_rpc_message message;
     struct ray_err err = {0};
 
-    (void)fds; /* answers have none; the carrier closes them */
-    (void)fd_count;
     client->hold_count++;
     ray_arena_reset(&client->receive_arena);
     if (ray_rpc_envelope_decode(bytes, size, &client->receive_arena, &message, &err) != RAY_OK) {
         client->carrier->ops->abort(client->carrier, &err);
     } else {
-        receive(client, &message);
+        receive(client, &message, fds, fd_count); /* the carrier closes what is not taken */
     }
     ray_rpc_client_release(client);
 }

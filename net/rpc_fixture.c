@@ -111,6 +111,18 @@ static void run_fd(struct ray_rpc_call *call, const ProtobufCMessage *input, voi
     (void)ray_rpc_reply(call, input);
 }
 
+static void run_give(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
+{
+    int ends[2] = {-1, -1};
+
+    (void)arg;
+    if (pipe(ends) != 0 || ray_rpc_reply_fds(call, input, ends, 2) != RAY_OK) {
+        abort();
+    }
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+
 static void run_big(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
 {
     Rayos__Rpc__Item item = RAYOS__RPC__ITEM__INIT;
@@ -139,6 +151,7 @@ static const struct ray_rpc_method methods[] = {
     {"test.stream", &rayos__rpc__credit__descriptor, run_stream},
     {"test.hold", &rayos__rpc__empty__descriptor, run_hold},
     {"test.fd", &rayos__rpc__empty__descriptor, run_fd},
+    {"test.give", &rayos__rpc__empty__descriptor, run_give},
     {"test.big", &rayos__rpc__empty__descriptor, run_big},
     {"test.bye", &rayos__rpc__empty__descriptor, run_bye},
     {NULL, NULL, NULL},

@@ -412,6 +412,39 @@ static void test_socket_paths(void **state)
     assert_int_equal(ray_rpc_client_create_unix(&client, &fixture->loop, "", &err), RAY_EINVAL);
 }
 
+/* An answer with descriptors, taken or left lying: then they are closed. */
+static void expect_once_with_descriptors(const char *path)
+{
+    ProtobufCMessage *body = NULL;
+    int fds[RAY_RPC_FD_COUNT_MAX];
+    size_t fd_count = 0;
+    char got = 0;
+    int before = dup(STDERR_FILENO);
+    int after;
+
+    assert_int_equal(close(before), 0);
+    assert_int_equal(ray_rpc_call_unix_fds(path, "test.give", empty(),
+                                           &rayos__rpc__empty__descriptor, 5000, &body, fds,
+                                           &fd_count, NULL),
+                     RAY_OK);
+    protobuf_c_message_free_unpacked(body, NULL);
+    assert_int_equal(fd_count, 2);
+    assert_int_equal(fcntl(fds[0], F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+    assert_int_equal(write(fds[1], "x", 1), 1);
+    assert_int_equal(read(fds[0], &got, 1), 1);
+    assert_int_equal(got, 'x');
+    assert_int_equal(close(fds[1]), 0);
+    assert_int_equal(read(fds[0], &got, 1), 0); /* the server has closed its own */
+    assert_int_equal(close(fds[0]), 0);
+    assert_int_equal(ray_rpc_call_unix(path, "test.give", empty(), &rayos__rpc__empty__descriptor,
+                                       5000, &body, NULL),
+                     RAY_OK);
+    protobuf_c_message_free_unpacked(body, NULL);
+    after = dup(STDERR_FILENO);
+    assert_int_equal(after, before);
+    assert_int_equal(close(after), 0);
+}
+
 /* The blocking call of command lines, against a server in another process. */
 static void test_once(void **state)
 {
@@ -444,6 +477,7 @@ static void test_once(void **state)
                      RAY_ENOTFOUND);
     assert_string_equal(err.text, "no such thing");
     assert_string_equal(err.next_step, "make one");
+    expect_once_with_descriptors(fixture->path);
     assert_int_equal(ray_rpc_call_unix(fixture->path, "test.hold", empty(),
                                        &rayos__rpc__empty__descriptor, 20, &body, &err),
                      RAY_ETIMEOUT);

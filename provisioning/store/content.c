@@ -190,15 +190,25 @@ static int write_block(int fd, const uint8_t *block, size_t size)
     return 0;
 }
 
+struct source {
+    int fd;
+    uint64_t offset;
+    uint64_t size_max; /* bytes of it that are looked at */
+    const char *name;
+};
+
 /* Copies up to size + 1 bytes: one more tells that the source is longer. */
-static int copy_blocks(int in_fd, int out_fd, const char *name, uint64_t size, uint8_t *block,
+static int copy_blocks(const struct source *source, int out_fd, uint64_t size, uint8_t *block,
                        crypto_hash_sha256_state *state, struct ray_err *err)
 {
+    const char *name = source->name;
     uint64_t offset = 0;
 
     for (;;) {
+        uint64_t left = source->size_max - offset;
         int errnum = 0;
-        ssize_t count = read_block(in_fd, block, BLOCK_SIZE, (off_t)offset, &errnum);
+        ssize_t count = read_block(source->fd, block, left < BLOCK_SIZE ? (size_t)left : BLOCK_SIZE,
+                                   (off_t)(source->offset + offset), &errnum);
 
         if (count < 0) {
             return ray_fail_errno(err, errnum, "read %s", name);
@@ -220,9 +230,10 @@ static int copy_blocks(int in_fd, int out_fd, const char *name, uint64_t size, u
     }
 }
 
-int provision_copy_file(int in_fd, int out_fd, const char *name,
+int provision_copy_file(int in_fd, const struct provision_span *part, int out_fd, const char *name,
                         const struct provision_manifest_file *wanted, struct ray_err *err)
 {
+    struct source source = {.fd = in_fd, .size_max = UINT64_MAX, .name = name};
     char digest[PROVISION_SHA256_TEXT_SIZE];
     crypto_hash_sha256_state state;
     uint8_t *block;
@@ -230,6 +241,11 @@ int provision_copy_file(int in_fd, int out_fd, const char *name,
     int rc;
 
     assert(wanted->size_bytes > 0 && wanted->size_bytes <= PROVISION_FILE_SIZE_MAX);
+    if (part != NULL) {
+        source.offset = part->offset;
+        source.size_max =
+            part->size_bytes < wanted->size_bytes ? part->size_bytes : wanted->size_bytes;
+    }
     /* A full disk shows here rather than in the middle. Not every file system can. */
     if (fallocate(out_fd, 0, 0, (off_t)wanted->size_bytes) != 0 && errno == ENOSPC) {
         return ray_fail_errno(err, ENOSPC, "%" PRIu64 " bytes for %s", wanted->size_bytes, name);
@@ -239,7 +255,7 @@ int provision_copy_file(int in_fd, int out_fd, const char *name,
         return ray_fail(err, RAY_ENOMEM, "no memory to copy %s", name);
     }
     (void)crypto_hash_sha256_init(&state);
-    rc = copy_blocks(in_fd, out_fd, name, wanted->size_bytes, block, &state, err);
+    rc = copy_blocks(&source, out_fd, wanted->size_bytes, block, &state, err);
     free(block);
     if (rc != RAY_OK) {
         return rc;

@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "provisioning/store/manifest.h"
+#include "provisioning/store/uki.h"
 
 /* What tells one state of a file from another; zeroed: no file. */
 struct provision_identity {
@@ -41,9 +42,9 @@ int provision_hash_file(int fd, const char *name, char out[static PROVISION_SHA2
 int provision_read_file(int fd, const char *name, size_t size_max, uint8_t **out_data,
                         size_t *out_size, struct ray_err *err);
 
-/* Copies exactly `wanted` from in_fd to the empty file out_fd and syncs it. RAY_ECONFLICT when
- * size or digest are others. */
-int provision_copy_file(int in_fd, int out_fd, const char *name,
+/* Copies exactly `wanted` from in_fd to the empty file out_fd and syncs it: the whole of in_fd, or
+ * the beginning of `part` of it. RAY_ECONFLICT when size or digest are others. */
+int provision_copy_file(int in_fd, const struct provision_span *part, int out_fd, const char *name,
                         const struct provision_manifest_file *wanted, struct ray_err *err);
 
 void provision_hash_bytes(const void *bytes, size_t size,

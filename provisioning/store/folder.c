@@ -225,15 +225,34 @@ int store_folder_remove(int store_fd, const char *id, struct ray_err *err)
 
 /* --- adding --- */
 
-static int copy_one(int folder_fd, const char *name, int in_fd,
+static int find_in_uki(int uki_fd, enum provision_file file, struct provision_span *out,
+                       struct ray_err *err)
+{
+    struct ray_err why = {0};
+    int rc = uki_fd < 0 || file == PROVISION_FILE_UKI
+                 ? ray_fail(&why, RAY_ENOTFOUND, "the manifest names it")
+                 : provision_uki_find(uki_fd, file, out, &why);
+
+    if (rc == RAY_OK) {
+        return rc;
+    }
+    return ray_fail(err, rc == RAY_EMALFORMED ? RAY_ENOTFOUND : rc, "%s is missing; %s",
+                    provision_file_name(file), why.text);
+}
+
+static int copy_one(int folder_fd, enum provision_file file,
+                    const int fds[static PROVISION_FILE_COUNT],
                     const struct provision_manifest_file *wanted, struct ray_err *err)
 {
+    const char *name = provision_file_name(file);
+    bool is_in_uki = fds[file] < 0;
     int errnum = ray_fault(RAY_FAULT_OPEN);
+    struct provision_span part = {0};
     int fd = -1;
-    int rc;
+    int rc = is_in_uki ? find_in_uki(fds[PROVISION_FILE_UKI], file, &part, err) : RAY_OK;
 
-    if (in_fd < 0) {
-        return ray_fail(err, RAY_ENOTFOUND, "%s is missing; the manifest names it", name);
+    if (rc != RAY_OK) {
+        return rc;
     }
     if (errnum == 0) {
         fd = openat(folder_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
@@ -243,7 +262,8 @@ static int copy_one(int folder_fd, const char *name, int in_fd,
     if (errnum != 0) {
         return ray_fail_errno(err, errnum, "make %s", name);
     }
-    rc = provision_copy_file(in_fd, fd, name, wanted, err);
+    rc = provision_copy_file(fds[is_in_uki ? PROVISION_FILE_UKI : file], is_in_uki ? &part : NULL,
+                             fd, name, wanted, err);
     if (close(fd) != 0 && rc == RAY_OK) {
         rc = ray_fail_errno(err, errno, "write %s", name);
     }
@@ -259,8 +279,7 @@ static int fill(int folder_fd, const uint8_t *manifest_text, size_t manifest_siz
 
     for (int i = 0; rc == RAY_OK && i < PROVISION_FILE_COUNT; i++) {
         if (manifest->files[i].size_bytes != 0) {
-            rc = copy_one(folder_fd, provision_file_name((enum provision_file)i), fds[i],
-                          &manifest->files[i], err);
+            rc = copy_one(folder_fd, (enum provision_file)i, fds, &manifest->files[i], err);
         }
     }
     (void)snprintf(added, sizeof(added), "%" PRIu64 "\n", added_us); /* fits */

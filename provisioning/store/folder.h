@@ -34,7 +34,8 @@ void store_folder_read(int store_fd, const char *id, struct store_folder_facts *
 /* "<id>/<file>" */
 void store_folder_path(const char *id, const char *file, char out[static STORE_PATH_SIZE]);
 
-/* Copies a release: `fds` by enum provision_file, -1: not given. On success the folder is
+/* Copies a release: `fds` by enum provision_file, -1: not given. Kernel and initramfs that are not
+ * given are taken from the UKI, which has both in it. On success the folder is
  * durable under its id, and *out says so. A folder that has the id already is replaced. After a
  * failure nothing new is visible. */
 int store_folder_add(int store_fd, const uint8_t *manifest_text, size_t manifest_size,

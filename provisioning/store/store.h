@@ -125,8 +125,8 @@ struct provision_store_add_wait {
  * Failures before anything is copied are returned: RAY_EUNAVAILABLE (another add is going on),
  * RAY_EINVAL (unknown or double name, no regular file), RAY_ENOMEM. All others, and success,
  * come by wait->cb: RAY_EMALFORMED, RAY_ECONFLICT (a file is not what the manifest says),
- * RAY_ENOTFOUND (a file that the manifest names is not given), RAY_ETOOBIG (limits; the store
- * is full), RAY_ENOSPC, RAY_EIO. */
+ * RAY_ENOTFOUND (a file that the manifest names is neither given nor in the UKI), RAY_ETOOBIG
+ * (limits; the store is full), RAY_ENOSPC, RAY_EIO. */
 int provision_store_add(struct provision_store *store, const struct provision_store_source *sources,
                         size_t source_count, struct provision_store_add_wait *wait,
                         struct ray_err *err);

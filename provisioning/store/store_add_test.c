@@ -3,6 +3,7 @@
 
 #include "base/size.h"
 #include "provisioning/store/store_fixture.h"
+#include "provisioning/store/uki_fixture.h"
 
 struct result {
     struct provision_store_add_wait wait;
@@ -157,6 +158,83 @@ static void test_bad_releases(void **state)
     expect_nothing(fixture);
 }
 
+static void put_bytes(const struct fixture *fixture, const char *name, const void *bytes,
+                      size_t size)
+{
+    char path[FIXTURE_PATH_SIZE];
+    FILE *file;
+
+    fixture_path(fixture->release, name, path);
+    file = fopen(path, "we");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, size, file), size);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* A release whose manifest names all three, of which only the UKI is there. */
+static void put_uki_release(const struct fixture *fixture, const char *kernel, const char *initrd)
+{
+    const char *const contents[] = {NULL, "the kernel", "the initramfs"};
+    char digests[PROVISION_FILE_COUNT][PROVISION_SHA256_TEXT_SIZE];
+    uint8_t uki[UKI_FIXTURE_SIZE];
+    char text[1024];
+    int size;
+
+    uki_fixture_make(uki, kernel, initrd);
+    provision_hash_bytes(uki, sizeof(uki), digests[PROVISION_FILE_UKI]);
+    for (int i = PROVISION_FILE_KERNEL; i < PROVISION_FILE_COUNT; i++) {
+        provision_hash_bytes(contents[i], strlen(contents[i]), digests[i]);
+    }
+    size = snprintf(text, sizeof(text),
+                    "{\"version\":\"1\",\"cmdline\":\"a\",\"files\":["
+                    "{\"name\":\"rayos.efi\",\"size\":%d,\"sha256\":\"%s\"},"
+                    "{\"name\":\"vmlinuz\",\"size\":%zu,\"sha256\":\"%s\"},"
+                    "{\"name\":\"initrd\",\"size\":%zu,\"sha256\":\"%s\"}]}",
+                    UKI_FIXTURE_SIZE, digests[0], strlen(contents[1]), digests[1],
+                    strlen(contents[2]), digests[2]);
+    assert_true(size > 0 && (size_t)size < sizeof(text));
+    put_bytes(fixture, "rayos.efi", uki, sizeof(uki));
+    fixture_put(fixture->release, PROVISION_MANIFEST_FILE, text);
+}
+
+static void expect_content(const struct fixture *fixture, const char *id, const char *name,
+                           const char *content)
+{
+    char path[2 * FIXTURE_PATH_SIZE];
+    char text[64] = "";
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "%s/%s/%s", fixture->store_dir, id, name);
+    file = fopen(path, "re");
+    assert_non_null(file);
+    assert_true(fread(text, 1, sizeof(text) - 1, file) > 0);
+    assert_int_equal(fclose(file), 0);
+    assert_string_equal(text, content);
+}
+
+/* Kernel and initramfs come out of the UKI, and are checked like any others. */
+static void test_only_the_uki(void **state)
+{
+    struct fixture *fixture = *state;
+    struct result result;
+
+    put_uki_release(fixture, "the kernel", "the other");
+    assert_int_equal(add_dir(fixture, &result), RAY_ECONFLICT); /* too short */
+    put_uki_release(fixture, "THE kernel", "the initramfs");
+    assert_int_equal(add_dir(fixture, &result), RAY_ECONFLICT);
+    assert_non_null(strstr(result.err.text, "vmlinuz is corrupt"));
+    expect_nothing(fixture);
+    put_uki_release(fixture, "the kernel and padding", "the initramfs");
+    assert_int_equal(add_dir(fixture, &result), RAY_OK);
+    expect_content(fixture, result.added.id, "vmlinuz", "the kernel");
+    expect_content(fixture, result.added.id, "initrd", "the initramfs");
+    /* What is given is taken, not the UKI's. */
+    put_uki_release(fixture, "some kernel", "the initramfs");
+    fixture_put(fixture->release, "vmlinuz", "the kernel");
+    assert_int_equal(add_dir(fixture, &result), RAY_OK);
+    expect_content(fixture, result.added.id, "vmlinuz", "the kernel");
+}
+
 static void test_one_at_a_time(void **state)
 {
     struct fixture *fixture = *state;
@@ -232,13 +310,11 @@ static void test_full(void **state)
 
 /* Every step fails once: the store holds nothing then, also after a restart, and the next add
  * succeeds. */
-static void test_faults(void **state)
+static void expect_faults_survived(struct fixture *fixture)
 {
     static const char *const points[] = {"alloc", "open", "read", "write", "fsync", "rename"};
-    struct fixture *fixture = *state;
     struct result result;
 
-    fixture_release(fixture, "1");
     for (size_t i = 0; i < RAY_ARRAY_COUNT(points); i++) {
         for (unsigned n = 1;; n++) {
             const struct provision_store_image *listed = NULL;
@@ -268,13 +344,35 @@ static void test_faults(void **state)
     }
 }
 
+static void test_faults(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture_release(fixture, "1");
+    expect_faults_survived(fixture);
+}
+
+static void test_faults_with_only_the_uki(void **state)
+{
+    struct fixture *fixture = *state;
+
+    put_uki_release(fixture, "the kernel", "the initramfs");
+    expect_faults_survived(fixture);
+}
+
 int main(void)
 {
 #define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        STORE_TEST(test_add_twice),     STORE_TEST(test_descriptors), STORE_TEST(test_bad_releases),
-        STORE_TEST(test_one_at_a_time), STORE_TEST(test_destroyed),   STORE_TEST(test_full),
+        STORE_TEST(test_add_twice),
+        STORE_TEST(test_descriptors),
+        STORE_TEST(test_bad_releases),
+        STORE_TEST(test_one_at_a_time),
+        STORE_TEST(test_destroyed),
+        STORE_TEST(test_full),
         STORE_TEST(test_faults),
+        STORE_TEST(test_only_the_uki),
+        STORE_TEST(test_faults_with_only_the_uki),
     };
     return cmocka_run_group_tests_name("provisioning/store/store_add", tests, NULL, NULL);
 }

@@ -236,7 +236,8 @@ static int run_group_set(const struct ray_args *args, void *context)
          .help = "id, its beginning or version; '' for the newest"},                               \
         {.name = "arguments",                                                                      \
          .value_name = "WORDS",                                                                    \
-         .help = "for the kernel, of the allow-list; '' for none"}
+         .help =                                                                                   \
+             "for the kernel, of the allow-list; '' for none; UEFI HTTP boot cannot give them"}
 
 static const struct ray_args_option list_options[] = {
     {.name = "group", .value_name = "NAME", .help = "only machines of this group"},

@@ -44,7 +44,8 @@ enum {
     X(FAILED, "failed", "a transfer broke off, or a try ended without a node; detail: why")        \
     X(ASSIGNED, "assigned", "an operator changed what it gets")                                    \
     X(REFUSED, "refused", "a request was not served; detail: why")                                 \
-    X(FALLBACK, "fallback", "it got another image than the one meant for it; detail: why")
+    X(FALLBACK, "fallback", "it got another image than the one meant for it; detail: why")         \
+    X(IGNORED, "ignored", "a part of its assignment cannot be given; detail: which, why")
 
 enum provision_record_event_kind {
 #define PROVISION_RECORD_EVENT_ENUM(id, word, explanation) PROVISION_RECORD_EVENT_##id,

@@ -138,6 +138,11 @@ static bool encode_action(struct provision_control *control, struct ray_arena *a
     control_decide(control, record, group != NULL ? &group->assignment : NULL, &decision);
     out->action = control_text(provision_action_word(decision.action));
     out->action_reason = ray_arena_strndup(arena, decision.reason, strlen(decision.reason));
+    if (decision.arguments[0] != '\0' &&
+        provision_arch_of_word(record->facts.arch)->path == PROVISION_BOOT_UEFI_HTTP) {
+        out->warning = control_text("kernel arguments are ignored: it boots by UEFI HTTP boot, "
+                                    "which cannot give them; PXE can");
+    }
     return out->action_reason != NULL;
 }
 

@@ -25,6 +25,7 @@
     X(HTTP_DONE, "http-done")                                                                      \
     X(HELLO, "hello")                                                                              \
     X(REFUSED, "refused")                                                                          \
+    X(IGNORED, "ignored")                                                                          \
     X(ERROR, "error")
 
 enum provision_event_kind {

@@ -136,6 +136,19 @@ static void send_script(struct boot *boot, const struct provision_manifest *mani
 
 /* ---- files ---- */
 
+/* The firmware starts the UKI with the command line inside it. */
+static void note_ignored_arguments(struct boot *boot)
+{
+    struct provision_event event = {.kind = PROVISION_EVENT_IGNORED};
+
+    if (boot->decision.arguments[0] != '\0') {
+        (void)snprintf(event.detail, sizeof(event.detail),
+                       "UEFI HTTP boot cannot give kernel arguments: %.180s",
+                       boot->decision.arguments);
+        emit(boot, &event);
+    }
+}
+
 static void note_transfer_start(struct boot *boot)
 {
     const struct provision_time now = provision_time_now();
@@ -150,6 +163,7 @@ static void note_transfer_start(struct boot *boot)
     if (boot->kind == UKI_FOR_PEER) {
         (void)provision_table_served(service->table, &boot->machine.mac, &boot->decision,
                                      PROVISION_RECORD_EVENT_IMAGE_START, &now);
+        note_ignored_arguments(boot);
     } else if (boot->file != PROVISION_FILE_INITRD) { /* the second half of what a BIOS gets */
         (void)provision_table_image_start(service->table, &boot->machine.mac, &now);
     }

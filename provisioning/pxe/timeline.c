@@ -1,5 +1,5 @@
 /* Events: one line each on standard output, a count, a warning in the log where something was
- * refused or failed, and an entry in the timeline of the machine. */
+ * refused, ignored or failed, and an entry in the timeline of the machine. */
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -41,6 +41,7 @@ static bool timeline_kind(enum provision_event_kind kind, enum provision_record_
         {PROVISION_EVENT_DHCP_OFFER, PROVISION_RECORD_EVENT_OFFER},
         {PROVISION_EVENT_TFTP, PROVISION_RECORD_EVENT_TFTP},
         {PROVISION_EVENT_REFUSED, PROVISION_RECORD_EVENT_REFUSED},
+        {PROVISION_EVENT_IGNORED, PROVISION_RECORD_EVENT_IGNORED},
     };
 
     for (size_t i = 0; i < RAY_ARRAY_COUNT(map); i++) {
@@ -85,7 +86,8 @@ void provision_emit(struct provision_service *service, struct provision_event *e
     event->t_us = ray_clock_monotonic_ns() / RAY_NS_PER_US;
     service->counters.events[event->kind]++;
     write_line(service, event);
-    if (event->kind == PROVISION_EVENT_ERROR || event->kind == PROVISION_EVENT_REFUSED) {
+    if (event->kind == PROVISION_EVENT_ERROR || event->kind == PROVISION_EVENT_REFUSED ||
+        event->kind == PROVISION_EVENT_IGNORED) {
         ray_log(service->config.logger, RAY_LOG_WARN, "provision", "event=%s mac=%s ip=%s %s",
                 provision_event_word(event->kind), event->mac[0] != '\0' ? event->mac : "-",
                 event->ip[0] != '\0' ? event->ip : "-", event->detail);

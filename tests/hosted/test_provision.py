@@ -313,6 +313,21 @@ def test_assignment_by_http_boot(provision, network):
         assert network.curl("/boot/rayos.efi")[0] == status
 
 
+def test_arguments_by_http_boot(provision, network):
+    """They cannot be given, which is said: the firmware starts the image as it is."""
+    assert network.curl("/boot/rayos.efi")[0] == 200
+    assert provision.stop() == 0
+    assert "ignored" not in provision.kinds(CARD)
+    provision.assign(CARD, boot="live", arguments="loglevel=7 panic=5")
+    provision.start()
+    assert network.curl("/boot/rayos.efi", "-I")[0] == 200
+    assert network.curl("/boot/rayos.efi")[0] == 200
+    provision.wait("ignored", mac=CARD, detail="kernel arguments: loglevel=7 panic=5$")
+    assert provision.stop() == 0
+    assert provision.kinds(CARD).count("ignored") == 1
+    assert any("event=ignored" in line and "panic=5" in line for line in provision.log)
+
+
 def test_three_failures(make, network, image, tmp_path):
     """A new image on which a node never says `ready` gives way to the one that was good."""
     provision = make().start()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import BIN, LIMIT_S, can_change_user, wait_until
-from provision_service import (MAC, SERVER, STRANGER, Image, Provision, image, make, network,
+from provision_service import (CARD, MAC, SERVER, STRANGER, Image, Provision, image, make, network,
                                provision)  # noqa: F401
 
 UDHCPD = """\
@@ -129,6 +129,18 @@ def test_set(ctl, network, provision):
     status, script = network.script()
     assert status == 200 and b"panic=30" in script
     assert any("machine_set mac=52:54:00:77:00:15 uid=" in line for line in provision.log)
+
+
+def test_arguments_that_cannot_be_given(ctl, network):
+    """By UEFI HTTP boot; a machine of a group hears of it, too."""
+    assert network.curl("/boot/rayos.efi")[0] == 200
+    network.boot()
+    assert ctl.json("machine", "set", CARD, "--group", "rack-1")["warning"] == ""
+    ctl("machine", "group-set", "rack-1", "--arguments", "panic=30")
+    assert "UEFI HTTP boot" in ctl.machine(CARD)["warning"]
+    assert "UEFI HTTP boot" in ctl("machine", "set", CARD, "--arguments", "panic=5")[0]
+    assert ctl.json("machine", "set", CARD, "--boot", "hold")["warning"] == ""
+    assert ctl.json("machine", "set", MAC, "--arguments", "panic=30")["warning"] == ""
 
 
 def test_set_is_durable(ctl, make, network, provision):

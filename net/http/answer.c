@@ -39,7 +39,7 @@ const char *ray_http_request_header(const struct ray_http_request *request, cons
 
 const char *ray_http_request_peer(const struct ray_http_request *request)
 {
-    return request->conn->peer;
+    return request->conn->peer.text;
 }
 
 const uint8_t *ray_http_request_body(const struct ray_http_request *request, size_t *out_size)

@@ -9,7 +9,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -49,7 +48,7 @@ static void release(struct ray_http_conn *conn)
 }
 
 int ray_http_conn_create(struct ray_http_conn **out_conn, struct ray_http_server *server, int fd,
-                         const char *peer, struct ray_err *err)
+                         const struct ray_http_peer *peer, struct ray_err *err)
 {
     const struct ray_http_limits limits = {
         .target_size_max = RAY_HTTP_TARGET_SIZE_MAX,
@@ -69,7 +68,7 @@ int ray_http_conn_create(struct ray_http_conn **out_conn, struct ray_http_server
     conn->state = RAY_HTTP_READING;
     conn->request = (struct ray_http_request){.conn = conn, .reason = ""};
     ray_buf_init(&conn->output, RAY_HTTP_ANSWER_SIZE_MAX + 4096); /* and the head */
-    (void)strncpy(conn->peer, peer, sizeof(conn->peer) - 1);
+    conn->peer = *peer;
     rc = ray_http_parser_create(&conn->parser, &limits, err);
     if (rc == RAY_OK) {
         rc = ray_timer_init(&conn->timer, server->loop, on_deadline, conn, err);

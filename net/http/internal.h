@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/loop.h"
 #include "net/http/parser.h"
+#include "net/http/peer.h"
 #include "net/http/request.h"
 #include "net/http/send.h"
 #include "net/http/server.h"
@@ -21,7 +22,6 @@ enum {
     RAY_HTTP_INPUT_SIZE = 8192,       /* read ahead, per connection */
     RAY_HTTP_LINGER_MS = 1000,        /* how long a refused client may go on talking */
     RAY_HTTP_LINGER_SIZE_MAX = 65536, /* and how much */
-    RAY_HTTP_PEER_SIZE = 46,          /* INET6_ADDRSTRLEN */
 };
 
 /*            +------------------------ keep-alive -----------------------+
@@ -73,7 +73,7 @@ struct ray_http_conn {
     int events;
     struct ray_poll poll;
     struct ray_timer timer;
-    char peer[RAY_HTTP_PEER_SIZE];
+    struct ray_http_peer peer;
 
     struct ray_http_parser *parser;
     uint8_t input[RAY_HTTP_INPUT_SIZE];
@@ -105,13 +105,14 @@ struct ray_http_server {
     struct ray_http_conn *queue_last;
     size_t queued_count;
     size_t transfer_count;
+    uint64_t refused_count;
     bool is_dispatching;
     bool is_closing;
 };
 
 /* Takes fd (non-blocking) over in every case. */
 int ray_http_conn_create(struct ray_http_conn **out_conn, struct ray_http_server *server, int fd,
-                         const char *peer, struct ray_err *err);
+                         const struct ray_http_peer *peer, struct ray_err *err);
 void ray_http_conn_destroy(struct ray_http_conn *conn);
 /* Goes on until it has to wait; may destroy the connection. */
 void ray_http_conn_run(struct ray_http_conn *conn);

@@ -1,6 +1,7 @@
 /* The listening socket, the list of connections and the queue for transfers. At
  * conn_count_max the listening socket is simply not read: the kernel's backlog is the waiting
- * room, and TCP tells clients to try again. */
+ * room, and TCP tells clients to try again. One client alone does not get there: beyond its own
+ * share it is refused at once. */
 #include "net/http/server.h"
 
 #include <arpa/inet.h>
@@ -19,16 +20,20 @@
 
 enum { BACKLOG = 512, ACCEPT_RETRY_MS = 100, ACCEPT_PER_TURN_MAX = 64 };
 
-union address {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-};
+#define TOO_MANY "503 Service Unavailable: your address has too many connections\n"
 
-static int parse_address(const struct ray_http_config *config, union address *out,
+static const char too_many[] = "HTTP/1.1 503 Service Unavailable\r\n"
+                               "Content-Type: text/plain; charset=utf-8\r\n"
+                               "Content-Length: 63\r\n"
+                               "Retry-After: 3\r\n"
+                               "Connection: close\r\n\r\n" TOO_MANY;
+
+static_assert(sizeof(TOO_MANY) - 1 == 63, "Content-Length");
+
+static int parse_address(const struct ray_http_config *config, union ray_http_address *out,
                          socklen_t *out_size, struct ray_err *err)
 {
-    *out = (union address){0};
+    *out = (union ray_http_address){0};
     if (inet_pton(AF_INET, config->address, &out->v4.sin_addr) == 1) {
         out->v4.sin_family = AF_INET;
         out->v4.sin_port = htons(config->port);
@@ -65,7 +70,7 @@ static int fail_bind(const struct ray_http_config *config, int errnum, struct ra
     }
 }
 
-static int open_socket(const struct ray_http_config *config, const union address *address,
+static int open_socket(const struct ray_http_config *config, const union ray_http_address *address,
                        socklen_t address_size, int *out_fd, struct ray_err *err)
 {
     const int on = 1;
@@ -98,31 +103,13 @@ fail:
 
 static uint16_t local_port(int fd)
 {
-    union address address = {0};
+    union ray_http_address address = {0};
     socklen_t size = sizeof(address);
 
     if (getsockname(fd, &address.any, &size) != 0) {
         return 0;
     }
     return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
-}
-
-static void peer_text(const union address *address, char out[static RAY_HTTP_PEER_SIZE])
-{
-    const struct in6_addr *v6 = &address->v6.sin6_addr;
-    const char *text;
-
-    if (address->any.sa_family == AF_INET) {
-        text = inet_ntop(AF_INET, &address->v4.sin_addr, out, RAY_HTTP_PEER_SIZE);
-    } else if (IN6_IS_ADDR_V4MAPPED(v6)) {
-        text = inet_ntop(AF_INET, &v6->s6_addr[12], out, RAY_HTTP_PEER_SIZE);
-    } else {
-        text = inet_ntop(AF_INET6, v6, out, RAY_HTTP_PEER_SIZE);
-    }
-    if (text == NULL) {
-        out[0] = '?';
-        out[1] = '\0';
-    }
 }
 
 static void update_accepting(struct ray_http_server *server)
@@ -140,13 +127,53 @@ static void on_retry(void *arg)
     update_accepting(arg);
 }
 
+static struct ray_http_peer peer_of(int fd, const union ray_http_address *remote)
+{
+    union ray_http_address local = {0}; /* as it stays, when our end is not known */
+    socklen_t size = sizeof(local);
+    struct ray_http_peer peer;
+
+    (void)getsockname(fd, &local.any, &size);
+    ray_http_peer_init(&peer, remote, &local);
+    return peer;
+}
+
+static bool has_conn_share(const struct ray_http_server *server, const struct ray_http_peer *peer)
+{
+    size_t count = 0;
+
+    if (server->config.peer_conn_count_max == 0) {
+        return false;
+    }
+    for (const struct ray_http_conn *conn = server->conns; conn != NULL; conn = conn->next) {
+        count += ray_http_peer_shares(&conn->peer, peer);
+    }
+    return count >= server->config.peer_conn_count_max;
+}
+
+/* Says why, as far as that goes without a connection that lingers: a request that is here already
+ * is read, so that closing does not destroy the answer. */
+static void refuse_peer(struct ray_http_server *server, int fd, const struct ray_http_peer *peer)
+{
+    char request[RAY_HTTP_INPUT_SIZE];
+
+    (void)send(fd, too_many, sizeof(too_many) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)shutdown(fd, SHUT_WR);
+    (void)recv(fd, request, sizeof(request), MSG_DONTWAIT);
+    (void)close(fd);
+    server->refused_count++;
+    if (server->config.on_refused != NULL) {
+        server->config.on_refused(peer->text, server->config.arg);
+    }
+}
+
 /* Returns 0, or the errno that ends this turn. */
 static int accept_one(struct ray_http_server *server)
 {
     const int on = 1;
-    union address address = {0};
+    union ray_http_address address = {0};
     socklen_t size = sizeof(address);
-    char peer[RAY_HTTP_PEER_SIZE];
+    struct ray_http_peer peer;
     struct ray_http_conn *conn;
     int errnum = ray_fault(RAY_FAULT_SOCKET);
     int fd;
@@ -158,9 +185,13 @@ static int accept_one(struct ray_http_server *server)
     if (fd < 0) {
         return errno;
     }
+    peer = peer_of(fd, &address);
+    if (has_conn_share(server, &peer)) {
+        refuse_peer(server, fd, &peer);
+        return 0;
+    }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* only slower without */
-    peer_text(&address, peer);
-    if (ray_http_conn_create(&conn, server, fd, peer, NULL) != RAY_OK) {
+    if (ray_http_conn_create(&conn, server, fd, &peer, NULL) != RAY_OK) {
         return ENOMEM;
     }
     conn->next = server->conns;
@@ -210,7 +241,7 @@ int ray_http_server_create(struct ray_http_server **out_server, struct ray_loop 
                            const struct ray_http_config *config, struct ray_err *err)
 {
     struct ray_http_server *server;
-    union address address;
+    union ray_http_address address;
     socklen_t address_size = 0;
     int rc;
 
@@ -274,7 +305,8 @@ void ray_http_server_stats(const struct ray_http_server *server, struct ray_http
 {
     *out = (struct ray_http_stats){.conn_count = server->conn_count,
                                    .transfer_count = server->transfer_count,
-                                   .queued_count = server->queued_count};
+                                   .queued_count = server->queued_count,
+                                   .refused_count = server->refused_count};
 }
 
 void ray_http_server_forget(struct ray_http_server *server, struct ray_http_conn *conn)
@@ -295,7 +327,7 @@ void ray_http_server_forget(struct ray_http_server *server, struct ray_http_conn
 }
 
 /* Whether an address has its share of the transfers. */
-static bool has_share(const struct ray_http_server *server, const char *peer)
+static bool has_share(const struct ray_http_server *server, const struct ray_http_peer *peer)
 {
     size_t count = 0;
 
@@ -303,7 +335,7 @@ static bool has_share(const struct ray_http_server *server, const char *peer)
         return false;
     }
     for (const struct ray_http_conn *conn = server->conns; conn != NULL; conn = conn->next) {
-        count += conn->has_slot && strcmp(conn->peer, peer) == 0;
+        count += conn->has_slot && ray_http_peer_shares(&conn->peer, peer);
     }
     return count >= server->config.peer_transfer_count_max;
 }
@@ -312,7 +344,7 @@ static struct ray_http_conn *next_in_turn(const struct ray_http_server *server)
 {
     struct ray_http_conn *conn = server->queue_first;
 
-    while (conn != NULL && has_share(server, conn->peer)) {
+    while (conn != NULL && has_share(server, &conn->peer)) {
         conn = conn->queue_next;
     }
     return conn;

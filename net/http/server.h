@@ -4,8 +4,9 @@
  * Memory: create/destroy; requests handed to the handler are borrowed until it returns.
  * Threads: the loop's (file reads go to libuv's pool).  Blocks: never.
  * Trust: every byte from a client is hostile: total header deadline, size limits, a cap on
- * transfers with queueing (first come, first served, but an address that has its share waits
- * for one of its own to end while others pass). */
+ * transfers with queueing (first come, first served, but a client that has its share waits for
+ * one of its own to end while others pass), and a cap on the connections of one client
+ * (net/http/peer.h says who is one). */
 #ifndef RAY_NET_HTTP_SERVER_H
 #define RAY_NET_HTTP_SERVER_H
 
@@ -24,12 +25,13 @@ struct ray_http_request; /* one request being answered; alive until answered */
 enum ray_http_method { RAY_HTTP_GET, RAY_HTTP_HEAD, RAY_HTTP_POST };
 
 struct ray_http_config {
-    const char *address;            /* "10.77.0.1" or "::" */
-    uint16_t port;                  /* 0: any; ray_http_server_port tells */
-    const char *device;             /* SO_BINDTODEVICE; NULL: none */
-    size_t conn_count_max;          /* beyond it connections wait in the kernel's backlog */
-    size_t transfer_count_max;      /* files being sent at once; the rest queue */
-    size_t peer_transfer_count_max; /* of those to one address; 0: no limit of its own */
+    const char *address;        /* "10.77.0.1" or "::" */
+    uint16_t port;              /* 0: any; ray_http_server_port tells */
+    const char *device;         /* SO_BINDTODEVICE; NULL: none */
+    size_t conn_count_max;      /* beyond it connections wait in the kernel's backlog */
+    size_t peer_conn_count_max; /* of one client; beyond it 503 at once; 0: no limit of its own */
+    size_t transfer_count_max;  /* files being sent at once; the rest queue */
+    size_t peer_transfer_count_max; /* of those to one client; 0: no limit of its own */
     uint32_t header_timeout_ms;     /* total, from the first byte or accept */
     uint32_t idle_timeout_ms;       /* keep-alive, and no progress while sending */
     uint32_t transfer_timeout_ms;   /* total for one file */
@@ -39,6 +41,8 @@ struct ray_http_config {
     void (*on_request)(struct ray_http_request *request, void *arg);
     /* One call per answered or broken request, for the access log; may be NULL. */
     void (*on_done)(const struct ray_http_request *request, void *arg);
+    /* A connection beyond peer_conn_count_max was refused; may be NULL. */
+    void (*on_refused)(const char *peer, void *arg);
     void *arg;
 };
 
@@ -51,8 +55,9 @@ uint16_t ray_http_server_port(const struct ray_http_server *server);
 
 struct ray_http_stats {
     size_t conn_count;
-    size_t transfer_count; /* files being sent */
-    size_t queued_count;   /* files that wait for their turn */
+    size_t transfer_count;  /* files being sent */
+    size_t queued_count;    /* files that wait for their turn */
+    uint64_t refused_count; /* connections beyond peer_conn_count_max, since the start */
 };
 
 void ray_http_server_stats(const struct ray_http_server *server, struct ray_http_stats *out);

@@ -91,6 +91,16 @@ static void on_done(const struct ray_http_request *request, void *arg)
     pthread_mutex_unlock(&ts->lock);
 }
 
+static void on_refused(const char *peer, void *arg)
+{
+    struct test_server *ts = arg;
+
+    pthread_mutex_lock(&ts->lock);
+    ts->counts.refused_count++;
+    (void)snprintf(ts->counts.refused, sizeof(ts->counts.refused), "%s", peer);
+    pthread_mutex_unlock(&ts->lock);
+}
+
 static void on_turn(uv_check_t *check)
 {
     struct test_server *ts = check->data;
@@ -99,6 +109,7 @@ static void on_turn(uv_check_t *check)
     if (ts->server->transfer_count > ts->counts.transfer_max) {
         ts->counts.transfer_max = ts->server->transfer_count;
     }
+    ts->counts.conn_count = ts->server->conn_count;
     if (ts->server->conn_count > ts->counts.conn_max) {
         ts->counts.conn_max = ts->server->conn_count;
     }
@@ -142,6 +153,7 @@ void test_server_init(struct test_server *ts, size_t file_size)
         .body_size_max = 1024,
         .on_request = on_request,
         .on_done = on_done,
+        .on_refused = on_refused,
         .arg = ts,
     };
     (void)pthread_mutex_init(&ts->lock, NULL);

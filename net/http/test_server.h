@@ -18,6 +18,9 @@ struct test_counts {
     size_t complete_count; /* of them complete */
     size_t transfer_max;   /* most transfers seen at once */
     size_t conn_max;       /* most connections seen at once */
+    size_t conn_count;     /* now */
+    size_t refused_count;  /* calls of on_refused */
+    char refused[48];      /* the peer of the last one */
     uint64_t sent_size;    /* of the last request done */
     int status;            /* same */
     char reason[64];       /* same */

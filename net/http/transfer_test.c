@@ -170,6 +170,9 @@ static void test_share(void **state)
     test_send(other, get_file, sizeof(get_file) - 1);
     assert_int_equal(recv(other, block, sizeof(block), MSG_WAITALL), sizeof(block));
     assert_int_equal(recv(fds[2], block, sizeof(block), MSG_DONTWAIT), -1);
+    for (int i = 0; i < 20000 && test_server_counts(&ts).transfer_max < 3; i++) {
+        (void)usleep(1000); /* polls a state of another thread: it is looked at once a turn */
+    }
     (void)close(other);
     test_server_wait_done(&ts, 1);
     assert_int_equal(recv(fds[2], block, sizeof(block), MSG_DONTWAIT), -1);
@@ -179,6 +182,72 @@ static void test_share(void **state)
     (void)close(fds[2]);
     test_server_wait_done(&ts, 4);
     assert_int_equal(test_server_counts(&ts).transfer_max, 3);
+    test_server_stop(&ts);
+    test_server_fini(&ts);
+}
+
+/* A connection that is there: it was answered, and stays. */
+static void stay(int fd)
+{
+    static const char get_hello[] = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
+    char block[512];
+    ssize_t count;
+
+    assert_true(fd >= 0);
+    test_send(fd, get_hello, sizeof(get_hello) - 1);
+    count = recv(fd, block, sizeof(block) - 1, 0);
+    assert_true(count > 0);
+    block[count] = '\0';
+    assert_int_equal(test_status(block), 200);
+}
+
+/* Three connections for one address: the fourth is told so, another address is served, and so is
+ * the first one when one of its own has ended. */
+static void test_peer_connections(void **state)
+{
+    enum { COUNT = 3 };
+    struct test_server ts;
+    bool is_reset = false;
+    char *text;
+    int fds[COUNT];
+    int other;
+    int fd;
+
+    (void)state;
+    test_server_init(&ts, 1);
+    ts.config.peer_conn_count_max = COUNT;
+    test_server_start(&ts);
+    for (int i = 0; i < COUNT; i++) {
+        fds[i] = test_connect(&ts);
+        stay(fds[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        fd = test_connect(&ts);
+        text = test_receive(fd, NULL, &is_reset);
+        assert_false(is_reset);
+        assert_int_equal(test_status(text), 503);
+        assert_non_null(strstr(text, "Retry-After: 3\r\n"));
+        assert_non_null(strstr(text, "\r\n\r\n503 Service Unavailable: your address has too many "
+                                     "connections\n"));
+        free(text);
+        (void)close(fd);
+    }
+    other = connect_from(&ts, INADDR_LOOPBACK + 1);
+    stay(other);
+    assert_int_equal(test_server_counts(&ts).refused_count, 2);
+    assert_string_equal(test_server_counts(&ts).refused, "127.0.0.1");
+    (void)close(fds[0]);
+    for (int i = 0; i < 20000 && test_server_counts(&ts).conn_count > COUNT; i++) {
+        (void)usleep(1000); /* polls a state of another thread */
+    }
+    fds[0] = test_connect(&ts);
+    stay(fds[0]);
+    assert_int_equal(test_server_counts(&ts).refused_count, 2);
+    assert_int_equal(test_server_counts(&ts).conn_max, COUNT + 1);
+    for (int i = 0; i < COUNT; i++) {
+        (void)close(fds[i]);
+    }
+    (void)close(other);
     test_server_stop(&ts);
     test_server_fini(&ts);
 }
@@ -287,9 +356,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hundred_clients), cmocka_unit_test(test_vanishing),
-        cmocka_unit_test(test_share),           cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_stalled),         cmocka_unit_test(test_destroy_busy),
-        cmocka_unit_test(test_orphan),
+        cmocka_unit_test(test_share),           cmocka_unit_test(test_peer_connections),
+        cmocka_unit_test(test_truncated),       cmocka_unit_test(test_stalled),
+        cmocka_unit_test(test_destroy_busy),    cmocka_unit_test(test_orphan),
     };
     return cmocka_run_group_tests_name("net/http/transfer", tests, NULL, NULL);
 }

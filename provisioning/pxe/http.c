@@ -18,11 +18,13 @@
 
 enum {
     CONN_COUNT_MAX = 512,
+    PEER_CONN_COUNT_MAX = 64,
     PEER_TRANSFER_COUNT_MAX = 4,
     HEADER_TIMEOUT_MS = 10 * 1000,
     IDLE_TIMEOUT_MS = 30 * 1000,
     TRANSFER_TIMEOUT_MS = 15 * 60 * 1000,
     HEADER_SIZE_MAX = 8192,
+    REFUSED_LOG_MS = 60 * 1000,
 };
 
 static const struct {
@@ -121,6 +123,20 @@ static void on_done(const struct ray_http_request *request, void *arg)
     provision_http_boot_done(service, request);
 }
 
+/* One line a minute at most: a client that tries may try often. */
+static void on_refused(const char *peer, void *arg)
+{
+    struct provision_service *service = arg;
+    uint64_t now_ns = ray_clock_monotonic_ns();
+
+    if (now_ns >= service->refused_log_ns) {
+        service->refused_log_ns = now_ns + REFUSED_LOG_MS * RAY_NS_PER_MS;
+        ray_log(service->config.logger, RAY_LOG_WARN, "http",
+                "peer=%s has %d connections, the most of one client; more are refused", peer,
+                PEER_CONN_COUNT_MAX);
+    }
+}
+
 int provision_http_start(struct provision_service *service, struct ray_err *err)
 {
     const struct provision_config *config = service->config.config;
@@ -129,6 +145,7 @@ int provision_http_start(struct provision_service *service, struct ray_err *err)
         .address = provision_ip_format(config->address, address),
         .port = config->http_port,
         .conn_count_max = CONN_COUNT_MAX,
+        .peer_conn_count_max = PEER_CONN_COUNT_MAX,
         .transfer_count_max = config->transfer_count_max,
         .peer_transfer_count_max = PEER_TRANSFER_COUNT_MAX,
         .header_timeout_ms = HEADER_TIMEOUT_MS,
@@ -138,6 +155,7 @@ int provision_http_start(struct provision_service *service, struct ray_err *err)
         .body_size_max = PROVISION_HELLO_SIZE_MAX,
         .on_request = on_request,
         .on_done = on_done,
+        .on_refused = on_refused,
         .arg = service,
     };
     int rc = ray_http_server_create(&service->http, service->loop, &http, err);

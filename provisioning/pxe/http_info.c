@@ -111,6 +111,7 @@ void provision_http_metrics(struct provision_service *service, struct ray_http_r
         metrics.http.conn_count += stats6.conn_count;
         metrics.http.transfer_count += stats6.transfer_count;
         metrics.http.queued_count += stats6.queued_count;
+        metrics.http.refused_count += stats6.refused_count;
     }
     (void)provision_images_count(service, metrics.image_counts);
     provision_table_stats(service->table, &metrics.table);

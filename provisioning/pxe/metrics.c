@@ -137,6 +137,8 @@ static int put_http(struct ray_buf *out, const struct provision_metrics *metrics
          metrics->counters->sent_bytes},
         {"http_broken_transfers_total", "counter", "Transfers of images that broke off.",
          metrics->counters->broken_transfers},
+        {"http_refused_connections_total", "counter",
+         "Connections of clients that had too many already.", metrics->http.refused_count},
         {"http_connections", "gauge", "Open connections.", metrics->http.conn_count},
         {"http_transfers", "gauge", "Images being sent.", metrics->http.transfer_count},
         {"http_transfers_queued", "gauge", "Images that wait for their turn.",

@@ -40,6 +40,7 @@ struct provision_service {
     size_t candidate_count;
     uint64_t start_us; /* wall clock */
     uint64_t start_mono_us;
+    uint64_t refused_log_ns; /* before it no line about refused connections */
     bool is_listening;
     bool is_stopping;
     struct ray_err end; /* why the service ends; RAY_OK for an ordered stop */

@@ -516,6 +516,35 @@ def test_one_client_cannot_have_all(make, network, image):
     assert provision.stop() == 0
 
 
+HOLD = """
+import socket, sys
+held = [socket.create_connection((sys.argv[1], 8080)) for _ in range(64)]
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_connections_of_one_client(provision, network):
+    """One address has 64; the next is told so, another address is served."""
+    network.run(network.machine, "ip", "address", "add", "10.77.0.51/24", "dev", "eth0")
+    other = ["--interface", "10.77.0.51"]
+    holder = subprocess.Popen([*network.machine, sys.executable, "-c", HOLD, SERVER],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout.readline() == "held\n"
+        for _ in range(20):
+            status, text = network.curl("/healthz")
+            assert status == 503 and b"your address has too many connections" in text
+        assert network.curl("/healthz", *other)[0] == 200
+        _, text = network.curl("/metrics", *other)
+        assert b"\nrayos_provision_http_refused_connections_total 20\n" in text
+        assert sum("has 64 connections" in line for line in provision.log) == 1
+    finally:
+        holder.communicate(timeout=LIMIT_S)
+        network.run(network.machine, "ip", "address", "del", "10.77.0.51/24", "dev", "eth0")
+    wait_until(lambda: network.curl("/healthz")[0] == 200)
+
+
 def test_client_that_leaves(make, network, image):
     image.put(bytes(64 << 20))  # more than any socket buffer holds
     provision = make().start()

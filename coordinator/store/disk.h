@@ -22,8 +22,8 @@ enum {
 
 struct coord_disk;
 
-/* Called once, from the loop, never from within the call that began it. RAY_OK: on stable
- * storage. A write that failed leaves old, new or torn blocks. */
+/* Called once, from the loop (or from the disk's destroy), never from within the call that began
+ * it. RAY_OK: on stable storage. A write that failed leaves old, new or torn blocks. */
 typedef void coord_disk_done(void *arg, int status);
 
 struct coord_disk_ops {
@@ -50,7 +50,9 @@ struct coord_disk_ops {
     void (*remove)(struct coord_disk *disk, const char *name, coord_disk_done *done, void *arg);
     /* Bytes that can still be written; UINT64_MAX unknown. */
     uint64_t (*free_size)(struct coord_disk *disk);
-    /* Waits for nothing: callbacks of operations under way do not come any more. */
+    /* Operations under way end with RAY_ECANCELED, called back before this returns (whether they
+     * took place is unknown), so that nobody waits for memory or for an answer. An owner that
+     * goes away with operations under way lives on unseen until then. */
     void (*destroy)(struct coord_disk *disk);
 };
 

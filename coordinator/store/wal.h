@@ -23,7 +23,7 @@
 enum {
     COORD_WAL_SALT_SIZE = 16,
     COORD_WAL_SEGMENT_SIZE = 16 << 20,    /* the usual one */
-    COORD_WAL_SEGMENT_SIZE_MIN = 4 << 12, /* takes entries of up to 7 KiB: tests, simulator */
+    COORD_WAL_SEGMENT_SIZE_MIN = 4 << 12, /* takes entries of up to 11 KiB: tests, simulator */
     COORD_WAL_SEGMENT_SIZE_MAX = 1 << 28,
     COORD_WAL_BATCH_SIZE = 256 << 10, /* of records; one larger entry is a batch of its own */
     COORD_WAL_BATCH_ENTRIES_MAX = 4096,
@@ -49,8 +49,8 @@ struct coord_wal_config {
 
 enum coord_wal_space {
     COORD_WAL_SPACE_OK = 0,
-    /* The reserve is in use or could not be made: take no new work, be no leader. What comes
-     * from a leader is still taken until the last segment is full (RAY_ENOSPC). */
+    /* The next segment or the reserve could not be made: take no new work, be no leader. What
+     * comes from a leader is still taken until the last segment is full (RAY_ENOSPC). */
     COORD_WAL_SPACE_FULL = 1,
 };
 

@@ -23,7 +23,7 @@ STEPS = ["make the file system", "write the ESP", "write RAYOS_DATA", "read back
 @pytest.fixture(scope="module", name="image")
 def fixture_image(tmp_path_factory):
     path = tmp_path_factory.mktemp("image") / "rayos.img"
-    path.write_bytes(rawdisk.make(UKI, 1_700_000_000))
+    path.write_bytes(rawdisk.make(UKI, b"{}", 1_700_000_000))
     return path
 
 

@@ -2,9 +2,10 @@
 import json
 import os
 import shutil
+import subprocess
 import time
 
-from mkimage import artefacts
+from mkimage import artefacts, gpt, rawdisk
 
 NAMES = ("rayos.efi", "vmlinuz", "initrd", "cmdline", "rayos.img", "manifest.json")
 
@@ -57,6 +58,20 @@ def test_check_finds_what_was_tampered_with(workshop):
     assert "no manifest" in workshop.check().stderr
 
 
+def test_the_esp_says_what_is_on_it(workshop):
+    assert workshop.build().returncode == 0
+    out = workshop.folder / "out"
+    place = gpt.read((out / "rayos.img").read_bytes())[0].place
+    shown = subprocess.run(["mtype", "-i", f"{out}/rayos.img@@{place.offset}",
+                            f"::{rawdisk.MANIFEST}"], capture_output=True, check=True).stdout
+    found, whole = json.loads(shown), json.loads((out / "manifest.json").read_text())
+    names = {"rayos.efi", "vmlinuz", "initrd"}
+    assert {line["name"] for line in found["files"]} == names
+    assert found.pop("files") == [line for line in whole["files"] if line["name"] in names]
+    assert found == {fact: whole[fact] for fact in found}
+    assert {"version", "cmdline", "source_date_epoch"} <= set(found)
+
+
 def test_check_looks_into_the_initramfs_and_the_uki(workshop):
     assert workshop.build().returncode == 0
     out = workshop.folder / "out"
@@ -78,6 +93,7 @@ def test_check_looks_into_the_initramfs_and_the_uki(workshop):
     assert "/tmp has mode 1777" in broken(other_mode)
     assert ".cmdline differs" in broken(lambda m: m.update(cmdline="quiet"))
     assert "owner or time" in broken(lambda m: m.update(source_date_epoch=1))
+    assert "EFI/RAYOS/manifest.json is another" in broken(lambda m: m.update(version="other"))
 
 
 def test_over_the_budget(workshop):

@@ -9,12 +9,13 @@ from mkimage import gpt, rawdisk
 from mkimage.errors import ImageError
 
 UKI = b"MZ" + os.urandom(3 << 20)
+MANIFEST = b'{"version": "1"}\n'
 EPOCH = 1_700_000_000
 
 
 @pytest.fixture(scope="module", name="image")
 def fixture_image():
-    return rawdisk.make(UKI, EPOCH)
+    return rawdisk.make(UKI, MANIFEST, EPOCH)
 
 
 def esp_of(image, folder):
@@ -47,8 +48,10 @@ def test_file_system_is_sound_and_holds_the_uki(image, tmp_path):
     assert "32 bit entries" in checked.stdout
     assert run("mcopy", "-i", esp, "::EFI/BOOT/BOOTX64.EFI", tmp_path / "out").returncode == 0
     assert (tmp_path / "out").read_bytes() == UKI
+    assert run("mtype", "-i", esp, "::EFI/RAYOS/manifest.json").stdout == MANIFEST.decode()
     shown = run("mdir", "-/", "-b", "-i", esp).stdout.split()
-    assert shown == ["::/EFI/", "::/EFI/BOOT/", "::/EFI/BOOT/BOOTX64.EFI"]
+    assert shown == ["::/EFI/", "::/EFI/BOOT/", "::/EFI/RAYOS/", "::/EFI/BOOT/BOOTX64.EFI",
+                     "::/EFI/RAYOS/manifest.json"]
 
 
 def test_it_grows_by_one_number(image, tmp_path):
@@ -72,10 +75,10 @@ def test_it_grows_by_one_number(image, tmp_path):
 def test_equal_inputs_give_equal_bytes(image, monkeypatch):
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "12345")
-    assert rawdisk.make(UKI, EPOCH) == image
-    other = gpt.read(rawdisk.make(UKI + b"x", EPOCH))[0]
+    assert rawdisk.make(UKI, MANIFEST, EPOCH) == image
+    other = gpt.read(rawdisk.make(UKI + b"x", MANIFEST, EPOCH))[0]
     assert other.id != gpt.read(image)[0].id
-    assert gpt.read(rawdisk.make(UKI, 0))[0].id != gpt.read(image)[0].id
+    assert gpt.read(rawdisk.make(UKI, MANIFEST, 0))[0].id != gpt.read(image)[0].id
 
 
 @pytest.mark.parametrize("where", [
@@ -89,18 +92,20 @@ def test_damage_is_found(image, where):
     data = bytearray(image)
     data[where] ^= 0xFF
     with pytest.raises(ImageError):
-        rawdisk.verify(bytes(data), UKI)
+        rawdisk.verify(bytes(data), UKI, MANIFEST)
 
 
-def test_another_loader_is_found(image):
+def test_another_loader_or_manifest_is_found(image):
     with pytest.raises(ImageError, match="loader"):
-        rawdisk.verify(image, UKI + b"x")
+        rawdisk.verify(image, UKI + b"x", MANIFEST)
+    with pytest.raises(ImageError, match="manifest.json"):
+        rawdisk.verify(image, UKI, MANIFEST + b"x")
 
 
 @pytest.mark.parametrize("size", [0, 512, 1 << 20])
 def test_short_images_are_refused(image, size):
     with pytest.raises(ImageError):
-        rawdisk.verify(image[:size], UKI)
+        rawdisk.verify(image[:size], UKI, MANIFEST)
 
 
 @pytest.mark.parametrize("size, mib", [(1, 80), (32 << 20, 80), ((32 << 20) + 1, 81),
@@ -111,4 +116,4 @@ def test_room_for_a_successor(size, mib):
 
 def test_a_uki_that_is_too_large():
     with pytest.raises(ImageError, match="does not fit"):
-        rawdisk.make(bytes(600 << 20), EPOCH)
+        rawdisk.make(bytes(600 << 20), MANIFEST, EPOCH)

@@ -7,7 +7,7 @@ import json
 import os
 import stat
 
-from . import cpio, rawdisk, uki
+from . import cpio, rawdisk, release, uki
 from .compress import decompress
 from .entry import TYPES
 from .errors import ImageError
@@ -124,7 +124,7 @@ def check(folder):
     uki.verify(data["rayos.efi"], uki.parts(data["vmlinuz"], data["initrd"],
                                             manifest["cmdline"], os_release,
                                             manifest["kernel_version"]))
-    rawdisk.verify(data["rayos.img"], data["rayos.efi"])
+    rawdisk.verify(data["rayos.img"], data["rayos.efi"], release.manifest(manifest, data))
     return manifest
 
 

@@ -3,7 +3,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import (budget, cpio, libraries, manifest, modules, packages, rawdisk, uki, users)
+from . import (budget, cpio, libraries, manifest, modules, packages, rawdisk, release, uki, users)
 from .compress import compress
 from .entry import EntrySet
 from .errors import ImageError
@@ -105,8 +105,7 @@ def assemble(request):
     whole = uki.build(uki.parts(kernel, packer.output, command_line, os_release,
                                 kernel_version))
     artefacts = {"rayos.efi": whole, "vmlinuz": kernel, "initrd": packer.output,
-                 "cmdline": command_line.encode() + b"\n",
-                 "rayos.img": rawdisk.make(whole, request.revision.epoch)}
+                 "cmdline": command_line.encode() + b"\n"}
 
     table = budget.parse(_text(request, "budget"), "budget")
     lines = budget.measure(entries, len(kernel) + uki.STUB.stat().st_size, table)
@@ -118,6 +117,8 @@ def assemble(request):
              "budget": _budget_facts(lines, len(whole), unpacked_size, table),
              "packages": versions, "packages_sha256": digest,
              "modules_built_in": builtin}
+    artefacts["rayos.img"] = rawdisk.make(whole, release.manifest(facts, artefacts),
+                                          request.revision.epoch)
     return Image(artefacts, entries, facts, lines,
                  budget.breaches(lines, len(whole), unpacked_size, table), notices,
                  module_count)

@@ -1,5 +1,6 @@
 """The raw disk image: GPT, one EFI system partition, in it the UKI as the loader that every UEFI
-firmware starts from a disk without a boot entry (EFI/BOOT/BOOTX64.EFI).
+firmware starts from a disk without a boot entry (EFI/BOOT/BOOTX64.EFI), and what release.py says
+of it (EFI/RAYOS/manifest.json).
 
 The file system is a FAT32 whose allocation tables are made for 1 GiB, then cut to a small size:
 the writer of real disks (provisioning/disk) grows it by changing one number in the boot sector,
@@ -18,6 +19,7 @@ from . import gpt
 from .errors import ImageError
 
 LOADER = "EFI/BOOT/BOOTX64.EFI"
+MANIFEST = "EFI/RAYOS/manifest.json"     # node/init/system/boot_esp.h knows both
 PARTITION_NAME = "RAYOS_ESP"
 LABEL = "RAYOS"
 GROWN_SIZE = 1 << 30
@@ -37,14 +39,15 @@ def esp_size(uki_size):
     return -(-size // gpt.ALIGNMENT) * gpt.ALIGNMENT
 
 
-def make(uki, epoch):
-    """The image as bytes, the same for the same UKI and date."""
+def make(uki, manifest, epoch):
+    """The image as bytes, the same for the same UKI, manifest and date."""
     digest = hashlib.sha256(uki).hexdigest()
     size = esp_size(len(uki))
     if size >= GROWN_SIZE:
         raise ImageError(f"a UKI of {len(uki)} bytes does not fit the disk image")
     with tempfile.TemporaryDirectory() as folder:
-        system = _cut(_make_fat(Path(folder), uki, digest[:8], max(epoch, FAT_EPOCH)), size)
+        system = _cut(_make_fat(Path(folder), {LOADER: uki, MANIFEST: manifest}, digest[:8],
+                                max(epoch, FAT_EPOCH)), size)
 
     def own_id(what):
         return uuid.uuid5(NAMESPACE, f"{what} {digest} {epoch}")
@@ -56,12 +59,13 @@ def make(uki, epoch):
     out.seek(gpt.ALIGNMENT)
     out.write(system)
     data = out.getvalue()
-    verify(data, uki)
+    verify(data, uki, manifest)
     return data
 
 
-def verify(data, uki):
-    """ImageError unless the image has sound tables, one ESP, and this UKI as its loader."""
+def verify(data, uki, manifest):
+    """ImageError unless the image has sound tables, one ESP, this UKI as its loader, and this
+    manifest."""
     found = gpt.read(data)
     if [(part.kind, part.name) for part in found] != [(gpt.ESP, PARTITION_NAME)]:
         raise ImageError("rayos.img: not exactly one ESP in the partition table")
@@ -70,9 +74,12 @@ def verify(data, uki):
         path = Path(folder) / "esp"
         path.write_bytes(data[place.offset:place.offset + place.size])
         _run("fsck.vfat", "-n", path)
-        _run("mcopy", "-i", path, f"::{LOADER}", Path(folder) / "loader")
-        if (Path(folder) / "loader").read_bytes() != uki:
-            raise ImageError("rayos.img: its loader is not rayos.efi")
+        for name, content, what in ((LOADER, uki, "loader is not rayos.efi"),
+                                    (MANIFEST, manifest, f"{MANIFEST} is another")):
+            out = Path(folder) / Path(name).name
+            _run("mcopy", "-i", path, f"::{name}", out)
+            if out.read_bytes() != content:
+                raise ImageError(f"rayos.img: its {what}")
 
 
 def _run(*words, epoch=FAT_EPOCH):
@@ -84,17 +91,18 @@ def _run(*words, epoch=FAT_EPOCH):
         raise ImageError(f"{words[0]} failed: {(done.stderr or done.stdout).strip()}")
 
 
-def _make_fat(folder, uki, volume_id, epoch):
-    """A file with the grown file system."""
-    system, loader = folder / "fat", folder / "loader"
+def _make_fat(folder, files, volume_id, epoch):
+    """A file with the grown file system and `files` (path -> content) in it."""
+    system, source = folder / "fat", folder / "source"
     with open(system, "wb") as file:
         file.truncate(GROWN_SIZE)
-    loader.write_bytes(uki)
-    os.utime(loader, (epoch, epoch))
     _run("mkfs.vfat", "-F", 32, "-s", CLUSTER_SECTORS, "-S", gpt.SECTOR_SIZE, "-h",
          gpt.ALIGNMENT // gpt.SECTOR_SIZE, "-n", LABEL, "--invariant", "-i", volume_id, system)
-    _run("mmd", "-i", system, "::EFI", "::EFI/BOOT", epoch=epoch)
-    _run("mcopy", "-m", "-i", system, loader, f"::{LOADER}", epoch=epoch)
+    _run("mmd", "-i", system, "::EFI", "::EFI/BOOT", "::EFI/RAYOS", epoch=epoch)
+    for name, content in files.items():
+        source.write_bytes(content)
+        os.utime(source, (epoch, epoch))
+        _run("mcopy", "-m", "-i", system, source, f"::{name}", epoch=epoch)
     return system
 
 

@@ -29,8 +29,9 @@ enum {
 /* What a message is for: the receiver's demultiplexer. On the wire; never renumbered. */
 enum ray_link_channel {
     RAY_LINK_RAFT = 1,
-    RAY_LINK_RPC = 2,   /* net/rpc envelopes */
-    RAY_LINK_WATCH = 3, /* batches of events */
+    RAY_LINK_RPC = 2,    /* net/rpc envelopes */
+    RAY_LINK_WATCH = 3,  /* batches of events */
+    RAY_LINK_MEMBER = 4, /* net/proto/member.proto */
 };
 
 struct ray_link;

@@ -1,0 +1,177 @@
+/* coordinator/replica/replica.h - one member of the replicated registry: consensus, log, state
+ * machine, watches and grants, put together. What production runs and what the simulator breaks
+ * are the same object.
+ *
+ *      requests            packets of peers              clock, timer, randomness
+ *          |                     |                               |
+ *    propose, read, renew    ray_link                        coord_env
+ *          \________________  replica  ________________________ /
+ *                           /    |    \
+ *                  coord_core  store  fsm, watch, lease
+ *
+ * The owner calls coord_replica_turn at the end of each turn of its loop in which anything
+ * happened (a callback of disk, link or timer, a request): what came in that turn is then
+ * appended as one batch, written as one batch, and sent as one message per peer.
+ *
+ * Memory: create and destroy; whatever is given is copied or outlives it (world).
+ * Threads: the loop's.  Blocks: create (reads the disk); term and vote are written at once.
+ * Trust: packets of peers and commands of clients are hostile until checked. */
+#ifndef RAY_COORDINATOR_REPLICA_REPLICA_H
+#define RAY_COORDINATOR_REPLICA_REPLICA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/id.h"
+#include "coordinator/env.h"
+#include "coordinator/fsm/fsm.h"
+#include "coordinator/store/checkpoint.h"
+#include "coordinator/store/disk.h"
+#include "coordinator/store/meta.h"
+#include "coordinator/watch/hub.h"
+#include "net/link.h"
+
+enum {
+    COORD_REPLICA_PROPOSALS_MAX = 65536, /* of this node's clients, not yet answered */
+    COORD_REPLICA_READS_MAX = 65536,
+    COORD_REPLICA_PEERS_MAX = 4096,
+};
+
+struct coord_replica;
+
+/* All outlive the replica, which sets link->user. */
+struct coord_replica_world {
+    const struct coord_env *env;
+    struct coord_disk *disk;
+    struct coord_checkpoint *checkpoint;
+    struct ray_link *link;
+};
+
+/* 0 in a limit: the usual one. */
+struct coord_replica_config {
+    struct ray_id incarnation; /* of this boot */
+    const char *address;       /* where peers reach this node; copied */
+    uint32_t election_ms;      /* until the registry says otherwise; 0: lan */
+    uint32_t heartbeat_ms;
+    uint32_t segment_size;     /* of the log */
+    uint64_t snapshot_entries; /* applied since the last one that make a new one: 100,000 */
+    uint64_t snapshot_size;    /* or bytes of log: 64 MiB */
+    size_t log_cache_size;     /* of entries in memory: 32 MiB */
+};
+
+enum coord_replica_role {
+    COORD_REPLICA_FOLLOWER, /* also standbys */
+    COORD_REPLICA_CANDIDATE,
+    COORD_REPLICA_LEADER,
+    COORD_REPLICA_WAITING,     /* not in any configuration that it knows: waits to be added */
+    COORD_REPLICA_QUARANTINED, /* its log or state is damaged: no vote, waits for a new number */
+    COORD_REPLICA_REMOVED,     /* told so by the cluster: never again under this identity */
+    COORD_REPLICA_FAILED,      /* disk failed or it could not follow: destroy and create anew */
+};
+
+/* Called from coord_replica_turn, on_timer or a callback of disk and link, never from within a
+ * request. */
+struct coord_replica_user {
+    void (*on_role)(void *arg, enum coord_replica_role role);
+    /* The leader as this member knows it: its node, or none. */
+    void (*on_leader)(void *arg, const struct ray_id *leader);
+    /* One entry was applied (after its callbacks); may be NULL. */
+    void (*on_applied)(void *arg, uint64_t index, const struct coord_fsm_outcome *outcome);
+    /* For marker, log and event: something that a person must know. */
+    void (*on_trouble)(void *arg, const struct ray_err *what);
+    void *arg;
+};
+
+/* ---- birth ---- */
+
+/* Makes the meta block of a founding member (server_id 1) and its first log entry: a configuration
+ * of itself alone; or of one that joins (server_id as the cluster gave it, log empty). Blocks no
+ * longer than its callback takes. RAY_EEXISTS through `done`: there is a membership already. */
+struct coord_replica_birth {
+    struct ray_id cluster_id;
+    struct ray_id node_id;
+    uint64_t server_id;
+    uint64_t cluster_epoch;
+    bool is_founder;
+};
+int coord_replica_format(const struct coord_replica_world *world,
+                         const struct coord_replica_birth *birth, coord_disk_done *done, void *arg,
+                         struct ray_err *err);
+
+/* Opens what is on the disk, verifies it, loads checkpoint or snapshot, replays nothing yet (that
+ * happens in turns). RAY_ENOTFOUND: no membership; RAY_EMALFORMED: both copies of the meta block
+ * are damaged (a wiped node); RAY_EIO. Rot in the log is no error: role is QUARANTINED. */
+int coord_replica_create(struct coord_replica **out, const struct coord_replica_world *world,
+                         const struct coord_replica_config *config,
+                         const struct coord_replica_user *user, struct ray_err *err);
+/* Open requests end with RAY_ECANCELED from within. NULL is fine. */
+void coord_replica_destroy(struct coord_replica *replica);
+
+/* ---- the loop ---- */
+
+void coord_replica_on_timer(struct coord_replica *replica);
+void coord_replica_turn(struct coord_replica *replica);
+
+/* ---- requests ---- */
+
+/* RAY_OK and whatever the state machine said, with code and text of `result`. Otherwise:
+ *   RAY_ETIMEOUT     the deadline; it may or may not have run or run yet (outcome unknown)
+ *   RAY_EUNAVAILABLE no session protects it and its leader was lost: outcome unknown
+ *   RAY_ENOQUORUM    the deadline, and it never reached a leader: it did not run
+ *   RAY_ECANCELED. */
+typedef void coord_replica_done(void *arg, int status, const struct coord_fsm_result *result);
+
+/* A packed rayos.registry.Command; the leader sets its time. Any member takes it and hands it
+ * to the leader. With a session it is repeated until it is known to have run, once.
+ * RAY_EAGAIN: COORD_REPLICA_PROPOSALS_MAX; what coord_fsm_check says. */
+int coord_replica_propose(struct coord_replica *replica, const uint8_t *command, size_t size,
+                          uint64_t deadline_ns, coord_replica_done *done, void *arg,
+                          uint64_t *out_ticket, struct ray_err *err);
+
+/* A linearizable read: when `done` comes with RAY_OK the state machine here shows at least all
+ * that was acknowledged before this call; read it from within the callback. RAY_ENOQUORUM,
+ * RAY_ECANCELED. */
+typedef void coord_replica_read_done(void *arg, int status, uint64_t revision);
+int coord_replica_read(struct coord_replica *replica, uint64_t deadline_ns,
+                       coord_replica_read_done *done, void *arg, uint64_t *out_ticket,
+                       struct ray_err *err);
+
+/* Its callback does not come any more; the command may still run. */
+void coord_replica_cancel(struct coord_replica *replica, uint64_t ticket);
+
+/* Applied state, for aged reads: revision is coord_fsm_index, age is in the status. */
+struct coord_fsm *coord_replica_fsm(struct coord_replica *replica);
+/* Watchers are added to it by the owner; it is ticked by the replica. */
+struct coord_watch_ring *coord_replica_ring(struct coord_replica *replica);
+
+/* ---- state ---- */
+
+struct coord_replica_status {
+    enum coord_replica_role role;
+    struct ray_id cluster_id;
+    struct ray_id node_id;
+    struct ray_id leader; /* none: not known */
+    uint64_t server_id;
+    uint64_t term;
+    uint64_t last_index;
+    uint64_t durable_index;
+    uint64_t commit_index;
+    uint64_t applied_index;
+    uint64_t snapshot_index;
+    uint64_t heard_ns; /* when the leader (or, leading, a majority) was heard last */
+    bool is_quorate;   /* within an election timeout */
+    struct coord_config config;
+    size_t proposal_count;
+    size_t read_count;
+};
+void coord_replica_status(const struct coord_replica *replica, struct coord_replica_status *out);
+
+/* ---- membership, leader only (RAY_EUNAVAILABLE elsewhere) ---- */
+
+/* Hands leadership to the best voter (a clean stop); on_role tells when it is gone.
+ * RAY_ENOTFOUND: nobody can take it. */
+int coord_replica_transfer(struct coord_replica *replica, struct ray_err *err);
+
+#endif

@@ -56,7 +56,7 @@ $in_foreign ip address add 10.77.0.2/24 dev lab1
 $in_foreign ip link set lab1 up
 $in_machine ip link set eth1 up
 echo $machine $foreign
-read -r _
+read -r _ || true
 kill $machine $foreign
 """
 

@@ -186,11 +186,12 @@ static int run_group_list(const struct ray_args *args, void *context)
     Rayos__Provision__GroupsRequest request = RAYOS__PROVISION__GROUPS_REQUEST__INIT;
 
     (void)context;
-    return provision_print_reply(
+    return provision_print_stream(
         args,
         &(const struct provision_call){.method = "provision.groups",
                                        .request = &request.base,
-                                       .reply = &rayos__provision__groups__descriptor},
+                                       .item = &rayos__provision__group__descriptor,
+                                       .reply = &rayos__provision__done__descriptor},
         &view);
 }
 

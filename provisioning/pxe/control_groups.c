@@ -3,51 +3,47 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "provisioning/pxe/control_internal.h"
 
-/* With an assignment, and without: the rest of the labels is not listed. */
-enum { GROUP_COUNT_MAX = 2 * PROVISION_TABLE_GROUP_COUNT_MAX };
+/* ---- provision.groups: a stream that goes on where the last group was ---- */
 
-/* Those without assignment exist only as labels of machines. */
-struct labels {
+struct list {
+    struct provision_control *control;
+    struct ray_rpc_call *call;
+    char last[PROVISION_RECORD_NAME_SIZE]; /* ""; none was sent yet */
+};
+
+/* Each name as often as it is said: once for an assignment, once for each machine. In order, so
+ * that equal ones are neighbours. */
+struct names {
     const char **names;
     size_t count;
 };
-
-static bool knows(const struct labels *labels, const char *name)
-{
-    for (size_t i = 0; i < labels->count; i++) {
-        if (strcmp(labels->names[i], name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
 
 static int compare(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* All groups by name: those with an assignment, then the labels, no more than the table may have
- * of the former. */
-static bool collect(const struct provision_table *table, struct ray_arena *arena,
-                    struct labels *out)
+/* Those after `last`. */
+static bool collect(const struct provision_table *table, struct ray_arena *arena, const char *last,
+                    struct names *out)
 {
-    size_t count = provision_table_group_count(table);
+    size_t group_count = provision_table_group_count(table);
+    size_t machine_count = provision_table_count(table);
 
-    out->names = ray_arena_alloc(arena, GROUP_COUNT_MAX * sizeof(char *));
+    *out = (struct names){
+        .names = ray_arena_alloc(arena, (group_count + machine_count + 1) * sizeof(out->names[0]))};
     if (out->names == NULL) {
         return false;
     }
-    for (size_t i = 0; i < count; i++) {
-        out->names[out->count++] = provision_table_group_at(table, i)->name;
-    }
-    for (size_t i = 0; i < provision_table_count(table); i++) {
-        const char *label = provision_table_at(table, i)->group;
+    for (size_t i = 0; i < group_count + machine_count; i++) {
+        const char *name = i < group_count ? provision_table_group_at(table, i)->name
+                                           : provision_table_at(table, i - group_count)->group;
 
-        if (label[0] != '\0' && out->count < GROUP_COUNT_MAX && !knows(out, label)) {
-            out->names[out->count++] = label;
+        if (strcmp(name, last) > 0) { /* which leaves those out that have no group, too */
+            out->names[out->count++] = name;
         }
     }
     qsort(out->names, out->count, sizeof(out->names[0]), compare);
@@ -64,55 +60,97 @@ static uint32_t machine_count(const struct provision_table *table, const char *g
     return count;
 }
 
-static bool fill(const struct provision_table *table, struct ray_arena *arena, const char *name,
+static bool fill(struct ray_arena *arena, const char *name,
                  const struct provision_assignment *assignment, Rayos__Provision__Group *out)
 {
     static const struct provision_assignment none = {0};
 
     rayos__provision__group__init(out);
     out->name = control_text(name);
-    out->machine_count = machine_count(table, name);
     out->assignment = control_encode_assignment(arena, assignment != NULL ? assignment : &none);
     return out->assignment != NULL;
 }
 
-static bool encode(const struct provision_table *table, struct ray_arena *arena,
-                   Rayos__Provision__Groups *out)
+/* One group, whose name was said `count` times. */
+static int send_group(const struct list *list, const char *name, size_t count)
 {
-    struct labels labels = {0};
+    const struct provision_group *group =
+        provision_table_group_find(list->control->service->table, name);
+    Rayos__Provision__Group message;
+    struct ray_arena arena;
+    int rc = RAY_ENOMEM;
 
-    if (!collect(table, arena, &labels)) {
-        return false;
+    ray_arena_init(&arena, CONTROL_ARENA_SIZE_MAX);
+    if (fill(&arena, name, group != NULL ? &group->assignment : NULL, &message)) {
+        message.machine_count = (uint32_t)(count - (group != NULL ? 1 : 0));
+        rc = ray_rpc_send(list->call, &message.base);
     }
-    out->groups = ray_arena_alloc(arena, (labels.count + 1) * sizeof(out->groups[0]));
-    for (size_t i = 0; out->groups != NULL && i < labels.count; i++) {
-        const struct provision_group *group = provision_table_group_find(table, labels.names[i]);
-        Rayos__Provision__Group *message = ray_arena_alloc(arena, sizeof(*message));
+    ray_arena_fini(&arena);
+    return rc;
+}
 
-        if (message == NULL || !fill(table, arena, labels.names[i],
-                                     group != NULL ? &group->assignment : NULL, message)) {
-            return false;
+/* RAY_OK: all were sent. */
+static int send_names(struct list *list, const struct names *names)
+{
+    size_t next;
+
+    for (size_t i = 0; i < names->count; i = next) {
+        int rc;
+
+        next = i + 1;
+        while (next < names->count && strcmp(names->names[next], names->names[i]) == 0) {
+            next++;
         }
-        out->groups[out->n_groups++] = message;
+        rc = send_group(list, names->names[i], next - i);
+        if (rc != RAY_OK) {
+            return rc;
+        }
+        (void)snprintf(list->last, sizeof(list->last), "%s", names->names[i]);
     }
-    return out->groups != NULL;
+    return RAY_OK;
+}
+
+static void send_rest(void *arg)
+{
+    struct list *list = arg;
+    struct ray_rpc_call *call = list->call;
+    struct ray_arena arena;
+    struct names names;
+    int rc = RAY_ENOMEM;
+
+    ray_arena_init(&arena, CONTROL_ARENA_SIZE_MAX);
+    if (collect(list->control->service->table, &arena, list->last, &names)) {
+        rc = send_names(list, &names);
+    }
+    ray_arena_fini(&arena);
+    if (rc == RAY_EAGAIN || rc == RAY_ECLOSED) {
+        return; /* on_drain or on_cancel follows */
+    }
+    free(list);
+    if (rc == RAY_OK) {
+        control_done(call, "");
+    } else {
+        control_fail_memory(call);
+    }
 }
 
 void control_groups(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
 {
-    struct provision_control *control = arg;
-    Rayos__Provision__Groups groups = RAYOS__PROVISION__GROUPS__INIT;
-    struct ray_arena arena;
+    struct list *list = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : calloc(1, sizeof(*list));
 
     (void)input;
-    ray_arena_init(&arena, CONTROL_ARENA_SIZE_MAX);
-    if (encode(control->service->table, &arena, &groups)) {
-        (void)ray_rpc_reply(call, &groups.base); /* the caller may have left */
-    } else {
+    if (list == NULL) {
         control_fail_memory(call);
+        return;
     }
-    ray_arena_fini(&arena);
+    list->control = arg;
+    list->call = call;
+    ray_rpc_call_on_drain(call, send_rest, list);
+    ray_rpc_call_on_cancel(call, free, list);
+    send_rest(list);
 }
+
+/* ---- answers with one group, changes ---- */
 
 static void reply_group(struct provision_control *control, struct ray_rpc_call *call,
                         const char *name, const struct provision_assignment *assignment)
@@ -121,7 +159,8 @@ static void reply_group(struct provision_control *control, struct ray_rpc_call *
     struct ray_arena arena;
 
     ray_arena_init(&arena, CONTROL_ARENA_SIZE_MAX);
-    if (fill(control->service->table, &arena, name, assignment, &group)) {
+    if (fill(&arena, name, assignment, &group)) {
+        group.machine_count = machine_count(control->service->table, name);
         (void)ray_rpc_reply(call, &group.base); /* the caller may have left */
     } else {
         control_fail_memory(call);

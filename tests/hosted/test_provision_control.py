@@ -199,6 +199,32 @@ def test_groups(ctl, network):
     ctl("machine", "group-set", "Rack", "--boot", "hold", status=1)
 
 
+def test_many_groups(make, network):
+    """More than one message holds: as many as there may be, and labels besides."""
+    provision = make().start()
+    network.boot()
+    assert provision.stop() == 0
+    names = [f"group-{i:03}-of-a-long-name" for i in range(256)]
+    arguments = " ".join(f"console=ttyS{i},115200n8" for i in range(10))
+    (provision.state_dir / "machines" / "groups.json").write_text(json.dumps({
+        "v": 1, "groups": [{"name": name, "assignment": {
+            "boot": "live", "image": "0" * 64, "arguments": arguments}} for name in names]}))
+    record = provision.machine()
+    labels = {STRANGER: "group-000-first", MAC: names[7], CARD: names[7]}
+    for mac, label in labels.items():
+        provision.machine_file(mac).write_text(json.dumps(record | {"mac": mac, "group": label}))
+    provision.start()
+    ctl = Ctl(network, provision)
+    groups = ctl.json("machine", "group-list")["groups"]
+    assert [group["name"] for group in groups] == sorted(names + ["group-000-first"])
+    assert len(json.dumps(groups)) > 65536
+    counts = {group["name"]: group["machine_count"] for group in groups}
+    assert counts.pop(names[7]) == 2 and counts.pop("group-000-first") == 1
+    assert not any(counts.values())
+    assert all(group["assignment"]["arguments"] == arguments for group in groups
+               if group["name"] in names)
+
+
 def test_retry(ctl, network, provision):
     """Three scripts without a node are three failed tries; an operator forgives them."""
     for _ in range(4):

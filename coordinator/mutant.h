@@ -35,7 +35,13 @@
 
 #define RAY_MUTANT_MAP_LEASE(X)
 
-#define RAY_MUTANT_MAP_REPLICA(X)
+#define RAY_MUTANT_MAP_REPLICA(X)                                                                  \
+    X(REPLICA_RETRY_WITHOUT_SESSION, "a command is repeated though nothing makes it run once",     \
+      "exactly_once")                                                                              \
+    X(REPLICA_READ_WITHOUT_PROBE, "a leader reads without asking whether it still is one",         \
+      "linearizability")                                                                           \
+    X(REPLICA_READ_WITHOUT_NOOP, "a leader reads before an entry of its own term is committed",    \
+      "linearizability")
 
 #define RAY_MUTANT_MAP(X)                                                                          \
     RAY_MUTANT_MAP_CORE(X)                                                                         \

@@ -59,6 +59,7 @@ struct coord_replica_config {
     uint64_t snapshot_entries; /* applied since the last one that make a new one: 100,000 */
     uint64_t snapshot_size;    /* or bytes of log: 64 MiB */
     size_t log_cache_size;     /* of entries in memory: 32 MiB */
+    size_t trailing_entries;   /* kept in the log before a snapshot: 20,000 */
 };
 
 enum coord_replica_role {
@@ -94,6 +95,7 @@ struct coord_replica_birth {
     struct ray_id node_id;
     uint64_t server_id;
     uint64_t cluster_epoch;
+    uint32_t segment_size; /* of the log; 0: the usual one */
     bool is_founder;
 };
 int coord_replica_format(const struct coord_replica_world *world,

@@ -1,0 +1,333 @@
+/* coordinator/replica/impl.h - the parts of a replica, private to coordinator/replica.
+ *
+ * One rule keeps it simple: what consensus asks for (drive.c) is done at once and calls nobody
+ * back; everything that can call back or enter consensus again happens step by step in
+ * coord_replica_turn. A callback of disk, link or timer only notes what happened and may step
+ * consensus once.
+ * Memory, threads: as replica.h.  Trust: each file says. */
+#ifndef RAY_COORDINATOR_REPLICA_IMPL_H
+#define RAY_COORDINATOR_REPLICA_IMPL_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "coordinator/core/core.h"
+#include "coordinator/core/readindex.h"
+#include "coordinator/replica/replica.h"
+#include "coordinator/store/snapshot.h"
+#include "coordinator/store/wal.h"
+#include "coordinator/watch/ring.h"
+#include "net/proto/member.pb-c.h"
+
+enum {
+    REPLICA_APPLY_MAX = 4096,          /* entries of one turn */
+    REPLICA_PACKET_SIZE_MAX = 1 << 20, /* one link message */
+    REPLICA_PACKET_FLUSH_SIZE = 256 << 10,
+    REPLICA_ARENA_SIZE_MAX = 16 << 20,
+    REPLICA_RETRY_MS = 100, /* what found no leader tries again */
+    REPLICA_SAVE_MS = 50,   /* of the checkpoint */
+    REPLICA_SAVE_COUNT = 1000,
+    REPLICA_DUTY_MS = 1000,            /* a leader's slow work */
+    REPLICA_TRAILING = 20000,          /* entries kept before a snapshot */
+    REPLICA_MANIFEST_CHUNK = 0xffffff, /* SnapshotAsk.chunk */
+    REPLICA_SNAPSHOT_WINDOW = 2,       /* chunks asked for at once */
+    REPLICA_SNAPSHOT_RETRY_MS = 1000,
+};
+
+/* In what coord_replica_cancel takes. */
+#define REPLICA_TICKET_READ (UINT64_C(1) << 63)
+
+/* ---- peers (peers.c) ---- */
+
+/* A node that we have, or had, a link to. Lives until the replica ends. */
+struct replica_peer {
+    struct ray_id node;
+    struct replica_peer *next_in_bucket;
+    struct replica_peer *next; /* of all */
+    uint64_t epoch;            /* of the link; 0: down */
+    uint64_t server_id;        /* from its hello or the registry; 0: none */
+    struct ray_id incarnation;
+    uint64_t boot_counter;
+    uint32_t feature_level;
+    uint64_t heard_ns;
+    bool has_said_hello;              /* in this epoch */
+    bool has_space;                   /* its log can grow */
+    bool is_hello_due;                /* we have to (again) */
+    bool is_frame_due;                /* a probe or an echo waits for a frame */
+    struct coord_probe asked;         /* the newest probe heard from it in this epoch */
+    struct ray_buf packet;            /* serialised items of a Packet, sent at the turn's end */
+    char address[COORD_ADDRESS_SIZE]; /* given to the link; "" not added by us */
+};
+
+enum { REPLICA_BUCKETS = 1024 };
+
+struct replica_peers {
+    struct replica_peer *buckets[REPLICA_BUCKETS];
+    struct replica_peer *all;
+    size_t count;
+};
+
+/* ---- requests (propose.c, read.c) ---- */
+
+enum replica_request_state {
+    REPLICA_REQUEST_FREE,
+    REPLICA_REQUEST_QUEUED,    /* for the turn, or for a leader */
+    REPLICA_REQUEST_APPENDED,  /* by us, at index and term; reads: waits for its probe */
+    REPLICA_REQUEST_FORWARDED, /* to peer, in epoch */
+    REPLICA_REQUEST_WAITING,   /* reads: index is known, to be applied */
+};
+
+/* A proposal or a read. */
+struct replica_request {
+    enum replica_request_state state;
+    uint32_t generation;
+    uint32_t next; /* slot of the list that it is in; REPLICA_NO_SLOT: last */
+    uint32_t previous;
+    bool is_orphan; /* appended in a leadership that was lost */
+    bool has_session;
+    bool was_tried; /* it may have been appended somewhere */
+    uint64_t deadline_ns;
+    uint64_t index;
+    uint64_t term;
+    struct replica_peer *peer; /* forwarded to; or asked by (is_remote) */
+    uint64_t epoch;
+    bool is_remote; /* of a peer: `number` is its own */
+    uint64_t number;
+    uint8_t *command;
+    size_t size;
+    coord_replica_done *done;
+    coord_replica_read_done *read_done;
+    void *arg;
+};
+
+enum { REPLICA_NO_SLOT = UINT32_MAX };
+
+struct replica_list {
+    uint32_t first;
+    uint32_t last;
+    size_t count;
+};
+
+struct replica_requests {
+    struct replica_request *slots; /* grows by doubling up to slot_max */
+    uint32_t slot_count;
+    uint32_t slot_max;
+    struct replica_list free;
+    struct replica_list queued;
+    struct replica_list appended; /* by rising index, of this leadership */
+    struct replica_list orphaned; /* appended in a leadership that was lost; no order */
+    struct replica_list forwarded;
+    struct replica_list waiting; /* reads by rising index */
+    uint64_t deadline_ns;        /* the earliest, or before it; UINT64_MAX none */
+};
+
+/* ---- snapshots (snapshot_make.c, snapshot_fetch.c) ---- */
+
+struct replica_making {
+    struct coord_snapshot_writer *writer; /* NULL: none */
+    struct ray_buf piece;
+    bool is_dumped;
+    bool is_finishing;
+    bool is_writable;
+    bool is_done;
+    int status;
+    struct coord_snapshot snapshot;
+};
+
+struct replica_fetching {
+    bool is_wanted;
+    struct coord_snapshot wanted;
+    struct replica_peer *from;
+    uint64_t epoch;
+    struct coord_snapshot_receiver *receiver; /* NULL: the manifest is asked for */
+    uint32_t next_chunk;
+    uint32_t asked_count;
+    uint64_t asked_ns;
+    bool is_ready;
+    bool is_finishing;
+    bool is_done;
+    int status;
+};
+
+struct coord_replica {
+    struct coord_replica_world world;
+    struct coord_replica_config config;
+    char address[COORD_ADDRESS_SIZE];
+    struct coord_replica_user user;
+    enum coord_replica_role role;
+    enum coord_replica_role told_role;
+    struct ray_id told_leader;
+
+    struct coord_meta_store meta;
+    struct coord_wal *wal;
+    struct coord_core *core;
+    struct coord_readindex probes;
+    struct coord_fsm *fsm;
+    struct coord_watch_ring ring;
+    struct ray_arena arena;         /* of one received message */
+    struct ray_arena request_arena; /* of one request; callbacks may make one at any time */
+    struct coord_entry submit_entries[COORD_CORE_SUBMIT_MAX];
+    struct replica_request *submit_requests[COORD_CORE_SUBMIT_MAX];
+    uint8_t *scratch; /* COORD_FRAME_SIZE_MAX */
+
+    struct replica_peers peers;
+    struct replica_requests proposals;
+    struct replica_requests reads;
+    struct replica_making making;
+    struct replica_fetching fetching;
+
+    struct coord_checkpoint_batch batch;
+    bool is_saving;
+    bool is_clear_due; /* the next commit replaces all records */
+    bool is_save_off;  /* a commit failed: the checkpoint stays as it is */
+    uint64_t saved_ns;
+    uint64_t saved_index; /* the newest whose commit has begun */
+
+    uint64_t commit_index;
+    uint64_t durable_index; /* told by the log since the last turn */
+    bool is_durable_news;
+    bool is_commit_news;
+    uint64_t next_timeout_ms;
+    uint64_t retry_ns;
+    uint64_t duty_ns;
+    uint64_t snapshot_index;
+    uint64_t hashed_index;
+    uint64_t heard_ns;
+    uint32_t election_ms;
+    bool is_full;
+    struct ray_err failure; /* why it is FAILED or QUARANTINED */
+};
+
+/* Time. */
+uint64_t replica_now_ns(const struct coord_replica *r);
+uint64_t replica_now_ms(const struct coord_replica *r);
+void replica_log(struct coord_replica *r, enum ray_log_level level, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ---- replica.c ---- */
+
+/* The end: role FAILED, consensus takes no further part; the owner hears of it. */
+void replica_fail(struct coord_replica *r, const struct ray_err *why);
+/* Damage of what was durable: written down, no vote any more. */
+void replica_quarantine(struct coord_replica *r, const struct ray_err *why);
+bool replica_is_running(const struct coord_replica *r); /* has a core and has not failed */
+void replica_tell_trouble(struct coord_replica *r, const struct ray_err *what);
+
+void replica_replace_fsm(struct coord_replica *r, struct coord_fsm *fsm); /* takes it over */
+
+/* ---- start.c ---- */
+
+int replica_open(struct coord_replica *r, struct ray_err *err);
+
+/* ---- drive.c: what consensus asks for ---- */
+
+/* Result and output of a coord_core call; false: the replica has failed. */
+bool replica_drive(struct coord_replica *r, int rc, const struct coord_core_out *out,
+                   const struct ray_err *err);
+void replica_receive_frame(struct coord_replica *r, struct replica_peer *peer, const uint8_t *bytes,
+                           size_t size);
+/* At the end of a turn: frames for probes and echoes that found no message to go with. */
+void replica_send_due_frames(struct coord_replica *r);
+
+/* ---- apply.c ---- */
+
+void replica_apply(struct coord_replica *r);
+bool replica_can_apply(const struct coord_replica *r);
+
+/* ---- peers.c ---- */
+
+void replica_peers_init(struct coord_replica *r);
+void replica_peers_fini(struct coord_replica *r);
+struct replica_peer *replica_peer_find(struct coord_replica *r, const struct ray_id *node);
+struct replica_peer *replica_peer_of_server(struct coord_replica *r, uint64_t server_id);
+struct replica_peer *replica_leader_peer(struct coord_replica *r); /* up, or NULL */
+/* Addresses of members as the registry has them go to the link. */
+void replica_peers_refresh(struct coord_replica *r);
+
+/* ---- packet.c: items of net/proto/member.proto ---- */
+
+/* Adds a Packet of one item to what the turn sends. RAY_EUNAVAILABLE: down; RAY_EAGAIN: full. */
+int replica_packet_add(struct coord_replica *r, struct replica_peer *peer,
+                       const Rayos__Member__Packet *item);
+void replica_packet_flush(struct coord_replica *r, struct replica_peer *peer);
+void replica_packets_flush(struct coord_replica *r);
+void replica_receive_packet(struct coord_replica *r, struct replica_peer *peer,
+                            const uint8_t *bytes, size_t size);
+
+/* ---- requests.c ---- */
+
+void replica_requests_init(struct replica_requests *requests, uint32_t slot_max);
+void replica_requests_fini(struct replica_requests *requests); /* frees, tells nobody */
+/* NULL: slot_max or memory. State FREE, in no list. */
+struct replica_request *replica_request_new(struct replica_requests *requests,
+                                            uint64_t *out_ticket);
+struct replica_request *replica_request_of(struct replica_requests *requests, uint64_t ticket);
+void replica_request_free(struct replica_requests *requests, struct replica_request *request);
+void replica_request_move(struct replica_requests *requests, struct replica_request *request,
+                          enum replica_request_state state);
+/* An APPENDED one whose leadership was lost. */
+void replica_request_orphan(struct replica_requests *requests, struct replica_request *request);
+/* Its number on the wire and for the owner. */
+uint64_t replica_request_ticket(const struct replica_requests *requests,
+                                const struct replica_request *request);
+struct replica_request *replica_request_first(struct replica_requests *requests,
+                                              const struct replica_list *list);
+struct replica_request *replica_request_after(struct replica_requests *requests,
+                                              const struct replica_request *request);
+
+/* ---- propose.c ---- */
+
+void replica_propose_turn(struct coord_replica *r);
+void replica_propose_applied(struct coord_replica *r, uint64_t index, uint64_t term,
+                             const struct coord_fsm_result *result);
+void replica_propose_deposed(struct coord_replica *r);
+void replica_propose_peer_down(struct coord_replica *r, const struct replica_peer *peer);
+void replica_propose_expire(struct coord_replica *r, uint64_t now_ns);
+void replica_propose_cancel_all(struct coord_replica *r);
+void replica_propose_remote(struct coord_replica *r, struct replica_peer *peer,
+                            const Rayos__Member__Propose *propose);
+void replica_propose_answered(struct coord_replica *r, struct replica_peer *peer,
+                              const Rayos__Member__Proposed *proposed);
+/* A command of our own making; nobody waits for it. */
+void replica_propose_own(struct coord_replica *r, const uint8_t *command, size_t size);
+
+/* ---- read.c ---- */
+
+void replica_read_turn(struct coord_replica *r);
+void replica_read_applied(struct coord_replica *r);
+void replica_read_deposed(struct coord_replica *r);
+void replica_read_peer_down(struct coord_replica *r, const struct replica_peer *peer);
+void replica_read_expire(struct coord_replica *r, uint64_t now_ns);
+void replica_read_cancel_all(struct coord_replica *r);
+void replica_read_remote(struct coord_replica *r, struct replica_peer *peer,
+                         const Rayos__Member__ReadAsk *ask);
+void replica_read_answered(struct coord_replica *r, struct replica_peer *peer,
+                           const Rayos__Member__ReadGiven *given);
+
+/* ---- snapshot_make.c ---- */
+
+void replica_making_turn(struct coord_replica *r);
+void replica_making_fini(struct coord_replica *r);
+void replica_snapshot_asked(struct coord_replica *r, struct replica_peer *peer,
+                            const Rayos__Member__SnapshotAsk *ask);
+
+/* ---- snapshot_fetch.c ---- */
+
+void replica_fetching_want(struct coord_replica *r, const struct coord_snapshot *snapshot,
+                           uint64_t from_server);
+void replica_fetching_turn(struct coord_replica *r);
+void replica_fetching_part(struct coord_replica *r, struct replica_peer *peer,
+                           const Rayos__Member__SnapshotPart *part);
+void replica_fetching_fini(struct coord_replica *r);
+/* A state machine from the snapshot's file. */
+int replica_snapshot_load(struct coord_replica *r, uint64_t index, uint64_t term,
+                          struct coord_fsm **out_fsm, struct ray_err *err);
+
+/* ---- save.c: the checkpoint ---- */
+
+void replica_save_turn(struct coord_replica *r);
+
+/* ---- lead.c: what a leader does slowly ---- */
+
+void replica_lead_turn(struct coord_replica *r);
+
+#endif

@@ -1,0 +1,288 @@
+/* lead.c - what members do slowly, once a second: a leader keeps the set of voters as it should be
+ * and writes it down, lets time pass in the log, has states compared; every member sees to it
+ * that its own incarnation is admitted. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "coordinator/core/config.h"
+#include "coordinator/core/members.h"
+#include "coordinator/replica/impl.h"
+#include "net/proto/registry.pb-c.h"
+
+enum { OWN_COMMAND_SIZE_MAX = 4096, HEALTHY_ELECTIONS = 5 };
+
+static const char own_principal[] = "rayos";
+
+static void propose(struct coord_replica *r, Rayos__Registry__Command *command, const char *reason)
+{
+    Rayos__Registry__Header header = RAYOS__REGISTRY__HEADER__INIT;
+    uint8_t bytes[OWN_COMMAND_SIZE_MAX];
+    size_t size;
+
+    header.version = COORD_FSM_COMMAND_VERSION;
+    header.principal = (char *)own_principal;
+    header.reason = (char *)reason;
+    header.incarnation.data = r->meta.now.incarnation.bytes;
+    header.incarnation.len = RAY_ID_SIZE;
+    command->header = &header;
+    size = rayos__registry__command__get_packed_size(command);
+    if (size <= sizeof(bytes)) {
+        (void)rayos__registry__command__pack(command, bytes);
+        replica_propose_own(r, bytes, size);
+    }
+}
+
+static ProtobufCBinaryData id_field(const struct ray_id *id)
+{
+    return (ProtobufCBinaryData){.len = RAY_ID_SIZE, .data = (uint8_t *)id->bytes};
+}
+
+/* ---- every member ---- */
+
+static void ask_admission(struct coord_replica *r)
+{
+    const struct coord_object *self = coord_fsm_find(r->fsm, COORD_NODE, &r->meta.now.node_id);
+    const struct coord_object *cluster = coord_fsm_cluster(r->fsm);
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__NodeAdmit admit = RAYOS__REGISTRY__NODE_ADMIT__INIT;
+
+    if (self == NULL || cluster == NULL ||
+        (self->node.state != COORD_NODE_MEMBER && self->node.state != COORD_NODE_DRAINED) ||
+        ray_id_equal(&self->node.incarnation, &r->meta.now.incarnation)) {
+        return;
+    }
+    admit.node = id_field(&r->meta.now.node_id);
+    admit.incarnation = id_field(&r->meta.now.incarnation);
+    admit.boot_counter = r->meta.now.boot_counter;
+    admit.cluster_epoch = cluster->cluster.cluster_epoch;
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_ADMIT;
+    command.node_admit = &admit;
+    propose(r, &command, "the node has started");
+}
+
+/* ---- the leader ---- */
+
+static uint64_t domain_number(const char *domain)
+{
+    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
+
+    if (domain[0] == '\0') {
+        return 0;
+    }
+    for (const char *c = domain; *c != '\0'; c++) {
+        hash = (hash ^ (uint8_t)*c) * UINT64_C(1099511628211);
+    }
+    return hash == 0 ? 1 : hash;
+}
+
+static bool is_healthy(struct coord_replica *r, const struct coord_object *node)
+{
+    const struct replica_peer *peer;
+    uint64_t limit_ns = (uint64_t)r->election_ms * HEALTHY_ELECTIONS * RAY_NS_PER_MS;
+
+    if (node->node.raft_id == r->meta.now.server_id) {
+        return true;
+    }
+    peer = replica_peer_find(r, &node->id);
+    return peer != NULL && peer->epoch != 0 && peer->server_id == node->node.raft_id &&
+           replica_now_ns(r) - peer->heard_ns <= limit_ns;
+}
+
+static struct coord_member_node member_of(struct coord_replica *r, const struct coord_object *node)
+{
+    struct coord_member_node member = {.id = node->node.raft_id,
+                                       .domain = domain_number(node->node.domain),
+                                       .is_healthy = is_healthy(r, node),
+                                       .is_wanted = node->node.state == COORD_NODE_MEMBER &&
+                                                    !node->node.is_ephemeral};
+    uint64_t match;
+
+    if (coord_core_match(r->core, member.id, &match) == RAY_OK) {
+        member.match_index = match;
+    }
+    return member;
+}
+
+static int compare_members(const void *a, const void *b)
+{
+    uint64_t left = ((const struct coord_member_node *)a)->id;
+    uint64_t right = ((const struct coord_member_node *)b)->id;
+
+    return left < right ? -1 : left > right;
+}
+
+/* Servers whose node the registry has forgotten are members that nobody wants. */
+static size_t add_strangers(const struct coord_config *config, struct coord_member_node *nodes,
+                            size_t count)
+{
+    size_t known = count;
+
+    for (size_t i = 0; i < config->count; i++) {
+        struct coord_member_node stranger = {.id = config->servers[i].id};
+
+        if (bsearch(&stranger, nodes, known, sizeof(*nodes), compare_members) == NULL) {
+            nodes[count++] = stranger;
+        }
+    }
+    return count;
+}
+
+static size_t collect(struct coord_replica *r, const struct coord_config *config,
+                      struct coord_member_node *nodes, size_t max)
+{
+    const struct coord_object *node = coord_fsm_next(r->fsm, COORD_NODE, NULL);
+    size_t count = 0;
+
+    while (node != NULL && count < max) {
+        struct ray_id id = node->id;
+
+        if (node->node.raft_id != 0) {
+            nodes[count++] = member_of(r, node);
+        }
+        node = coord_fsm_next(r->fsm, COORD_NODE, &id);
+    }
+    qsort(nodes, count, sizeof(*nodes), compare_members);
+    count = add_strangers(config, nodes, count);
+    qsort(nodes, count, sizeof(*nodes), compare_members);
+    return count;
+}
+
+static void act(struct coord_replica *r, const struct coord_members_step *step)
+{
+    struct coord_core_out out;
+    struct ray_err err = {0};
+    uint64_t index;
+    int rc = RAY_OK;
+
+    if (step->action == COORD_MEMBERS_CHANGE) {
+        rc = coord_core_change(r->core, replica_now_ms(r), &step->next, &index, &out, &err);
+    } else if (step->action == COORD_MEMBERS_TRANSFER) {
+        rc = coord_core_transfer(r->core, replica_now_ms(r), step->transfer_id, &out, &err);
+    } else {
+        return;
+    }
+    if (replica_drive(r, rc, &out, &err) && rc == RAY_OK && step->is_hurried) {
+        r->duty_ns = 0; /* the next one as soon as this is committed */
+    }
+}
+
+static void keep_members(struct coord_replica *r)
+{
+    const struct coord_object *cluster = coord_fsm_cluster(r->fsm);
+    uint64_t config_index;
+    const struct coord_config *config = coord_core_committed_configuration(r->core, &config_index);
+    size_t max = coord_fsm_count(r->fsm, COORD_NODE);
+    struct coord_members members = {.config = *config,
+                                    .leader_id = r->meta.now.server_id,
+                                    .last_index = coord_core_last_index(r->core),
+                                    .wanted_voters = cluster->cluster.wanted_voters};
+    struct coord_members_step step;
+    struct coord_member_node *nodes;
+    struct ray_err err = {0};
+
+    if (config_index > coord_fsm_index(r->fsm)) {
+        return;
+    }
+    if (max > COORD_MEMBERS_NODES_MAX - COORD_SERVERS_MAX) {
+        max = COORD_MEMBERS_NODES_MAX - COORD_SERVERS_MAX;
+    }
+    nodes = calloc(max + COORD_SERVERS_MAX, sizeof(*nodes));
+    if (nodes == NULL) {
+        return;
+    }
+    members.count = collect(r, config, nodes, max);
+    members.nodes = nodes;
+    if (coord_members_next(&members, &step, &err) == RAY_OK) {
+        act(r, &step);
+    } else {
+        replica_log(r, RAY_LOG_ERROR, "members: %s", err.text);
+    }
+    free(nodes);
+}
+
+static enum coord_node_role role_in(const struct coord_config *config, uint64_t raft_id)
+{
+    const struct coord_server *server = coord_config_find(config, raft_id);
+
+    if (raft_id == 0 || server == NULL) {
+        return COORD_NODE_OBSERVER;
+    }
+    return server->role == COORD_VOTER ? COORD_NODE_VOTER : COORD_NODE_STANDBY;
+}
+
+/* The registry says what the committed configuration says. */
+static void write_roles(struct coord_replica *r)
+{
+    const struct coord_object *node = coord_fsm_next(r->fsm, COORD_NODE, NULL);
+    const struct coord_config *config = coord_core_committed_configuration(r->core, NULL);
+
+    while (node != NULL) {
+        struct ray_id id = node->id;
+        enum coord_node_role role = role_in(config, node->node.raft_id);
+
+        if (node->node.role != role) {
+            Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+            Rayos__Registry__NodeRole change = RAYOS__REGISTRY__NODE_ROLE__INIT;
+
+            change.node = id_field(&id);
+            change.raft_id = node->node.raft_id;
+            change.role = (Rayos__Registry__Role)role;
+            command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_ROLE;
+            command.node_role = &change;
+            propose(r, &command, "the configuration of the log");
+        }
+        node = coord_fsm_next(r->fsm, COORD_NODE, &id);
+    }
+}
+
+static void tick(struct coord_replica *r)
+{
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__Tick body = RAYOS__REGISTRY__TICK__INIT;
+
+    if (!coord_fsm_can_expire(r->fsm)) {
+        return;
+    }
+    body.now_us = replica_now_ns(r) / RAY_NS_PER_US;
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_TICK;
+    command.tick = &body;
+    propose(r, &command, "time passes");
+}
+
+static void compare_hash(struct coord_replica *r)
+{
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__Hash body = RAYOS__REGISTRY__HASH__INIT;
+    uint8_t hash[COORD_HASH_SIZE];
+    uint64_t index;
+
+    if (!coord_fsm_last_hash(r->fsm, &index, hash) || index <= r->hashed_index) {
+        return;
+    }
+    body.index = index;
+    body.hash.data = hash;
+    body.hash.len = sizeof(hash);
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_HASH;
+    command.hash = &body;
+    r->hashed_index = index;
+    propose(r, &command, "states are compared");
+}
+
+void replica_lead_turn(struct coord_replica *r)
+{
+    uint64_t now_ns = replica_now_ns(r);
+
+    if (!replica_is_running(r) || now_ns < r->duty_ns || r->role == COORD_REPLICA_WAITING) {
+        return;
+    }
+    r->duty_ns = now_ns + REPLICA_DUTY_MS * RAY_NS_PER_MS;
+    ask_admission(r);
+    if (r->role == COORD_REPLICA_LEADER && coord_core_is_ready(r->core) &&
+        coord_fsm_cluster(r->fsm) != NULL && !coord_core_is_transferring(r->core)) {
+        write_roles(r);
+        tick(r);
+        compare_hash(r);
+        keep_members(r);
+    }
+}

@@ -1,0 +1,186 @@
+/* peers.c - the nodes that this one has links to. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "coordinator/replica/impl.h"
+
+static size_t bucket_of(const struct ray_id *node)
+{
+    uint64_t word;
+
+    memcpy(&word, node->bytes, sizeof(word)); /* random bytes */
+    return word % REPLICA_BUCKETS;
+}
+
+struct replica_peer *replica_peer_find(struct coord_replica *r, const struct ray_id *node)
+{
+    struct replica_peer *peer = r->peers.buckets[bucket_of(node)];
+
+    while (peer != NULL && !ray_id_equal(&peer->node, node)) {
+        peer = peer->next_in_bucket;
+    }
+    return peer;
+}
+
+static struct replica_peer *find_or_make(struct coord_replica *r, const struct ray_id *node)
+{
+    struct replica_peer *peer = replica_peer_find(r, node);
+    size_t bucket = bucket_of(node);
+
+    if (peer != NULL || r->peers.count >= COORD_REPLICA_PEERS_MAX) {
+        return peer;
+    }
+    peer = calloc(1, sizeof(*peer));
+    if (peer == NULL) {
+        return NULL;
+    }
+    peer->node = *node;
+    ray_buf_init(&peer->packet, REPLICA_PACKET_SIZE_MAX);
+    peer->next_in_bucket = r->peers.buckets[bucket];
+    r->peers.buckets[bucket] = peer;
+    peer->next = r->peers.all;
+    r->peers.all = peer;
+    r->peers.count++;
+    return peer;
+}
+
+struct replica_peer *replica_peer_of_server(struct coord_replica *r, uint64_t server_id)
+{
+    if (server_id == 0) {
+        return NULL;
+    }
+    for (struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
+        if (peer->server_id == server_id && peer->epoch != 0) {
+            return peer;
+        }
+    }
+    return NULL;
+}
+
+struct replica_peer *replica_leader_peer(struct coord_replica *r)
+{
+    return r->core == NULL ? NULL : replica_peer_of_server(r, coord_core_leader(r->core));
+}
+
+/* What ends with an epoch, whether the link says so or a newer one begins. */
+static void end_epoch(struct coord_replica *r, struct replica_peer *peer)
+{
+    peer->epoch = 0;
+    peer->has_said_hello = false;
+    peer->asked = (struct coord_probe){0};
+    peer->is_frame_due = false;
+    ray_buf_clear(&peer->packet);
+    replica_propose_peer_down(r, peer);
+    replica_read_peer_down(r, peer);
+}
+
+static void on_up(void *arg, const struct ray_id *node, uint64_t epoch)
+{
+    struct coord_replica *r = arg;
+    struct replica_peer *peer = find_or_make(r, node);
+
+    if (peer == NULL) {
+        return; /* as if it were down */
+    }
+    if (peer->epoch != 0) {
+        end_epoch(r, peer);
+    }
+    assert(epoch != 0);
+    peer->epoch = epoch;
+    peer->is_hello_due = true;
+    peer->heard_ns = replica_now_ns(r);
+}
+
+static void on_down(void *arg, const struct ray_id *node, uint64_t epoch)
+{
+    struct coord_replica *r = arg;
+    struct replica_peer *peer = replica_peer_find(r, node);
+
+    if (peer != NULL && peer->epoch == epoch) {
+        end_epoch(r, peer);
+    }
+}
+
+static void on_message(void *arg, const struct ray_id *node, uint64_t epoch,
+                       enum ray_link_channel channel, const uint8_t *bytes, size_t size)
+{
+    struct coord_replica *r = arg;
+    struct replica_peer *peer = replica_peer_find(r, node);
+
+    if (peer == NULL || peer->epoch != epoch || r->role == COORD_REPLICA_FAILED) {
+        return;
+    }
+    peer->heard_ns = replica_now_ns(r);
+    if (channel == RAY_LINK_RAFT) {
+        replica_receive_frame(r, peer, bytes, size);
+    } else if (channel == RAY_LINK_MEMBER) {
+        replica_receive_packet(r, peer, bytes, size);
+    }
+}
+
+void replica_peers_init(struct coord_replica *r)
+{
+    r->world.link->user = (struct ray_link_user){
+        .on_up = on_up, .on_down = on_down, .on_message = on_message, .arg = r};
+}
+
+void replica_peers_fini(struct coord_replica *r)
+{
+    struct replica_peer *peer = r->peers.all;
+
+    while (peer != NULL) {
+        struct replica_peer *next = peer->next;
+
+        ray_buf_fini(&peer->packet);
+        free(peer);
+        peer = next;
+    }
+    r->peers = (struct replica_peers){0};
+    r->world.link->user = (struct ray_link_user){0};
+}
+
+/* Members have links to each other; observers come by themselves. */
+static bool has_link(const struct coord_replica *r, const struct coord_object *node)
+{
+    return !ray_id_equal(&node->id, &r->meta.now.node_id) && node->node.address[0] != '\0' &&
+           (node->node.state == COORD_NODE_MEMBER || node->node.state == COORD_NODE_DRAINED) &&
+           node->node.role != COORD_NODE_OBSERVER;
+}
+
+static void refresh_one(struct coord_replica *r, const struct coord_object *node)
+{
+    struct replica_peer *peer = replica_peer_find(r, &node->id);
+    struct ray_err err = {0};
+
+    if (!has_link(r, node)) {
+        if (peer != NULL && peer->address[0] != '\0') {
+            r->world.link->ops->remove_peer(r->world.link, &node->id);
+            peer->address[0] = '\0';
+        }
+        return;
+    }
+    peer = find_or_make(r, &node->id);
+    if (peer == NULL || strcmp(peer->address, node->node.address) == 0) {
+        return;
+    }
+    if (r->world.link->ops->add_peer(r->world.link, &node->id, node->node.address, &err) !=
+        RAY_OK) {
+        replica_log(r, RAY_LOG_WARN, "no link to %s at %s: %s", node->name, node->node.address,
+                    err.text);
+        return;
+    }
+    memcpy(peer->address, node->node.address, sizeof(peer->address));
+}
+
+void replica_peers_refresh(struct coord_replica *r)
+{
+    const struct coord_object *node = coord_fsm_next(r->fsm, COORD_NODE, NULL);
+
+    while (node != NULL) {
+        struct ray_id id = node->id;
+
+        refresh_one(r, node);
+        node = coord_fsm_next(r->fsm, COORD_NODE, &id);
+    }
+}

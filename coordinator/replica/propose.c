@@ -1,0 +1,519 @@
+/* propose.c - commands on their way into the log, and their results on the way back.
+ *
+ * A command waits (QUEUED) until the turn; a leader appends all that wait as one batch, another
+ * member hands them to the leader (one hop, never two). When the leader is lost, a command that
+ * a session protects waits again: the state machine runs it once. One without a session is
+ * repeated only when it is certain that it was not appended. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "coordinator/mutant.h"
+#include "coordinator/replica/impl.h"
+#include "net/proto/registry.pb-c.h"
+#include "net/proto_codec.h"
+
+enum {
+    STAMP_SIZE_MAX = 16,
+    TAG_HEADER = 1 << 3 | 2, /* Command.header */
+    TAG_TIME = 6 << 3 | 0,   /* Header.time_us */
+    BATCH_SIZE_MAX = 1 << 20,
+};
+
+static void free_request(struct coord_replica *r, struct replica_request *request)
+{
+    replica_request_free(&r->proposals, request);
+}
+
+/* ---- ends ---- */
+
+static void answer_remote(struct coord_replica *r, const struct replica_request *request,
+                          int status, const struct coord_fsm_result *result)
+{
+    Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
+    Rayos__Member__Proposed proposed = RAYOS__MEMBER__PROPOSED__INIT;
+    Rayos__Member__Proposed *items[] = {&proposed};
+    struct ray_buf bytes;
+
+    if (request->peer->epoch != request->epoch) {
+        return; /* its question is gone with the link */
+    }
+    ray_buf_init(&bytes, REPLICA_PACKET_SIZE_MAX / 2);
+    proposed.number = request->number;
+    proposed.code = status;
+    if (status == RAY_OK) {
+        proposed.code = coord_fsm_result_pack(result, &bytes, NULL);
+        proposed.result.data = bytes.data;
+        proposed.result.len = bytes.size;
+    }
+    packet.n_proposed = 1;
+    packet.proposed = items;
+    /* When it cannot be sent the link is about to end, and the asker asks again. */
+    (void)replica_packet_add(r, request->peer, &packet);
+    ray_buf_fini(&bytes);
+}
+
+static void finish(struct coord_replica *r, struct replica_request *request, int status,
+                   const struct coord_fsm_result *result)
+{
+    struct replica_request ended = *request;
+
+    request->command = NULL;
+    free_request(r, request);
+    free(ended.command);
+    if (ended.is_remote) {
+        answer_remote(r, &ended, status, result);
+    } else if (ended.done != NULL) {
+        ended.done(ended.arg, status, result);
+    }
+}
+
+/* It was not appended, or a session makes a second time harmless. */
+static void try_again(struct coord_replica *r, struct replica_request *request)
+{
+    if (request->is_remote) {
+        finish(r, request, RAY_EUNAVAILABLE, NULL);
+        return;
+    }
+    request->peer = NULL;
+    replica_request_move(&r->proposals, request, REPLICA_REQUEST_QUEUED);
+}
+
+/* It may or may not be in a log that lives on. */
+static void lose(struct coord_replica *r, struct replica_request *request)
+{
+    if (request->has_session || RAY_MUTANT(REPLICA_RETRY_WITHOUT_SESSION)) {
+        try_again(r, request);
+    } else {
+        finish(r, request, RAY_EUNAVAILABLE, NULL);
+    }
+}
+
+/* ---- what a command says ---- */
+
+/* Whether Command.header.session is set. `bytes` have passed coord_fsm_check. */
+static bool has_session(struct coord_replica *r, const uint8_t *bytes, size_t size)
+{
+    ProtobufCMessage *message = NULL;
+    const Rayos__Registry__Command *command;
+
+    ray_arena_reset(&r->request_arena);
+    if (ray_proto_unpack(&rayos__registry__command__descriptor, bytes, size, &r->request_arena,
+                         &message, NULL) != RAY_OK) {
+        return false;
+    }
+    command = (const Rayos__Registry__Command *)message;
+    return command->header != NULL && command->header->session.len > 0;
+}
+
+/* Sets Header.time_us: messages that are written one after the other are merged, so a second
+ * header with nothing but the time does it without touching what the client wrote. */
+static size_t stamp(uint8_t *out, uint64_t time_us)
+{
+    uint8_t varint[10];
+    size_t size = 0;
+
+    do {
+        varint[size++] = (uint8_t)((time_us & 0x7f) | (time_us > 0x7f ? 0x80 : 0));
+        time_us >>= 7;
+    } while (time_us != 0);
+    out[0] = TAG_HEADER;
+    out[1] = (uint8_t)(size + 1);
+    out[2] = TAG_TIME;
+    memcpy(out + 3, varint, size);
+    return size + 3;
+}
+
+/* ---- into the log ---- */
+
+/* Takes the front of the queue into one batch; returns its length. */
+static size_t gather(struct coord_replica *r, struct coord_entry *entries,
+                     struct replica_request **requests)
+{
+    uint64_t now_us = r->world.env->realtime_us(r->world.env->arg);
+    struct replica_request *request = replica_request_first(&r->proposals, &r->proposals.queued);
+    size_t count = 0;
+    size_t size = 0;
+
+    while (request != NULL && count < COORD_CORE_SUBMIT_MAX && size < BATCH_SIZE_MAX) {
+        size_t stamped = request->size + stamp(request->command + request->size, now_us);
+
+        entries[count] = (struct coord_entry){
+            .type = COORD_ENTRY_COMMAND, .size = (uint32_t)stamped, .data = request->command};
+        requests[count] = request;
+        count++;
+        size += stamped;
+        request = replica_request_after(&r->proposals, request);
+    }
+    return count;
+}
+
+/* false: no more can be appended now. */
+static bool append_batch(struct coord_replica *r)
+{
+    struct coord_entry *entries = r->submit_entries;
+    struct replica_request **requests = r->submit_requests;
+    size_t count = gather(r, entries, requests);
+    struct coord_core_out out;
+    struct ray_err err = {0};
+    uint64_t first = 0;
+    uint64_t term = coord_core_term(r->core);
+    int rc;
+
+    if (count == 0) {
+        return false;
+    }
+    rc = coord_core_submit(r->core, replica_now_ms(r), entries, count, &first, &out, &err);
+    if (rc == RAY_OK) {
+        for (size_t i = 0; i < count; i++) {
+            requests[i]->index = first + i;
+            requests[i]->term = term;
+            replica_request_move(&r->proposals, requests[i], REPLICA_REQUEST_APPENDED);
+        }
+    }
+    return replica_drive(r, rc, &out, &err) && rc == RAY_OK;
+}
+
+static void refuse_all(struct coord_replica *r, int status)
+{
+    struct replica_request *request = replica_request_first(&r->proposals, &r->proposals.queued);
+    size_t count = r->proposals.queued.count;
+
+    /* Callbacks may add new ones behind: those wait for the next turn. */
+    for (; request != NULL && count > 0; count--) {
+        struct replica_request *next = replica_request_after(&r->proposals, request);
+        uint32_t next_slot = next == NULL ? REPLICA_NO_SLOT : (uint32_t)(next - r->proposals.slots);
+
+        finish(r, request, status, NULL);
+        request = next_slot == REPLICA_NO_SLOT ? NULL : &r->proposals.slots[next_slot];
+    }
+}
+
+/* Those of peers that came to the wrong member. */
+static void refuse_remote(struct coord_replica *r)
+{
+    struct replica_request *request = replica_request_first(&r->proposals, &r->proposals.queued);
+
+    while (request != NULL) {
+        struct replica_request *next = replica_request_after(&r->proposals, request);
+
+        if (request->is_remote) {
+            finish(r, request, RAY_EAGAIN, NULL);
+        }
+        request = next;
+    }
+}
+
+static bool forward(struct coord_replica *r, struct replica_peer *leader,
+                    struct replica_request *request)
+{
+    Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
+    Rayos__Member__Propose propose = RAYOS__MEMBER__PROPOSE__INIT;
+    Rayos__Member__Propose *items[] = {&propose};
+
+    propose.number = replica_request_ticket(&r->proposals, request);
+    propose.command.data = request->command;
+    propose.command.len = request->size;
+    packet.n_proposals = 1;
+    packet.proposals = items;
+    if (replica_packet_add(r, leader, &packet) != RAY_OK) {
+        return false;
+    }
+    request->peer = leader;
+    request->epoch = leader->epoch;
+    request->was_tried = true;
+    replica_request_move(&r->proposals, request, REPLICA_REQUEST_FORWARDED);
+    return true;
+}
+
+static void forward_all(struct coord_replica *r, struct replica_peer *leader)
+{
+    struct replica_request *request = replica_request_first(&r->proposals, &r->proposals.queued);
+
+    while (request != NULL) {
+        struct replica_request *next = replica_request_after(&r->proposals, request);
+
+        if (!forward(r, leader, request)) {
+            return;
+        }
+        request = next;
+    }
+}
+
+void replica_propose_turn(struct coord_replica *r)
+{
+    struct replica_peer *leader;
+
+    if (r->proposals.queued.count == 0) {
+        return;
+    }
+    if (r->role == COORD_REPLICA_LEADER && r->is_full) {
+        refuse_all(r, RAY_ENOSPC);
+        return;
+    }
+    if (r->role == COORD_REPLICA_LEADER && !coord_core_is_transferring(r->core)) {
+        while (replica_is_running(r) && append_batch(r)) {
+        }
+        return;
+    }
+    refuse_remote(r);
+    leader = replica_leader_peer(r);
+    if (leader != NULL && replica_now_ns(r) >= r->retry_ns) {
+        forward_all(r, leader);
+    }
+}
+
+/* ---- results ---- */
+
+/* Appended in leaderships that were lost: their index decides. */
+static void settle_orphans(struct coord_replica *r, uint64_t index, uint64_t term,
+                           const struct coord_fsm_result *result)
+{
+    struct replica_request *request = replica_request_first(&r->proposals, &r->proposals.orphaned);
+
+    while (request != NULL) {
+        struct replica_request *next = replica_request_after(&r->proposals, request);
+        uint32_t next_slot = next == NULL ? REPLICA_NO_SLOT : (uint32_t)(next - r->proposals.slots);
+
+        if (request->index == index) {
+            if (request->term == term) {
+                finish(r, request, RAY_OK, result);
+            } else {
+                try_again(r, request); /* another entry has its place: it never ran */
+            }
+        }
+        request = next_slot == REPLICA_NO_SLOT ? NULL : &r->proposals.slots[next_slot];
+    }
+}
+
+void replica_propose_applied(struct coord_replica *r, uint64_t index, uint64_t term,
+                             const struct coord_fsm_result *result)
+{
+    struct replica_request *request = replica_request_first(&r->proposals, &r->proposals.appended);
+
+    if (request != NULL && request->index <= index) {
+        assert(request->index == index);
+        if (request->term == term) {
+            finish(r, request, RAY_OK, result);
+        } else {
+            lose(r, request);
+        }
+    }
+    settle_orphans(r, index, term, result);
+}
+
+void replica_propose_deposed(struct coord_replica *r)
+{
+    struct replica_request *request = replica_request_first(&r->proposals, &r->proposals.appended);
+
+    while (request != NULL) {
+        if (request->has_session) {
+            try_again(r, request);
+        } else {
+            replica_request_orphan(&r->proposals, request);
+        }
+        request = replica_request_first(&r->proposals, &r->proposals.appended);
+    }
+}
+
+void replica_propose_peer_down(struct coord_replica *r, const struct replica_peer *peer)
+{
+    struct replica_request *request = replica_request_first(&r->proposals, &r->proposals.forwarded);
+
+    while (request != NULL) {
+        struct replica_request *next = replica_request_after(&r->proposals, request);
+        uint32_t next_slot = next == NULL ? REPLICA_NO_SLOT : (uint32_t)(next - r->proposals.slots);
+
+        if (request->peer == peer) {
+            lose(r, request);
+        }
+        request = next_slot == REPLICA_NO_SLOT ? NULL : &r->proposals.slots[next_slot];
+    }
+}
+
+/* Of the leader that was asked. `result` is what it packed. */
+static void finish_with(struct coord_replica *r, struct replica_request *request,
+                        const Rayos__Registry__Result *answer)
+{
+    struct coord_fsm_result result = {.code = answer->code,
+                                      .text = answer->text,
+                                      .next_step = answer->next_step,
+                                      .revision = answer->revision,
+                                      .body = answer->body.data,
+                                      .body_size = answer->body.len};
+
+    finish(r, request, RAY_OK, &result);
+}
+
+void replica_propose_answered(struct coord_replica *r, struct replica_peer *peer,
+                              const Rayos__Member__Proposed *proposed)
+{
+    struct replica_request *request = replica_request_of(&r->proposals, proposed->number);
+    ProtobufCMessage *answer = NULL;
+
+    if (request == NULL || request->state != REPLICA_REQUEST_FORWARDED || request->peer != peer ||
+        request->epoch != peer->epoch) {
+        return;
+    }
+    if (proposed->code == RAY_EAGAIN) { /* it was not appended there */
+        r->retry_ns = replica_now_ns(r) + REPLICA_RETRY_MS * RAY_NS_PER_MS;
+        try_again(r, request);
+        return;
+    }
+    if (proposed->code == RAY_EUNAVAILABLE) { /* it was, and its leader lost its office */
+        lose(r, request);
+        return;
+    }
+    if (proposed->code != RAY_OK) {
+        finish(r, request, proposed->code, NULL);
+        return;
+    }
+    if (ray_proto_unpack(&rayos__registry__result__descriptor, proposed->result.data,
+                         proposed->result.len, &r->arena, &answer, NULL) != RAY_OK) {
+        lose(r, request);
+        return;
+    }
+    finish_with(r, request, (const Rayos__Registry__Result *)answer);
+}
+
+/* ---- beginnings ---- */
+
+static struct replica_request *take(struct coord_replica *r, const uint8_t *command, size_t size,
+                                    uint64_t *out_ticket)
+{
+    struct replica_request *request = replica_request_new(&r->proposals, out_ticket);
+
+    if (request == NULL) {
+        return NULL;
+    }
+    request->command = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : malloc(size + STAMP_SIZE_MAX);
+    if (request->command == NULL) {
+        free_request(r, request);
+        return NULL;
+    }
+    memcpy(request->command, command, size);
+    request->size = size;
+    request->deadline_ns = UINT64_MAX;
+    return request;
+}
+
+static int check_size(size_t size, struct ray_err *err)
+{
+    if (size > COORD_FSM_COMMAND_SIZE_MAX - STAMP_SIZE_MAX) {
+        return ray_fail(err, RAY_ETOOBIG, "a command of %zu bytes, at most %d", size,
+                        COORD_FSM_COMMAND_SIZE_MAX - STAMP_SIZE_MAX);
+    }
+    return RAY_OK;
+}
+
+int coord_replica_propose(struct coord_replica *r, const uint8_t *command, size_t size,
+                          uint64_t deadline_ns, coord_replica_done *done, void *arg,
+                          uint64_t *out_ticket, struct ray_err *err)
+{
+    struct replica_request *request;
+    uint64_t ticket;
+    int rc = check_size(size, err);
+
+    if (rc == RAY_OK) {
+        rc = coord_fsm_check(command, size, err);
+    }
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    request = take(r, command, size, &ticket);
+    if (request == NULL) {
+        return ray_fail(err, RAY_EAGAIN, "%zu commands wait already",
+                        (size_t)r->proposals.slot_count);
+    }
+    request->has_session = has_session(r, command, size);
+    request->deadline_ns = deadline_ns;
+    request->done = done;
+    request->arg = arg;
+    if (deadline_ns < r->proposals.deadline_ns) {
+        r->proposals.deadline_ns = deadline_ns;
+    }
+    if (out_ticket != NULL) {
+        *out_ticket = ticket;
+    }
+    return RAY_OK;
+}
+
+void replica_propose_own(struct coord_replica *r, const uint8_t *command, size_t size)
+{
+    struct ray_err err = {0};
+
+    if (coord_replica_propose(r, command, size, replica_now_ns(r) + 10 * (uint64_t)RAY_NS_PER_S,
+                              NULL, NULL, NULL, &err) != RAY_OK) {
+        replica_log(r, RAY_LOG_WARN, "own command not proposed: %s", err.text);
+    }
+}
+
+void replica_propose_remote(struct coord_replica *r, struct replica_peer *peer,
+                            const Rayos__Member__Propose *propose)
+{
+    struct replica_request probe = {
+        .is_remote = true, .peer = peer, .epoch = peer->epoch, .number = propose->number};
+    struct replica_request *request = NULL;
+    uint64_t ticket;
+    int rc = check_size(propose->command.len, NULL);
+
+    if (rc == RAY_OK) {
+        rc = coord_fsm_check(propose->command.data, propose->command.len, NULL);
+    }
+    if (rc == RAY_OK) {
+        request = take(r, propose->command.data, propose->command.len, &ticket);
+        rc = request == NULL ? RAY_EAGAIN : RAY_OK;
+    }
+    if (rc != RAY_OK) {
+        answer_remote(r, &probe, rc, NULL);
+        return;
+    }
+    request->is_remote = true;
+    request->peer = peer;
+    request->epoch = peer->epoch;
+    request->number = propose->number;
+    /* Who asked knows about its session; here it only tells what to do when deposed. */
+    request->has_session = true;
+}
+
+/* ---- ends that nobody waited for ---- */
+
+static int late_status(const struct replica_request *request)
+{
+    bool has_run_perhaps = request->was_tried || request->state == REPLICA_REQUEST_APPENDED;
+
+    return has_run_perhaps ? RAY_ETIMEOUT : RAY_ENOQUORUM;
+}
+
+void replica_propose_expire(struct coord_replica *r, uint64_t now_ns)
+{
+    uint64_t earliest = UINT64_MAX;
+
+    if (now_ns < r->proposals.deadline_ns) {
+        return;
+    }
+    for (uint32_t i = 0; i < r->proposals.slot_count; i++) {
+        struct replica_request *request = &r->proposals.slots[i];
+
+        if (request->state == REPLICA_REQUEST_FREE) {
+            continue;
+        }
+        if (request->deadline_ns <= now_ns) {
+            finish(r, request, late_status(request), NULL);
+        } else if (request->deadline_ns < earliest) {
+            earliest = request->deadline_ns;
+        }
+    }
+    r->proposals.deadline_ns = earliest;
+}
+
+void replica_propose_cancel_all(struct coord_replica *r)
+{
+    for (uint32_t i = 0; i < r->proposals.slot_count; i++) {
+        if (r->proposals.slots[i].state != REPLICA_REQUEST_FREE) {
+            finish(r, &r->proposals.slots[i], RAY_ECANCELED, NULL);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+/* save.c - the state machine's changes go to the checkpoint, so that a start replays only the
+ * log's end. Never ahead of what the log here has durable: a restart must not know more than its
+ * own log. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "coordinator/replica/impl.h"
+
+static int put(void *arg, const struct coord_fsm_record *record, struct ray_err *err)
+{
+    struct coord_checkpoint_batch *batch = arg;
+    int rc = record->value == NULL
+                 ? coord_checkpoint_delete(batch, record->key, sizeof(record->key))
+                 : coord_checkpoint_put(batch, record->key, sizeof(record->key), record->value,
+                                        record->value_size);
+
+    return rc == RAY_OK ? RAY_OK : ray_fail(err, rc, "a checkpoint's batch");
+}
+
+static void on_saved(void *arg, int status)
+{
+    struct coord_replica *r = arg;
+
+    r->is_saving = false;
+    if (status != RAY_OK) {
+        /* What is there stays whole, and older: snapshot and log do without it. */
+        r->is_save_off = true;
+        replica_log(r, RAY_LOG_WARN, "checkpoint is no longer written: %s", ray_err_text(status));
+    }
+}
+
+static bool is_due(const struct coord_replica *r)
+{
+    uint64_t index = coord_fsm_index(r->fsm);
+    uint64_t age_ns = replica_now_ns(r) - r->saved_ns;
+
+    if (r->is_saving || r->is_save_off || index <= r->saved_index ||
+        index > coord_wal_durable_index(r->wal)) {
+        return false;
+    }
+    return index >= r->saved_index + REPLICA_SAVE_COUNT ||
+           age_ns >= REPLICA_SAVE_MS * RAY_NS_PER_MS;
+}
+
+void replica_save_turn(struct coord_replica *r)
+{
+    struct coord_checkpoint_head head = {.applied_index = coord_fsm_index(r->fsm),
+                                         .applied_term = coord_fsm_term(r->fsm)};
+    struct ray_err err = {0};
+
+    if (!replica_is_running(r) || !is_due(r)) {
+        return;
+    }
+    coord_checkpoint_batch_reset(&r->batch);
+    if (r->is_clear_due && coord_checkpoint_clear(&r->batch) != RAY_OK) {
+        return; /* no memory now */
+    }
+    if (coord_fsm_dirty(r->fsm, put, &r->batch, &err) != RAY_OK) {
+        r->is_save_off = true;
+        replica_log(r, RAY_LOG_WARN, "checkpoint is no longer written: %s", err.text);
+        return;
+    }
+    coord_fsm_dirty_clear(r->fsm);
+    coord_fsm_hash(r->fsm, head.state_hash);
+    r->is_clear_due = false;
+    r->is_saving = true;
+    r->saved_ns = replica_now_ns(r);
+    r->saved_index = head.applied_index;
+    r->world.checkpoint->ops->commit(r->world.checkpoint, &r->batch, &head, on_saved, r);
+}

@@ -1,0 +1,238 @@
+/* snapshot_make.c - this member's own snapshots, and parts of them for peers.
+ *
+ * A dump is taken a piece at a time, a few per turn, as the disk takes them. When it is durable
+ * the log before it may go, except for what slow members are still likely to ask for. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "coordinator/core/config.h"
+#include "coordinator/replica/impl.h"
+
+enum { PIECE_SIZE = 256 << 10, PIECES_PER_TURN = 4 };
+
+static void on_writable(void *arg)
+{
+    ((struct coord_replica *)arg)->making.is_writable = true;
+}
+
+static void on_finished(void *arg, int status)
+{
+    struct coord_replica *r = arg;
+
+    r->making.is_done = true;
+    r->making.status = status;
+}
+
+static bool is_due(const struct coord_replica *r)
+{
+    uint64_t index = coord_fsm_index(r->fsm);
+
+    if (index <= r->snapshot_index || coord_fsm_cluster(r->fsm) == NULL) {
+        return false;
+    }
+    return index - r->snapshot_index >= r->config.snapshot_entries ||
+           coord_wal_disk_size(r->wal) >= r->config.snapshot_size;
+}
+
+static void stop_making(struct coord_replica *r)
+{
+    struct replica_making *making = &r->making;
+
+    coord_fsm_dump_end(r->fsm);
+    coord_snapshot_writer_destroy(making->writer);
+    making->writer = NULL;
+    ray_buf_clear(&making->piece);
+}
+
+static void begin(struct coord_replica *r)
+{
+    struct replica_making *making = &r->making;
+    struct coord_snapshot_info info = {.cluster_id = r->meta.now.cluster_id};
+    struct ray_err err = {0};
+    uint64_t config_index;
+    const struct coord_config *config = coord_core_committed_configuration(r->core, &config_index);
+
+    /* The configuration in force at the applied index; a newer one waits for its entry. */
+    if (config_index == 0 || config_index > coord_fsm_index(r->fsm) ||
+        coord_fsm_index(r->fsm) > coord_wal_durable_index(r->wal) ||
+        coord_fsm_dump_begin(r->fsm, &err) != RAY_OK) {
+        return;
+    }
+    making->snapshot = (struct coord_snapshot){.index = coord_fsm_dump_index(r->fsm),
+                                               .term = coord_fsm_dump_term(r->fsm),
+                                               .config = *config,
+                                               .config_index = config_index};
+    info.index = making->snapshot.index;
+    info.term = making->snapshot.term;
+    info.config = *config;
+    info.config_index = config_index;
+    making->is_writable = false;
+    making->is_dumped = false;
+    making->is_finishing = false;
+    making->is_done = false;
+    if (coord_snapshot_writer_create(&making->writer, r->world.disk, &info,
+                                     coord_fsm_dump_size_max(r->fsm), on_writable, r,
+                                     &err) != RAY_OK) {
+        replica_log(r, RAY_LOG_WARN, "no snapshot: %s", err.text);
+        r->snapshot_index = info.index; /* the next one after as many entries again */
+        stop_making(r);
+    }
+}
+
+/* false: failed, tried again after as many entries as usual. */
+static bool put_piece(struct coord_replica *r)
+{
+    struct replica_making *making = &r->making;
+    struct ray_err err = {0};
+    size_t taken = 0;
+    int rc = RAY_OK;
+
+    if (making->piece.size < PIECE_SIZE && !making->is_dumped) {
+        rc = coord_fsm_dump_next(r->fsm, &making->piece, PIECE_SIZE, &making->is_dumped, &err);
+    }
+    if (rc == RAY_OK && making->piece.size > 0) {
+        rc = coord_snapshot_writer_put(making->writer, making->piece.data, making->piece.size,
+                                       &taken);
+    }
+    if (rc == RAY_EAGAIN) {
+        making->is_writable = false;
+        return true;
+    }
+    if (rc != RAY_OK) {
+        replica_log(r, RAY_LOG_WARN, "snapshot given up: %s", ray_err_text(rc));
+        r->snapshot_index = making->snapshot.index;
+        stop_making(r);
+        return false;
+    }
+    ray_buf_consume(&making->piece, taken);
+    return true;
+}
+
+static void write_pieces(struct coord_replica *r)
+{
+    struct replica_making *making = &r->making;
+
+    for (int i = 0; i < PIECES_PER_TURN && making->is_writable; i++) {
+        if (!put_piece(r)) {
+            return;
+        }
+        if (making->is_dumped && making->piece.size == 0) {
+            coord_fsm_dump_end(r->fsm);
+            making->is_finishing = true;
+            coord_snapshot_writer_finish(making->writer, on_finished, r);
+            return;
+        }
+    }
+}
+
+static void end(struct coord_replica *r)
+{
+    struct replica_making *making = &r->making;
+    struct coord_core_out out;
+    struct ray_err err = {0};
+    uint64_t index = making->snapshot.index;
+    int rc;
+
+    r->snapshot_index = index;
+    coord_snapshot_writer_destroy(making->writer);
+    making->writer = NULL;
+    if (making->status != RAY_OK) {
+        replica_log(r, RAY_LOG_WARN, "no snapshot: %s", ray_err_text(making->status));
+        return;
+    }
+    rc = coord_core_snapshot_taken(r->core, replica_now_ms(r), &making->snapshot,
+                                   r->config.trailing_entries, &out, &err);
+    if (replica_drive(r, rc, &out, &err) && rc == RAY_OK && index > r->config.trailing_entries) {
+        coord_wal_compact(r->wal, index - r->config.trailing_entries);
+    }
+}
+
+void replica_making_turn(struct coord_replica *r)
+{
+    if (!replica_is_running(r)) {
+        return;
+    }
+    if (r->making.writer == NULL) {
+        if (is_due(r)) {
+            begin(r);
+        }
+    } else if (r->making.is_done) {
+        end(r);
+    } else if (!r->making.is_finishing) {
+        write_pieces(r);
+    }
+}
+
+void replica_making_fini(struct coord_replica *r)
+{
+    if (r->making.writer != NULL) {
+        stop_making(r);
+    }
+    ray_buf_fini(&r->making.piece);
+}
+
+/* ---- for peers ---- */
+
+static void answer(struct coord_replica *r, struct replica_peer *peer,
+                   const Rayos__Member__SnapshotAsk *ask, int code, const uint8_t *data,
+                   size_t size)
+{
+    Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
+    Rayos__Member__SnapshotPart part = RAYOS__MEMBER__SNAPSHOT_PART__INIT;
+    Rayos__Member__SnapshotPart *items[] = {&part};
+
+    part.index = ask->index;
+    part.term = ask->term;
+    part.chunk = ask->chunk;
+    part.code = code;
+    part.data.data = (uint8_t *)data;
+    part.data.len = size;
+    packet.n_snapshot_parts = 1;
+    packet.snapshot_parts = items;
+    (void)replica_packet_add(r, peer, &packet); /* asked again after a while */
+}
+
+static int send_part(struct coord_replica *r, struct replica_peer *peer,
+                     const Rayos__Member__SnapshotAsk *ask, struct coord_snapshot_reader *reader)
+{
+    uint8_t *chunk;
+    size_t size = 0;
+    int rc;
+
+    if (ask->chunk == REPLICA_MANIFEST_CHUNK) {
+        const uint8_t *manifest = coord_snapshot_reader_manifest(reader, &size);
+
+        answer(r, peer, ask, RAY_OK, manifest, size);
+        return RAY_OK;
+    }
+    if (ask->chunk >= coord_snapshot_reader_info(reader)->chunk_count) {
+        return RAY_ENOTFOUND;
+    }
+    chunk = malloc(COORD_SNAPSHOT_CHUNK_SIZE);
+    if (chunk == NULL) {
+        return RAY_ENOMEM;
+    }
+    rc = coord_snapshot_reader_read(reader, ask->chunk, chunk, &size, NULL);
+    if (rc == RAY_OK) {
+        answer(r, peer, ask, RAY_OK, chunk, size);
+    }
+    free(chunk);
+    return rc;
+}
+
+void replica_snapshot_asked(struct coord_replica *r, struct replica_peer *peer,
+                            const Rayos__Member__SnapshotAsk *ask)
+{
+    struct coord_snapshot_reader *reader = NULL;
+    struct ray_err err = {0};
+    int rc = coord_snapshot_reader_create(&reader, r->world.disk, ask->index, ask->term, &err);
+
+    if (rc == RAY_OK) {
+        rc = send_part(r, peer, ask, reader);
+    }
+    coord_snapshot_reader_destroy(reader);
+    if (rc != RAY_OK) {
+        answer(r, peer, ask, rc, NULL, 0);
+    }
+}

@@ -33,7 +33,47 @@
 
 #define RAY_MUTANT_MAP_WATCH(X)
 
-#define RAY_MUTANT_MAP_LEASE(X)
+#define RAY_MUTANT_MAP_LEASE(X)                                                                    \
+    X(LEASE_NODE_DEADLINE, "an answer moves every slot of the node (a)", "test:coord_lease_world") \
+    X(LEASE_GRANT_PENDING, "grants go on between append and apply of an outcome (b)",              \
+      "test:coord_lease_world")                                                                    \
+    X(LEASE_CANCEL_KEEPS_EPOCH, "cancel keeps the epoch (c)", "test:coord_lease_world")            \
+    X(LEASE_NO_MARGIN, "W without M (d)", "test:coord_lease_world")                                \
+    X(LEASE_NO_DRIFT, "W without the drift of clocks (d)", "test:coord_lease_world")               \
+    X(LEASE_LATE_STOP, "a vCPU goes on for 2 M after its deadline (d)", "test:coord_lease_world")  \
+    X(LEASE_CLONE_ACCEPTED, "a second incarnation is granted what the first is (e)",               \
+      "test:coord_lease_world")                                                                    \
+    X(LEASE_UNKNOWN_EXPIRED, "after a recovery unknown means expired (f)",                         \
+      "test:coord_lease_world")                                                                    \
+    X(LEASE_NO_ELECTION_WAIT, "a new leader takes over before it waited W (g)",                    \
+      "test:coord_lease_world")                                                                    \
+    X(LEASE_T_LOWERED_AT_ONCE, "W from the present T, not from the largest (i)",                   \
+      "test:coord_lease_world")                                                                    \
+    X(LEASE_OLD_PROBE, "a probe from before the request confirms it (k)",                          \
+      "test:coord_lease_world")                                                                    \
+    X(LEASE_BEFORE_NOOP, "granting before the own no-op is applied (l, G1)",                       \
+      "test:coord_lease_world")                                                                    \
+    X(LEASE_SECOND_RUN, "an epoch is forked a second time (hole 1)", "test:coord_lease_world")     \
+    X(LEASE_FROZEN_THAWS, "a copy frozen for migration thaws by the page (hole 1)",                \
+      "test:coord_lease_world")                                                                    \
+    X(LEASE_STOPPED_UNBURNED, "stopped is proposed before burn and reaping (hole 1)",              \
+      "test:coord_lease_world")                                                                    \
+    X(LEASE_STOPPED_KEEPS_EPOCH, "stopped keeps the epoch (hole 1)", "test:coord_lease_world")     \
+    X(LEASE_OUTCOME_GRANTS, "the reply to an outcome is a grant (hole 2)",                         \
+      "test:coord_lease_world")                                                                    \
+    X(LEASE_ADMISSION_RESETS, "admission forgets when the old incarnation was heard (hole 3)",     \
+      "test:coord_lease_world")                                                                    \
+    X(LEASE_AGENT_T, "the agent uses the T of its own watch (hole 4)", "test:coord_lease_world")   \
+    X(LEASE_RECOVERY_TRUSTS, "recovery trusts what survivors hold (hole 5)",                       \
+      "test:coord_lease_world")                                                                    \
+    X(LEASE_FOREIGN_COPY, "a copy runs at an epoch that is not its own (hole 6)",                  \
+      "test:coord_lease_world")                                                                    \
+    X(LEASE_HALF_SLOT, "a slot gets its new deadline before its new pair (hole 7)",                \
+      "test:coord_lease_world")                                                                    \
+    X(LEASE_DELETE_AT_ONCE, "delete waits neither for stopped nor for W (hole 8)",                 \
+      "test:coord_lease_world")                                                                    \
+    X(LEASE_UNCHANGED_ANY, "unchanged is taken for a list that was not hashed (hole 10)",          \
+      "test:coord_lease_world")
 
 #define RAY_MUTANT_MAP_REPLICA(X)                                                                  \
     X(REPLICA_RETRY_WITHOUT_SESSION, "a command is repeated though nothing makes it run once",     \

@@ -37,6 +37,7 @@ struct coord_lease_agent {
     struct coord_lease_hash hash;
     size_t pair_count;
     struct coord_lease_pair pairs[COORD_LEASE_PAIRS_MAX]; /* sorted by id */
+    uint16_t pair_slots[COORD_LEASE_PAIRS_MAX];           /* RAY_GRANT_SLOTS_MAX: none free */
     bool has_monitor[RAY_GRANT_SLOTS_MAX];                /* the slot is read by one */
 };
 

@@ -43,6 +43,9 @@ struct coord_lease_view {
     int (*pairs)(void *arg, const struct ray_id *node, const struct ray_id *incarnation,
                  struct coord_lease_pair *out, size_t max, size_t *out_count);
     uint64_t (*cluster_epoch)(void *arg);
+    /* After a quorum recovery: some node outside the survivors is neither confirmed off nor back.
+     * Until then nothing of an earlier cluster epoch is granted or taken over. */
+    bool (*has_unknown)(void *arg);
     void (*timing)(void *arg, struct coord_lease_timing *out_current,
                    struct coord_lease_timing *out_maxima);
     void *arg;
@@ -101,12 +104,13 @@ struct coord_lease_silence {
     bool has_heard;     /* in this term */
 };
 
-/* Whether nothing that was ever granted to `incarnation` can still run: W + extra_ns of silence,
- * and an election as old. For taking over by death, and for deleting, detaching and removing
- * without `stopped`. extra_ns: the watchdog's time of strict guests. `out` may be NULL. */
+/* Whether nothing that was ever granted to `incarnation` for `epoch` can still run: W + extra_ns
+ * of silence, an election as old, no unknown node. For taking over by death, and for deleting,
+ * detaching and removing without `stopped`. extra_ns: the watchdog's time of strict guests.
+ * `out` may be NULL. */
 bool coord_lease_book_may_take_over(const struct coord_lease_book *book, uint64_t now_ns,
-                                    const struct ray_id *incarnation, uint64_t extra_ns,
-                                    struct coord_lease_silence *out);
+                                    const struct ray_id *incarnation, struct ray_epoch epoch,
+                                    uint64_t extra_ns, struct coord_lease_silence *out);
 
 /* The registry applied a change of {T, M, d} here (or a snapshot that has one not settled). */
 void coord_lease_book_timing_applied(struct coord_lease_book *book, uint64_t now_ns);

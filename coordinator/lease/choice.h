@@ -7,6 +7,7 @@
 #define RAY_COORDINATOR_LEASE_CHOICE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/epoch.h"
 #include "base/grant_monitor.h"
@@ -31,6 +32,7 @@ struct coord_lease_facts {
     struct ray_epoch copy_epoch;
     struct ray_epoch burned;      /* launcher */
     struct ray_epoch known_epoch; /* the newest that the watch has shown */
+    uint64_t cluster_epoch;       /* current */
     bool is_home;                 /* as of known_epoch, home is this incarnation */
 };
 

@@ -1,0 +1,37 @@
+/* tests/sim/check_end.h - progress after healing, and that only rot makes a node doubt itself.
+ *
+ * Memory: plain structs.  Threads: any.  Blocks: never.  Trust: none. */
+#ifndef RAY_TESTS_SIM_CHECK_END_H
+#define RAY_TESTS_SIM_CHECK_END_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tests/sim/verdict.h"
+
+/* A node at the end of a run. */
+struct sim_end_node {
+    bool is_up;
+    bool is_leader;
+    bool is_quarantined;
+    bool was_damaged; /* rot, wipe, clone: it may be quarantined */
+    uint64_t applied_index;
+};
+
+/* The world was healed, then clients went on for a while, then nobody asked anything for as long
+ * as everything may take. */
+struct sim_end {
+    const struct sim_end_node *nodes;
+    size_t node_count;
+    size_t healed_done_count; /* operations asked and answered after the healing */
+    size_t pending_count;     /* never answered */
+    uint64_t pending_since_ns;
+};
+
+void sim_check_progress(const struct sim_end *end, struct sim_verdict *verdict);
+/* At any time. */
+void sim_check_quarantine(uint32_t node, bool was_damaged, const char *why,
+                          struct sim_verdict *verdict);
+
+#endif

@@ -1,0 +1,58 @@
+/* tests/sim/verdict.h - the checkers by name, and the first thing that one of them found.
+ *
+ * Memory: plain struct.  Threads: one owner.  Blocks: never.  Trust: none. */
+#ifndef RAY_TESTS_SIM_VERDICT_H
+#define RAY_TESTS_SIM_VERDICT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* X(id, name, what must hold). The names are those of coordinator/mutant.h. */
+#define SIM_CHECKER_MAP(X)                                                                         \
+    X(ELECTION, "election_safety", "at most one leader in a term")                                 \
+    X(LOG, "log_matching",                                                                         \
+      "one entry per index and term, the same before it; one committed entry per index")           \
+    X(STATE, "fsm_equality", "the same state after the same index everywhere")                     \
+    X(LINEAR, "linearizability", "what clients saw could have happened one after another")         \
+    X(WITNESS, "log_witness", "the log's own order explains what clients saw")                     \
+    X(WATCH, "watch_order", "every event once, in order, without gaps")                            \
+    X(ONCE, "exactly_once", "a request runs at one index, however often it is sent")               \
+    X(DURABLE, "acked_durable", "what was acknowledged is still there at the end")                 \
+    X(PROGRESS, "progress", "healed, everything goes on within a bound")                           \
+    X(QUARANTINE, "quarantine", "no node without rot doubts itself")                               \
+    X(RUN, "run_exclusion", "X: at most one machine runs a guest (lemma 1)")                       \
+    X(COPY, "stale_copy", "L: a copy resumes only if nobody ran since it was frozen (lemma 2)")    \
+    X(SLOT, "live_slot", "a live slot's epoch has not ended, or is burned there (lemma 3)")        \
+    X(SILENCE, "takeover_silence", "at a take-over by death the guest is dead (lemma 4)")          \
+    X(FORK, "one_fork", "an epoch has at most one fork (lemma 5)")                                 \
+    X(GRANT, "grant_order", "no answer before the no-op, or past a pending entry (lemma 6)")       \
+    X(SENDING, "grant_before_election", "an answer's t_send is before the next election (7)")      \
+    X(VOLUME, "volume_holder", "a guest without run holds no volume (lemma 8)")                    \
+    X(MAXIMUM, "time_maximum", "a T in use is at most what later leaders wait for (lemma 9)")      \
+    X(CRASH, "crash", "no assertion fails, no memory is misused")
+
+enum sim_checker {
+#define SIM_CHECKER_ENUM(id, name, text) SIM_CHECK_##id,
+    SIM_CHECKER_MAP(SIM_CHECKER_ENUM)
+#undef SIM_CHECKER_ENUM
+        SIM_CHECKER_COUNT,
+};
+
+enum { SIM_VERDICT_TEXT_SIZE = 400 };
+
+struct sim_verdict {
+    bool is_bad;
+    enum sim_checker checker;
+    char text[SIM_VERDICT_TEXT_SIZE];
+};
+
+const char *sim_checker_name(enum sim_checker checker);
+const char *sim_checker_text(enum sim_checker checker);
+/* SIM_CHECKER_COUNT: no such name. */
+enum sim_checker sim_checker_find(const char *name, size_t length);
+
+/* Keeps the first one. */
+void sim_verdict_fail(struct sim_verdict *verdict, enum sim_checker checker, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif

@@ -81,7 +81,8 @@ static int start(struct run *run, const struct ray_args *args, struct ray_err *e
         ray_parse_u64(ray_args_value(args, "timeout"), 1, TIMEOUT_S_MAX, &timeout_s) != RAY_OK) {
         return ray_fail(err, RAY_EUSAGE, "--timeout wants 1 to %d seconds", TIMEOUT_S_MAX);
     }
-    rc = ray_rpc_client_create_unix(&run->client, &run->loop, socket_path(args), err);
+    rc = ray_rpc_client_create_unix(&run->client, &run->loop,
+                                    call->socket != NULL ? call->socket : socket_path(args), err);
     if (rc != RAY_OK) {
         return rc;
     }

@@ -31,6 +31,7 @@
     {.name = "dry-run", .help = "say what would happen, change nothing"}
 
 struct provision_call {
+    const char *socket; /* NULL: --socket */
     const char *method;
     const ProtobufCMessage *request;
     const ProtobufCMessageDescriptor *reply;

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/size.h"
 #include "net/proto/init.pb-c.h"
+#include "node/init/boot_image.h"
 #include "node/init/crashes.h"
 #include "node/init/init.h"
 #include "node/init/log_tail.h"
@@ -375,6 +376,7 @@ static const struct ray_rpc_method methods[] = {
      init_provision_enable},
     {"init.provision_disable", &rayos__init__provision_disable_request__descriptor,
      init_provision_disable},
+    {"init.boot_image", &rayos__init__boot_image_request__descriptor, init_boot_image_run},
     {NULL, NULL, NULL},
 };
 

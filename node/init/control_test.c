@@ -280,6 +280,39 @@ static void test_shutdown(void **state)
     assert_non_null(strstr(fake_get(fixture->root, "var/rayos/log/boot-state", text), "\"clean\""));
 }
 
+static int ask_boot_image(struct fixture *fixture)
+{
+    Rayos__Init__BootImageRequest request = RAYOS__INIT__BOOT_IMAGE_REQUEST__INIT;
+
+    return call(fixture, "init.boot_image", &request.base, &rayos__init__boot_image__descriptor);
+}
+
+static void test_boot_image(void **state)
+{
+    struct fixture *fixture = *state;
+    Rayos__Init__BootImageRequest request = RAYOS__INIT__BOOT_IMAGE_REQUEST__INIT;
+
+    assert_int_equal(ray_make_dirs(fixture->root->fd, "sys/class/block", 0755, NULL), RAY_OK);
+    fixture->init.facts.path = INIT_BOOT_PATH_PXE;
+    assert_int_equal(ask_boot_image(fixture), RAY_ENOTFOUND);
+    assert_non_null(strstr(fixture->text, "not started from a disk"));
+    fixture->init.facts.path = INIT_BOOT_PATH_DISK;
+    assert_int_equal(ask_boot_image(fixture), RAY_ENOTFOUND);
+    assert_non_null(strstr(fixture->text, "RAYOS_ESP"));
+    fixture->init.is_boot_image_busy = true;
+    assert_int_equal(ask_boot_image(fixture), RAY_EUNAVAILABLE);
+    fixture->init.is_boot_image_busy = false;
+    /* Who leaves meanwhile is not answered; teardown waits for the thread. */
+    fixture->has_ended = false;
+    assert_int_equal(ray_rpc_call_start(fixture->client, "init.boot_image", &request.base, NULL, 0,
+                                        &rayos__init__boot_image__descriptor, 0, NULL, on_end,
+                                        fixture, NULL, NULL),
+                     RAY_OK);
+    while (!fixture->init.is_boot_image_busy && !fixture->has_ended) {
+        ray_loop_once(&fixture->init.loop);
+    }
+}
+
 static void test_no_test_hooks_here(void **state)
 {
     struct fixture *fixture = *state;
@@ -300,6 +333,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_log_level, setup, teardown),
         cmocka_unit_test_setup_teardown(test_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(test_shutdown, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_boot_image, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_test_hooks_here, setup, teardown),
     };
 

@@ -429,7 +429,7 @@ int init_start(struct init *init, const char *root, bool is_hosted, struct ray_e
 static void wait_for_threads(struct init *init)
 {
     while (init->boot.job_count > 0 || init->log.in_flight || init->seen_clock_busy ||
-           init->crashes_call_count > 0 || init->is_provision_busy) {
+           init->crashes_call_count > 0 || init->is_provision_busy || init->is_boot_image_busy) {
         ray_loop_once(&init->loop);
     }
 }

@@ -130,6 +130,7 @@ struct init {
     bool has_crash_report;
     unsigned crashes_call_count;   /* init.crashes under way on threads */
     bool is_provision_busy;        /* its configuration is being written on a thread */
+    bool is_boot_image_busy;       /* its disk is looked at on a thread */
     struct init_identity identity; /* thread stage identity */
     bool has_identity;
 };

@@ -1,5 +1,6 @@
 """A node that boots another one: node1 started from its disk, beside a DHCP server that knows
 nothing of RayOS; the lab runs no rayos-provision of its own."""
+import hashlib
 import json
 
 import pytest
@@ -17,20 +18,8 @@ def lab():
     lab.close()
 
 
-def add_own_image(lab, tmp_path):
-    """node1 serves what it was booted from: the file on its ESP, which the manifest names."""
-    manifest = json.loads((TEST_IMAGE / "manifest.json").read_text())
-    manifest = {key: manifest[key] for key in ("version", "cmdline", "source_date_epoch", "files")}
-    manifest["files"] = [file for file in manifest["files"] if file["name"] == "rayos.efi"]
-    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    lab.sh("node1", "busybox mkdir -p /tmp/esp /var/rayos/new && "
-                    "busybox mount -t vfat -o ro /dev/vda1 /tmp/esp && "
-                    "busybox cp /tmp/esp/EFI/BOOT/BOOTX64.EFI /var/rayos/new/rayos.efi && "
-                    "busybox umount /tmp/esp")
-    lab.verb("cp", tmp_path / "manifest.json", "node1:/var/rayos/new/manifest.json")
-    added = lab.json("node1", "clusterctl", "image-release", "add", "/var/rayos/new", "-o", "json")
-    assert added["is_new"] and added["version"] == manifest["version"]
-    return manifest["version"]
+def version_of(image):
+    return json.loads((image / "manifest.json").read_text())["version"]
 
 
 def service(lab):
@@ -52,10 +41,20 @@ def test_what_is_no_order(lab):
     assert service(lab)["state"] == "waiting"
 
 
-def test_a_node_boots_another(lab, tmp_path):
-    lab.exec("node1", "clusterctl", "provision", "enable", "--mode", "proxy")
+def test_nothing_is_opened_for_a_dry_run(lab):
+    done = lab.exec("node1", "clusterctl", "provision", "enable", "--mode", "proxy", "--from-esp",
+                    "--dry-run")
+    assert "would give it the image of vda1" in done.stdout
+    assert service(lab)["state"] == "waiting"
+
+
+def test_a_node_boots_another(lab):
+    """From the image on its own disk, which comes to the service without another copy of it."""
+    done = lab.exec("node1", "clusterctl", "provision", "enable", "--mode", "proxy", "--from-esp")
+    version = version_of(TEST_IMAGE)
+    assert f"image {version} (" in done.stdout and "of vda1 is added" in done.stdout
+    assert "note:" not in done.stdout   # it is what runs
     assert service(lab)["state"] == "ready"
-    version = add_own_image(lab, tmp_path)
     checks = lab.json("node1", "clusterctl", "provision", "check", "-o", "json")["results"]
     assert {check["state"] for check in checks} <= {"ok", "skipped"}, checks
     # Without its ESP the firmware of node2 goes on with the network.
@@ -68,6 +67,36 @@ def test_a_node_boots_another(lab, tmp_path):
     assert machine["image_version"] == version and machine["arch"] == "x64-uefi-pxe"
     assert kinds.index("offer") < kinds.index("tftp") < kinds.index("script")
     assert "image-done" in kinds
+
+
+def test_bios_machines_are_served_from_the_uki(lab):
+    image = lab.json("node1", "clusterctl", "image-release", "list", "-o", "json")["images"][0]
+    for name in ("vmlinuz", "initrd"):
+        wanted = hashlib.sha256((TEST_IMAGE / name).read_bytes()).hexdigest()
+        found = lab.sh("node1", f"busybox wget -q -O - http://10.77.0.21:8080/image/{image['id']}/"
+                                f"{name} | busybox sha256sum")
+        assert found.split()[0] == wanted
+
+
+def test_the_disk_is_free_again(lab):
+    """While the ESP was mounted read-only, this would be refused."""
+    lab.sh("node1", "busybox mkdir -p /tmp/esp; n=0; "
+                    "until busybox mount -t vfat -o rw /dev/vda1 /tmp/esp; do n=$((n + 1)); "
+                    "[ $n -lt 100 ] || exit 1; busybox sleep 0.2; done; busybox umount /tmp/esp")
+
+
+def test_once_more_is_no_second_image(lab):
+    done = lab.exec("node1", "clusterctl", "provision", "enable", "--mode", "proxy", "--from-esp")
+    assert "was there already" in done.stdout
+
+
+def test_a_node_from_the_network_has_no_such_image(lab):
+    done = lab.exec("node2", "clusterctl", "provision", "enable", "--mode", "proxy", "--from-esp",
+                    check=False)
+    assert done.returncode != 0 and "not started from a disk" in done.stderr
+    assert "next: give the image by hand: clusterctl image-release add" in done.stderr
+    services = lab.json("node2", "clusterctl", "node", "services", "-o", "json")["services"]
+    assert [entry["state"] for entry in services if entry["name"] == "provision"] == ["waiting"]
 
 
 def test_the_order_holds_over_a_reset(lab):

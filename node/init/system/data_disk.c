@@ -78,6 +78,21 @@ static bool is_device_name(const char *name)
            strchr(name, '/') == NULL;
 }
 
+/* Counts the partition if it has the name; whether it is the first one. */
+static bool count_partition(const struct init_uevent *event, const char *partname, size_t *count,
+                            char device[static INIT_DATA_DEVICE_SIZE_MAX])
+{
+    if (strcmp(event->partname, partname) != 0 || event->devname == NULL ||
+        !is_device_name(event->devname)) {
+        return false;
+    }
+    if (*count == 0) {
+        (void)snprintf(device, INIT_DATA_DEVICE_SIZE_MAX, "%s", event->devname);
+    }
+    (*count)++;
+    return *count == 1;
+}
+
 static void look_at_device(int class_fd, const char *name, struct init_data_found *found)
 {
     char path[NAME_MAX + 16];
@@ -95,17 +110,12 @@ static void look_at_device(int class_fd, const char *name, struct init_data_foun
         free(text);
         return;
     }
-    found->has_esp = found->has_esp || strcmp(event.partname, INIT_ESP_PARTNAME) == 0;
-    if (strcmp(event.partname, INIT_DATA_PARTNAME) == 0 && event.devname != NULL &&
-        is_device_name(event.devname)) {
-        if (found->count == 0) {
-            (void)snprintf(found->device, sizeof found->device, "%s", event.devname);
-            (void)snprintf(path, sizeof path, "%s/ro", name);
-            found->is_readonly =
-                ray_file_read_text(class_fd, path, readonly, sizeof readonly, NULL) == RAY_OK &&
-                strcmp(readonly, "1") == 0;
-        }
-        found->count++;
+    (void)count_partition(&event, INIT_ESP_PARTNAME, &found->esp_count, found->esp_device);
+    if (count_partition(&event, INIT_DATA_PARTNAME, &found->count, found->device)) {
+        (void)snprintf(path, sizeof path, "%s/ro", name);
+        found->is_readonly =
+            ray_file_read_text(class_fd, path, readonly, sizeof readonly, NULL) == RAY_OK &&
+            strcmp(readonly, "1") == 0;
     }
     free(text);
 }

@@ -50,7 +50,8 @@ struct init_data_found {
     size_t count;
     char device[INIT_DATA_DEVICE_SIZE_MAX]; /* "vda1", of the first */
     bool is_readonly;
-    bool has_esp; /* a disk that carries the image is there */
+    size_t esp_count;                           /* disks that carry the image */
+    char esp_device[INIT_DATA_DEVICE_SIZE_MAX]; /* "vda1", of the first */
 };
 
 /* Reads sys/class/block of `root_fd` now. */

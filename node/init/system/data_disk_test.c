@@ -350,7 +350,8 @@ static void test_search_for_the_boot_disk(void **state)
                      RAY_OK);
     ray_loop_run(&loop);
     assert_int_equal(outcome.found.count, 0);
-    assert_true(outcome.found.has_esp);
+    assert_int_equal(outcome.found.esp_count, 1);
+    assert_string_equal(outcome.found.esp_device, "sdb1");
     assert_true(ray_clock_monotonic_ns() - begin_ns < 60000 * RAY_NS_PER_MS);
     init_data_search_destroy(late.search);
     ray_loop_fini(&loop);

@@ -44,7 +44,7 @@ static void settle_anew(struct init_data_search *search)
 {
     struct init_data_found found = scan(search);
 
-    if (found.count == 0 && search->options.waits_for_esp && !found.has_esp) {
+    if (found.count == 0 && search->options.waits_for_esp && found.esp_count == 0) {
         ray_timer_stop(&search->settle); /* the deadline ends it, if nothing else does */
         return;
     }

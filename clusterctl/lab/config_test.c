@@ -146,6 +146,19 @@ static void test_ranges(void **state)
     assert_int_equal(lab_config_check(&config, NULL), RAY_EUSAGE);
 }
 
+/* Who gives addresses in each kind of lab. */
+static void test_dhcp_servers(void **state)
+{
+    (void)state;
+    assert_false(lab_dhcp_has_foreign(LAB_DHCP_OWN));
+    assert_true(lab_dhcp_has_provision(LAB_DHCP_OWN));
+    assert_true(lab_dhcp_has_foreign(LAB_DHCP_FOREIGN));
+    assert_true(lab_dhcp_has_provision(LAB_DHCP_FOREIGN));
+    assert_true(lab_dhcp_has_foreign(LAB_DHCP_BARE));
+    assert_false(lab_dhcp_has_provision(LAB_DHCP_BARE));
+    assert_int_equal(LAB_DHCP_COUNT, 3); /* a new kind wants its lines here */
+}
+
 static void test_names(void **state)
 {
     enum lab_boot boot = LAB_BOOT_COUNT;
@@ -182,13 +195,10 @@ static void test_names(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_identities),
-        cmocka_unit_test(test_node_find),
-        cmocka_unit_test(test_json_there_and_back),
-        cmocka_unit_test(test_json_missing_key),
-        cmocka_unit_test(test_json_malformed),
-        cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_identities),          cmocka_unit_test(test_node_find),
+        cmocka_unit_test(test_json_there_and_back), cmocka_unit_test(test_json_missing_key),
+        cmocka_unit_test(test_json_malformed),      cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_dhcp_servers),        cmocka_unit_test(test_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

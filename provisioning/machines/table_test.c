@@ -248,6 +248,75 @@ static void test_groups(void **state)
     assert_false(provision_record_is_known(table_record(fixture, 1)));
 }
 
+static const struct provision_record_event *last_event(const struct provision_record *record)
+{
+    assert_true(record->event_count > 0);
+    return &record->events[record->event_count - 1];
+}
+
+/* Failed tries of all images are forgiven, also after a restart; a stranger has none. */
+static void test_retry(void **state)
+{
+    struct table_fixture *fixture = *state;
+    struct provision_candidate images[2] = {candidate(0), candidate(1)};
+    const struct provision_mac mac = table_mac(1);
+    const struct provision_mac stranger = table_mac(2);
+    struct ray_err err = {0};
+
+    table_open(fixture, false);
+    (void)serve(fixture, 1, images, 1);
+    say_ready(fixture, 1, 1, "0.0");
+    for (int i = 0; i < 3; i++) {
+        assert_ptr_equal(serve(fixture, 1, images, 2).image, &images[1]);
+    }
+    assert_ptr_equal(serve(fixture, 1, images, 2).image, &images[0]);
+    assert_int_equal(provision_table_retry(fixture->table, &mac, &fixture->now, NULL), RAY_OK);
+    assert_int_equal(last_event(table_record(fixture, 1))->kind, PROVISION_RECORD_EVENT_ASSIGNED);
+    assert_string_equal(last_event(table_record(fixture, 1))->detail, "new tries of its images");
+    for (size_t i = 0; i < table_record(fixture, 1)->image_count; i++) {
+        assert_int_equal(table_record(fixture, 1)->images[i].failure_count, 0);
+    }
+    table_close(fixture);
+    table_open(fixture, false);
+    assert_ptr_equal(serve(fixture, 1, images, 2).image, &images[1]);
+    assert_int_equal(provision_table_retry(fixture->table, &stranger, &fixture->now, &err),
+                     RAY_ENOTFOUND);
+    assert_non_null(strstr(err.text, "52:54:00:00:00:02"));
+    assert_null(table_record(fixture, 2));
+}
+
+static void test_reasons(void **state)
+{
+    struct table_fixture *fixture = *state;
+    const struct provision_mac mac = table_mac(1);
+    const struct provision_mac stranger = table_mac(2);
+    char longest[201];
+    const struct provision_record_event *event;
+
+    table_open(fixture, false);
+    assert_int_equal(
+        provision_table_note_reason(fixture->table, &stranger, "x", &fixture->now, NULL),
+        RAY_ENOTFOUND);
+    assert_null(table_record(fixture, 2));
+    assert_int_equal(table_note(fixture, 1, ""), RAY_OK);
+    assert_int_equal(
+        provision_table_note_reason(fixture->table, &mac, "new memory", &fixture->now, NULL),
+        RAY_OK);
+    event = last_event(table_record(fixture, 1));
+    assert_int_equal(event->kind, PROVISION_RECORD_EVENT_ASSIGNED);
+    assert_string_equal(event->detail, "because: new memory");
+    memset(longest, 'x', sizeof(longest) - 1);
+    longest[sizeof(longest) - 1] = '\0';
+    assert_int_equal(
+        provision_table_note_reason(fixture->table, &mac, longest, &fixture->now, NULL), RAY_OK);
+    table_close(fixture); /* both are an operator's, so they are written */
+    table_open(fixture, false);
+    event = last_event(table_record(fixture, 1));
+    assert_int_equal(strlen(event->detail), sizeof(event->detail) - 1);
+    assert_memory_equal(event->detail, "because: xxxx", 13);
+    assert_string_equal(event[-1].detail, "because: new memory");
+}
+
 static void test_group_limit(void **state)
 {
     struct table_fixture *fixture = *state;
@@ -465,6 +534,8 @@ int main(void)
         TEST(test_transfers),
         TEST(test_assignments),
         TEST(test_groups),
+        TEST(test_retry),
+        TEST(test_reasons),
         TEST(test_group_limit),
         TEST(test_forget),
         TEST(test_flood),

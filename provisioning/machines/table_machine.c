@@ -6,55 +6,72 @@
 
 #include "provisioning/machines/table_internal.h"
 
+struct act {
+    struct table_slot *slot;
+    uint64_t before; /* where its timeline ended */
+};
+
+static int begin(struct provision_table *table, const struct provision_mac *mac,
+                 const struct provision_time *now, struct act *out)
+{
+    int rc = table_touch(table, mac, now, &out->slot, NULL);
+
+    if (rc == RAY_OK) {
+        out->before = out->slot->record.sequence;
+    }
+    return rc;
+}
+
+static void end(struct provision_table *table, const struct act *act)
+{
+    table_changed(table, act->slot, act->before);
+}
+
 int provision_table_note(struct provision_table *table, const struct provision_mac *mac,
                          enum provision_record_event_kind kind, const char *detail,
                          const struct provision_time *now)
 {
-    struct table_slot *slot = NULL;
-    uint64_t before;
-    int rc = table_touch(table, mac, now, &slot, NULL);
+    struct act act;
+    int rc = begin(table, mac, now, &act);
 
-    if (rc != RAY_OK) {
-        return rc;
+    if (rc == RAY_OK) {
+        provision_record_add(&act.slot->record, kind, detail, now);
+        end(table, &act);
     }
-    before = slot->record.sequence;
-    provision_record_add(&slot->record, kind, detail, now);
-    table_changed(table, slot, before);
-    return RAY_OK;
+    return rc;
 }
 
 int provision_table_learn(struct provision_table *table, const struct provision_mac *mac,
                           const struct provision_record_facts *facts,
                           const struct provision_time *now)
 {
-    struct table_slot *slot = NULL;
-    int rc = table_touch(table, mac, now, &slot, NULL);
+    struct act act;
+    int rc = begin(table, mac, now, &act);
 
-    if (rc != RAY_OK) {
-        return rc;
+    if (rc == RAY_OK) {
+        act.slot->record.last_seen_us = now->real_us;
+        (void)provision_record_learn(&act.slot->record, facts);
+        end(table, &act);
     }
-    slot->record.last_seen_us = now->real_us;
-    (void)provision_record_learn(&slot->record, facts);
-    table_changed(table, slot, slot->record.sequence);
-    return RAY_OK;
+    return rc;
 }
 
 int provision_table_served(struct provision_table *table, const struct provision_mac *mac,
                            const struct provision_decision *decision,
                            enum provision_record_event_kind how, const struct provision_time *now)
 {
-    struct table_slot *slot = NULL;
     char detail[PROVISION_RECORD_DETAIL_SIZE];
-    uint64_t before;
-    int rc = table_touch(table, mac, now, &slot, NULL);
+    struct provision_record *record;
+    struct act act;
+    int rc = begin(table, mac, now, &act);
 
     if (rc != RAY_OK) {
         return rc;
     }
-    before = slot->record.sequence;
+    record = &act.slot->record;
     if (decision->action == PROVISION_ACTION_BOOT) {
         assert(decision->image != NULL);
-        provision_record_try_begin(&slot->record, &decision->image->image, now);
+        provision_record_try_begin(record, &decision->image->image, now);
         table_watch_tries(table);
         (void)snprintf(detail, sizeof(detail), "%.70s", decision->image->image.version);
     } else {
@@ -62,81 +79,71 @@ int provision_table_served(struct provision_table *table, const struct provision
                        decision->reason);
     }
     if (decision->is_fallback) {
-        provision_record_add(&slot->record, PROVISION_RECORD_EVENT_FALLBACK, decision->reason, now);
+        provision_record_add(record, PROVISION_RECORD_EVENT_FALLBACK, decision->reason, now);
     }
-    provision_record_add(&slot->record, how, detail, now);
-    table_changed(table, slot, before);
+    provision_record_add(record, how, detail, now);
+    end(table, &act);
     return RAY_OK;
 }
 
 int provision_table_image_start(struct provision_table *table, const struct provision_mac *mac,
                                 const struct provision_time *now)
 {
-    struct table_slot *slot = NULL;
-    uint64_t before;
-    int rc = table_touch(table, mac, now, &slot, NULL);
+    struct act act;
+    int rc = begin(table, mac, now, &act);
 
-    if (rc != RAY_OK) {
-        return rc;
+    if (rc == RAY_OK) {
+        provision_record_image_start(&act.slot->record, now);
+        end(table, &act);
     }
-    before = slot->record.sequence;
-    provision_record_image_start(&slot->record, now);
-    table_changed(table, slot, before);
-    return RAY_OK;
+    return rc;
 }
 
 int provision_table_image_done(struct provision_table *table, const struct provision_mac *mac,
                                const struct provision_time *now)
 {
-    struct table_slot *slot = NULL;
-    uint64_t before;
-    int rc = table_touch(table, mac, now, &slot, NULL);
+    struct act act;
+    int rc = begin(table, mac, now, &act);
 
-    if (rc != RAY_OK) {
-        return rc;
+    if (rc == RAY_OK) {
+        provision_record_image_done(&act.slot->record, now);
+        end(table, &act);
     }
-    before = slot->record.sequence;
-    provision_record_image_done(&slot->record, now);
-    table_changed(table, slot, before);
-    return RAY_OK;
+    return rc;
 }
 
 int provision_table_image_broken(struct provision_table *table, const struct provision_mac *mac,
                                  const char *why, const struct provision_time *now)
 {
-    struct table_slot *slot = NULL;
-    uint64_t before;
-    int rc = table_touch(table, mac, now, &slot, NULL);
+    struct act act;
+    int rc = begin(table, mac, now, &act);
 
-    if (rc != RAY_OK) {
-        return rc;
+    if (rc == RAY_OK) {
+        provision_record_image_broken(&act.slot->record, why, now);
+        end(table, &act);
     }
-    before = slot->record.sequence;
-    provision_record_image_broken(&slot->record, why, now);
-    table_changed(table, slot, before);
-    return RAY_OK;
+    return rc;
 }
 
 int provision_table_hello(struct provision_table *table, const struct provision_hello *hello,
                           const struct provision_time *now)
 {
-    struct table_slot *slot = NULL;
-    uint64_t before;
-    int rc = table_touch(table, &hello->mac, now, &slot, NULL);
+    struct act act;
+    int rc = begin(table, &hello->mac, now, &act);
 
     if (rc != RAY_OK) {
         return rc;
     }
-    before = slot->record.sequence;
-    if (provision_record_hello(&slot->record, hello, now)) {
+    if (provision_record_hello(&act.slot->record, hello, now)) {
+        const struct provision_record *record = &act.slot->record;
         const struct provision_record_image *image =
-            provision_record_find_image(&slot->record, slot->record.last_try.image.id);
+            provision_record_find_image(record, record->last_try.image.id);
 
         assert(image != NULL);
         table->stats.good_count++;
         table_note_good(table, image->id, image->good_us);
     }
-    table_changed(table, slot, before);
+    end(table, &act);
     return RAY_OK;
 }
 

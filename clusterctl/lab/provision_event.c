@@ -78,3 +78,11 @@ int lab_provision_event_parse(const char *line, size_t size, struct lab_provisio
     *out = event;
     return RAY_OK;
 }
+
+bool lab_provision_event_ends_download(const struct lab_provision_event *event)
+{
+    static const char kernel[] = "vmlinuz"; /* and how long it took */
+
+    return event->kind == LAB_PROVISION_HTTP_DONE &&
+           strncmp(event->detail, kernel, sizeof kernel - 1) != 0;
+}

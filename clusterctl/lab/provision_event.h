@@ -7,6 +7,7 @@
 #ifndef RAY_CLUSTERCTL_LAB_PROVISION_EVENT_H
 #define RAY_CLUSTERCTL_LAB_PROVISION_EVENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,5 +41,8 @@ struct lab_provision_event {
 /* RAY_EMALFORMED: not an event. */
 int lab_provision_event_parse(const char *line, size_t size, struct lab_provision_event *out,
                               struct ray_err *err);
+
+/* Whether the machine has its whole image now: on a BIOS that is two files, the kernel first. */
+bool lab_provision_event_ends_download(const struct lab_provision_event *event);
 
 #endif

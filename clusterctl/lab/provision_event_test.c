@@ -65,6 +65,29 @@ static void test_texts_are_escaped_and_cut(void **state)
     assert_int_equal(strlen(event.detail), sizeof event.detail - 1);
 }
 
+/* A BIOS fetches kernel and initramfs, in that order. */
+static void test_ends_of_downloads(void **state)
+{
+    static const struct {
+        const char *line;
+        bool ends;
+    } cases[] = {
+        {"{\"t_us\":1,\"event\":\"http-done\",\"detail\":\"rayos.efi after 9 ms\"}", true},
+        {"{\"t_us\":1,\"event\":\"http-done\",\"detail\":\"vmlinuz after 9 ms\"}", false},
+        {"{\"t_us\":1,\"event\":\"http-done\",\"detail\":\"initrd after 9 ms\"}", true},
+        {"{\"t_us\":1,\"event\":\"http-start\",\"detail\":\"rayos.efi 1.2.3\"}", false},
+        {"{\"t_us\":1,\"event\":\"http-done\"}", true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < RAY_ARRAY_COUNT(cases); i++) {
+        struct lab_provision_event event;
+
+        assert_int_equal(parse(cases[i].line, &event), RAY_OK);
+        assert_int_equal(lab_provision_event_ends_download(&event), cases[i].ends);
+    }
+}
+
 static void test_refused(void **state)
 {
     static const char *const lines[] = {"",
@@ -94,6 +117,7 @@ int main(void)
         cmocka_unit_test(test_known_events),
         cmocka_unit_test(test_missing_fields_are_empty),
         cmocka_unit_test(test_texts_are_escaped_and_cut),
+        cmocka_unit_test(test_ends_of_downloads),
         cmocka_unit_test(test_refused),
     };
 

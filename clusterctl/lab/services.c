@@ -257,7 +257,9 @@ static void move_phase(struct lab_node *node, const struct lab_provision_event *
         lab_node_phase_event(node, LAB_EVENT_HTTP_START, t_us);
         break;
     case LAB_PROVISION_HTTP_DONE:
-        lab_node_phase_event(node, LAB_EVENT_HTTP_DONE, t_us);
+        if (lab_provision_event_ends_download(event)) {
+            lab_node_phase_event(node, LAB_EVENT_HTTP_DONE, t_us);
+        }
         break;
     default:
         break;

@@ -54,6 +54,13 @@ static int look_at(const struct ray_args *args, const char *name, struct look *o
     return rc;
 }
 
+static const char *reason_of(const struct ray_args *args)
+{
+    const char *reason = ray_args_value(args, "reason");
+
+    return reason != NULL ? reason : "clusterctl node service-restart";
+}
+
 static int order(const struct ray_args *args, const char *name, struct ray_err *err)
 {
     Rayos__Init__ServiceRestartRequest request = RAYOS__INIT__SERVICE_RESTART_REQUEST__INIT;
@@ -61,6 +68,7 @@ static int order(const struct ray_args *args, const char *name, struct ray_err *
     int rc;
 
     request.name = (char *)(uintptr_t)name;
+    request.reason = (char *)(uintptr_t)reason_of(args);
     rc = node_call(args, "init.sock", "init.service_restart", &request.base,
                    &rayos__init__done__descriptor, &body, err);
     if (rc == RAY_OK) {
@@ -152,7 +160,8 @@ int node_service_restart(const struct ray_args *args, void *context)
     (void)context;
     rc = look_at(args, name, &look, &err);
     if (rc == RAY_OK && ray_args_flag(args, "dry-run")) {
-        (void)printf("would restart service %s, which is %s\n", name, look.state);
+        (void)printf("would restart service %s, which is %s (reason: %s)\n", name, look.state,
+                     reason_of(args));
         return 0;
     }
     rc = rc == RAY_OK ? order(args, name, &err) : rc;
@@ -165,6 +174,7 @@ int node_service_restart(const struct ray_args *args, void *context)
 }
 
 const struct ray_args_option node_service_restart_options[] = {
+    {.name = "reason", .value_name = "TEXT", .help = "why, for the log"},
     {.name = "no-wait", .help = "end as soon as PID 1 has accepted the order"},
     {.name = "dry-run", .help = "say what would happen, change nothing"},
     NODE_SOCKET_DIR_OPTION,

@@ -310,6 +310,14 @@ static void run_service_restart(struct ray_rpc_call *call, const ProtobufCMessag
 
     if (is_root(call)) {
         int rc = supervise_restart(&init->supervise, request->name, &err);
+
+        if (rc == RAY_OK) { /* so the name is one of ours */
+            char reason[201];
+
+            (void)ray_escape(reason, sizeof reason, request->reason, strlen(request->reason));
+            ray_log(&init->logger, RAY_LOG_NOTICE, "init", "service_restart name=%s reason=\"%s\"",
+                    request->name, reason);
+        }
         reply_done(call, rc, &err);
     }
 }

@@ -232,9 +232,11 @@ static int restart(struct fixture *fixture, const char *name)
 {
     Rayos__Init__ServiceRestartRequest request = RAYOS__INIT__SERVICE_RESTART_REQUEST__INIT;
     char text[128];
+    char reason[] = "a \"test\"";
 
     (void)snprintf(text, sizeof text, "%s", name);
     request.name = text;
+    request.reason = reason;
     return call(fixture, "init.service_restart", &request.base, &rayos__init__done__descriptor);
 }
 

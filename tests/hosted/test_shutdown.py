@@ -219,6 +219,13 @@ def test_service_restart_does_not_wait_when_told_so(node):
     node.slow.touch()
     status, lines, _ = finish(node.start("service-restart", "rayosd", "--no-wait"))
     assert (status, lines) == (0, ["service rayosd was told to restart"])
+    wait_until(lambda: 'name=rayosd reason="clusterctl node service-restart"' in node.log())
+
+
+def test_service_restart_has_a_reason(node):
+    status, _, _ = finish(node.start("service-restart", "rayosd", "--reason", "it\nhangs"))
+    assert status == 0
+    wait_until(lambda: 'service_restart name=rayosd reason="it\\x0ahangs"' in node.log())
 
 
 def test_service_restart_says_what_failed(node):
@@ -237,4 +244,5 @@ def test_service_restart_of_an_unknown_service(node):
 
 def test_service_restart_dry_run(node):
     status, lines, _ = finish(node.start("service-restart", "rayosd", "--dry-run"))
-    assert (status, lines) == (0, ["would restart service rayosd, which is ready"])
+    assert (status, lines) == (0, ["would restart service rayosd, which is ready "
+                               "(reason: clusterctl node service-restart)"])

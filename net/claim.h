@@ -35,7 +35,7 @@ const char *ray_claim_code(const struct ray_claim *claim);
 int ray_claim_begin(struct ray_claim *claim, uint8_t out_psk[static RAY_CLAIM_PSK_SIZE],
                     struct ray_err *err);
 /* RAY_ECONFLICT when a new code was made (show it); RAY_ENOMEM: no new code could be made, and
- * begin refuses until a later end or renew makes one. */
+ * begin refuses until ray_claim_renew makes one. */
 int ray_claim_end(struct ray_claim *claim, bool is_proven, struct ray_err *err);
 int ray_claim_renew(struct ray_claim *claim, struct ray_err *err);
 

@@ -102,7 +102,8 @@ struct ray_peer_auth_guard {
 struct ray_peer_auth;
 
 /* `key` outlives the driver; the rest is copied. `payload` (at most
- * RAY_PEER_AUTH_PAYLOAD_SIZE_MAX) goes to the peer. The first output is there at once. */
+ * RAY_PEER_AUTH_PAYLOAD_SIZE_MAX) goes to the peer. The first output is there at once.
+ * RAY_EMALFORMED: the hello has fields that its kind has not, or lacks some. */
 int ray_peer_auth_open(struct ray_peer_auth **out_auth, const struct ray_key *key,
                        const struct ray_hello *hello, const struct ray_peer_terms *terms,
                        const void *payload, size_t payload_size, struct ray_err *err);
@@ -116,7 +117,7 @@ void ray_peer_auth_destroy(struct ray_peer_auth *auth); /* NULL is fine */
  * gives (a refusal) may be sent before closing. `now_ns` as for ray_seal_create. */
 int ray_peer_auth_receive(struct ray_peer_auth *auth, uint64_t now_ns, const uint8_t *bytes,
                           size_t size, size_t *out_used, struct ray_err *err);
-/* How many bytes to read next, at most; 0 when nothing more is expected. */
+/* How many bytes to read next, at most; 0 as long as output waits and when it is over. */
 size_t ray_peer_auth_wanted_size(const struct ray_peer_auth *auth);
 
 /* Bytes to send, borrowed until the next call; NULL when there are none. */

@@ -22,7 +22,25 @@
  * One block per room, owned by the room; a name begins with the room's. */
 #define RAY_MUTANT_MAP_CORE(X)                                                                     \
     X(CORE_EARLY_CHANGE, "a configuration change before the leader's own no-op (R4, G1)",          \
-      "election_safety|log_matching")
+      "election_safety|log_matching")                                                              \
+    X(CORE_BATCHED_CHANGE, "a configuration change inside a batch of entries (R3, G3)",            \
+      "test:coord_core_guard")                                                                     \
+    X(CORE_STALE_REJECT, "a stale refusal moves the next index below the match (R5, G4)",          \
+      "test:coord_core_guard")                                                                     \
+    X(CORE_STALE_HINT, "a refused older term answers with memory that was never set (C6)",         \
+      "test:coord_core_guard")                                                                     \
+    X(CORE_EMPTY_APPENDS, "an empty append with every submit when much is under way (C7)",         \
+      "test:coord_core_guard")                                                                     \
+    X(CORE_START_ZERO, "an empty log begins at index 0 (G6)", "test:coord_core_guard")             \
+    X(CORE_SAME_TERM, "a sole voter leads in the term that it finds", "test:coord_core_guard")     \
+    X(CORE_STANDBY_DEAF, "a standby refuses its vote to a candidate that knows it as a voter",     \
+      "test:coord_core_guard")                                                                     \
+    X(CORE_COMMIT_BACK, "an old append lowers a follower's commit index", "test:coord_core_guard") \
+    X(CORE_OLD_PREFIX, "entries below the snapshot are appended at the end",                       \
+      "test:coord_core_guard")                                                                     \
+    X(CORE_LATE_VOTE, "a follower reads a late answer to a pre-vote as a candidate's",             \
+      "test:coord_core_guard")                                                                     \
+    X(CORE_LOST_CHANGE, "two changes in a row: the older one is forgotten", "test:coord_core_guard")
 
 #define RAY_MUTANT_MAP_STORE(X)                                                                    \
     X(STORE_EARLY_DURABLE, "an entry is reported durable before the disk has it", "acked_durable") \

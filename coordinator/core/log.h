@@ -41,6 +41,9 @@ void coord_log_truncate(struct coord_log *log, uint64_t index);
 /* Drops the oldest until the limit is kept, never one above `floor_index`. */
 void coord_log_evict(struct coord_log *log, uint64_t floor_index);
 
+/* What the entries held above `index` cost. */
+size_t coord_log_size_above(const struct coord_log *log, uint64_t index);
+
 /* False: not held. *out borrows. */
 bool coord_log_get(const struct coord_log *log, uint64_t index, struct coord_entry *out);
 

@@ -101,6 +101,9 @@ struct coord_frame {
     size_t count;
 };
 
+/* That it is well-formed by itself; from and to are not looked at. RAY_EMALFORMED, RAY_ETOOBIG. */
+int coord_message_check(const struct coord_message *message, struct ray_err *err);
+
 /* Upper bound of a message's size in a frame; frames are filled up to COORD_FRAME_SIZE_MAX by
  * adding these to COORD_FRAME_HEADER_SIZE_MAX. */
 size_t coord_message_size_max(const struct coord_message *message);

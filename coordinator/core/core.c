@@ -301,6 +301,34 @@ static int follower_timeout(struct coord_core *core, struct ray_err *err)
     return run_timeout(core, err);
 }
 
+/* libraft asks at every tick whether a peer answered since the last one, and takes those back to
+ * probing, one append per heartbeat, who did not: so two ticks within a round trip end all
+ * pipelining. We ask about the last election time. */
+static int leader_timeout(struct coord_core *core, struct ray_err *err)
+{
+    uint64_t since_ms = core->led_since_ms;
+
+    if (since_ms + core->config.election_ms < core->now_ms) {
+        since_ms = core->now_ms - core->config.election_ms;
+    }
+    if (!RAY_MUTANT(CORE_SHORT_CONTACT)) {
+        core->raft.election_timer_start = since_ms;
+    }
+    return run_timeout(core, err);
+}
+
+static int timed_out(struct coord_core *core, struct ray_err *err)
+{
+    switch (core->raft.state) {
+    case RAFT_FOLLOWER:
+        return follower_timeout(core, err);
+    case RAFT_LEADER:
+        return leader_timeout(core, err);
+    default:
+        return run_timeout(core, err);
+    }
+}
+
 int coord_core_tick(struct coord_core *core, uint64_t now_ms, struct coord_core_out *out,
                     struct ray_err *err)
 {
@@ -314,8 +342,7 @@ int coord_core_tick(struct coord_core *core, uint64_t now_ms, struct coord_core_
         core->transfer_id = 0;
     }
     if (core->now_ms >= raft_timeout(&core->raft)) {
-        rc = core->raft.state == RAFT_FOLLOWER ? follower_timeout(core, err)
-                                               : run_timeout(core, err);
+        rc = timed_out(core, err);
     }
     if (rc == RAY_OK) {
         coord_core_close(core, out);

@@ -51,6 +51,7 @@ struct coord_core {
 
     uint64_t now_ms;
     uint64_t commit_index;
+    uint64_t led_since_ms;          /* while leading */
     uint64_t noop_index;            /* of the own term, while leading; 0: none yet */
     size_t mean_size;               /* of entries lately, for the limit of what is under way */
     struct coord_snapshot snapshot; /* newest of our own or installed; index 0: none */

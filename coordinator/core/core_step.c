@@ -360,6 +360,7 @@ static int step(struct coord_core *core, struct raft_event *event, struct ray_er
     }
     if ((update.flags & (RAFT_UPDATE_STATE)) != 0) {
         core->noop_index = 0;
+        core->led_since_ms = core->now_ms;
         memset(core->peers, 0, sizeof core->peers);
     }
     if ((update.flags & (RAFT_UPDATE_ENTRIES)) != 0 && take_entries(core, &update) != RAY_OK) {

@@ -145,4 +145,7 @@ void replica_apply(struct coord_replica *r)
             return;
         }
     }
+    if (replica_is_running(r)) {
+        replica_grants_applied(r);
+    }
 }

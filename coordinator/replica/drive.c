@@ -63,6 +63,14 @@ void replica_send_due_frames(struct coord_replica *r)
     }
 }
 
+static void end_office(struct coord_replica *r)
+{
+    coord_readindex_stop(&r->probes);
+    replica_propose_deposed(r);
+    replica_read_deposed(r);
+    replica_grants_deposed(r);
+}
+
 static void follow_role(struct coord_replica *r, const struct coord_core_out *out)
 {
     static const enum coord_replica_role roles[] = {
@@ -72,18 +80,24 @@ static void follow_role(struct coord_replica *r, const struct coord_core_out *ou
     };
     const struct coord_config *config = coord_core_configuration(r->core);
     uint64_t term = coord_core_term(r->core);
+    bool is_elected = false;
 
     if (out->state == COORD_LEADER) {
         if (r->probes.term != term) {
+            if (coord_readindex_is_leading(&r->probes)) { /* of another term, without a break */
+                end_office(r);
+            }
             coord_readindex_lead(&r->probes, term, config);
             r->duty_ns = 0;
+            is_elected = true;
         }
     } else if (coord_readindex_is_leading(&r->probes)) {
-        coord_readindex_stop(&r->probes);
-        replica_propose_deposed(r);
-        replica_read_deposed(r);
+        end_office(r);
     }
     r->role = roles[out->state];
+    if (is_elected) {
+        replica_grants_lead(r);
+    }
     if (out->state == COORD_FOLLOWER && coord_config_find(config, r->meta.now.server_id) == NULL) {
         r->role = COORD_REPLICA_WAITING;
     }

@@ -12,6 +12,8 @@
 #include "base/buf.h"
 #include "coordinator/core/core.h"
 #include "coordinator/core/readindex.h"
+#include "coordinator/lease/book.h"
+#include "coordinator/lease/grant_codec.h"
 #include "coordinator/replica/replica.h"
 #include "coordinator/store/snapshot.h"
 #include "coordinator/store/wal.h"
@@ -31,10 +33,13 @@ enum {
     REPLICA_MANIFEST_CHUNK = 0xffffff, /* SnapshotAsk.chunk */
     REPLICA_SNAPSHOT_WINDOW = 2,       /* chunks asked for at once */
     REPLICA_SNAPSHOT_RETRY_MS = 1000,
+    REPLICA_RENEW_MS = 2000, /* a renewal of a peer that has no answer by then has none */
+    REPLICA_RENEWALS_MAX = 8192,
 };
 
 /* In what coord_replica_cancel takes. */
 #define REPLICA_TICKET_READ (UINT64_C(1) << 63)
+#define REPLICA_TICKET_RENEW (UINT64_C(1) << 62)
 
 /* ---- peers (peers.c) ---- */
 
@@ -68,10 +73,18 @@ struct replica_peers {
 
 /* ---- requests (propose.c, read.c) ---- */
 
+/* Commands that take something away from a node or move it. */
+enum replica_subject {
+    REPLICA_SUBJECT_NONE,
+    REPLICA_SUBJECT_OUTCOME, /* any outcome about a guest */
+    REPLICA_SUBJECT_DEATH,   /* a take-over by death: only after W of silence */
+    REPLICA_SUBJECT_REMOVAL, /* a forced removal of a node */
+};
+
 enum replica_request_state {
     REPLICA_REQUEST_FREE,
     REPLICA_REQUEST_QUEUED,    /* for the turn, or for a leader */
-    REPLICA_REQUEST_APPENDED,  /* by us, at index and term; reads: waits for its probe */
+    REPLICA_REQUEST_APPENDED,  /* by us, at index and term; reads and renewals: wait for a probe */
     REPLICA_REQUEST_FORWARDED, /* to peer, in epoch */
     REPLICA_REQUEST_WAITING,   /* reads: index is known, to be applied */
 };
@@ -96,6 +109,10 @@ struct replica_request {
     size_t size;
     coord_replica_done *done;
     coord_replica_read_done *read_done;
+    coord_replica_renew_done *renew_done;
+    struct coord_lease_renew renew; /* of a renewal */
+    enum replica_subject subject;   /* of a command: what the book of grants has to know */
+    struct ray_id subject_id;
     void *arg;
 };
 
@@ -166,12 +183,17 @@ struct coord_replica {
     struct ray_arena arena;         /* of one received message */
     struct ray_arena request_arena; /* of one request; callbacks may make one at any time */
     struct coord_entry submit_entries[COORD_CORE_SUBMIT_MAX];
-    struct replica_request *submit_requests[COORD_CORE_SUBMIT_MAX];
+    uint32_t submit_slots[COORD_CORE_SUBMIT_MAX];
     uint8_t *scratch; /* COORD_FRAME_SIZE_MAX */
 
     struct replica_peers peers;
     struct replica_requests proposals;
     struct replica_requests reads;
+    struct replica_requests renewals;
+    struct coord_lease_book *book;
+    bool is_probe_begun; /* in this turn */
+    uint64_t noop_index;
+    uint64_t timing_revision; /* that the book knows of */
     struct replica_making making;
     struct replica_fetching fetching;
 
@@ -302,6 +324,29 @@ void replica_read_remote(struct coord_replica *r, struct replica_peer *peer,
                          const Rayos__Member__ReadAsk *ask);
 void replica_read_answered(struct coord_replica *r, struct replica_peer *peer,
                            const Rayos__Member__ReadGiven *given);
+
+/* A new probe for all that this turn brought; its number. Once per turn. */
+uint64_t replica_probe(struct coord_replica *r);
+
+/* ---- grants.c ---- */
+
+int replica_grants_init(struct coord_replica *r, struct ray_err *err);
+void replica_grants_lead(struct coord_replica *r); /* elected */
+void replica_grants_deposed(struct coord_replica *r);
+void replica_grants_peer_down(struct coord_replica *r, const struct replica_peer *peer);
+void replica_grants_turn(struct coord_replica *r);
+void replica_grants_applied(struct coord_replica *r);
+void replica_grants_expire(struct coord_replica *r, uint64_t now_ns);
+void replica_grants_cancel_all(struct coord_replica *r);
+void replica_grants_remote(struct coord_replica *r, struct replica_peer *peer,
+                           const Rayos__Member__Renew *renew);
+void replica_grants_answered(struct coord_replica *r, struct replica_peer *peer,
+                             const Rayos__Member__Renewed *renewed);
+/* Before a command with a subject is appended at `index`; RAY_EAGAIN with the reason: not now. */
+int replica_grants_before_append(struct coord_replica *r, const struct replica_request *request,
+                                 uint64_t index, struct ray_err *err);
+/* A leader's slow work: `settled`, and the end of what waits for W. */
+bool replica_grants_may_settle(struct coord_replica *r);
 
 /* ---- snapshot_make.c ---- */
 

@@ -269,6 +269,47 @@ static void compare_hash(struct coord_replica *r)
     propose(r, &command, "states are compared");
 }
 
+static void settle(struct coord_replica *r)
+{
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__TimingSettled body = RAYOS__REGISTRY__TIMING_SETTLED__INIT;
+
+    if (!replica_grants_may_settle(r)) {
+        return;
+    }
+    body.timing_revision = coord_fsm_cluster(r->fsm)->cluster.timing_revision;
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_TIMING_SETTLED;
+    command.timing_settled = &body;
+    propose(r, &command, "older times are no longer in use");
+}
+
+/* What was deleted while it ran ends when its home has been silent for W; the book refuses
+ * before. */
+static void end_gone(struct coord_replica *r)
+{
+    const struct coord_object *guest = coord_fsm_next(r->fsm, COORD_GUEST, NULL);
+
+    while (guest != NULL) {
+        struct ray_id id = guest->id;
+
+        if (guest->is_gone && guest->guest.has_run) {
+            Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+            Rayos__Registry__Outcome outcome = RAYOS__REGISTRY__OUTCOME__INIT;
+            Rayos__Registry__Epoch epoch = RAYOS__REGISTRY__EPOCH__INIT;
+
+            epoch.cluster = guest->guest.epoch.cluster;
+            epoch.index = guest->guest.epoch.index;
+            outcome.entry = RAYOS__REGISTRY__ORIGIN__ORIGIN_DEATH;
+            outcome.guest = id_field(&id);
+            outcome.expected_epoch = &epoch;
+            command.body_case = RAYOS__REGISTRY__COMMAND__BODY_OUTCOME;
+            command.outcome = &outcome;
+            propose(r, &command, "deleted, and its home is silent");
+        }
+        guest = coord_fsm_next(r->fsm, COORD_GUEST, &id);
+    }
+}
+
 void replica_lead_turn(struct coord_replica *r)
 {
     uint64_t now_ns = replica_now_ns(r);
@@ -283,6 +324,8 @@ void replica_lead_turn(struct coord_replica *r)
         write_roles(r);
         tick(r);
         compare_hash(r);
+        settle(r);
+        end_gone(r);
         keep_members(r);
     }
 }

@@ -91,6 +91,12 @@ static void receive_items(struct coord_replica *r, struct replica_peer *peer,
     for (size_t i = 0; i < packet->n_reads_given; i++) {
         replica_read_answered(r, peer, packet->reads_given[i]);
     }
+    for (size_t i = 0; i < packet->n_renewals; i++) {
+        replica_grants_remote(r, peer, packet->renewals[i]);
+    }
+    for (size_t i = 0; i < packet->n_renewed; i++) {
+        replica_grants_answered(r, peer, packet->renewed[i]);
+    }
     for (size_t i = 0; i < packet->n_snapshot_asks; i++) {
         replica_snapshot_asked(r, peer, packet->snapshot_asks[i]);
     }

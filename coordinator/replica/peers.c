@@ -73,6 +73,7 @@ static void end_epoch(struct coord_replica *r, struct replica_peer *peer)
     ray_buf_clear(&peer->packet);
     replica_propose_peer_down(r, peer);
     replica_read_peer_down(r, peer);
+    replica_grants_peer_down(r, peer);
 }
 
 static void on_up(void *arg, const struct ray_id *node, uint64_t epoch)

@@ -93,19 +93,40 @@ static void lose(struct coord_replica *r, struct replica_request *request)
 
 /* ---- what a command says ---- */
 
-/* Whether Command.header.session is set. `bytes` have passed coord_fsm_check. */
-static bool has_session(struct coord_replica *r, const uint8_t *bytes, size_t size)
+static void look_at_outcome(const Rayos__Registry__Outcome *outcome,
+                            struct replica_request *request)
+{
+    if (ray_id_from_bytes(outcome->guest.data, outcome->guest.len, &request->subject_id, NULL) !=
+        RAY_OK) {
+        return; /* the state machine refuses it */
+    }
+    request->subject = outcome->entry == RAYOS__REGISTRY__ORIGIN__ORIGIN_DEATH
+                           ? REPLICA_SUBJECT_DEATH
+                           : REPLICA_SUBJECT_OUTCOME;
+}
+
+/* Whether a session protects it, and whom it takes something away from. It has passed
+ * coord_fsm_check. */
+static void look_at(struct coord_replica *r, struct replica_request *request)
 {
     ProtobufCMessage *message = NULL;
     const Rayos__Registry__Command *command;
 
     ray_arena_reset(&r->request_arena);
-    if (ray_proto_unpack(&rayos__registry__command__descriptor, bytes, size, &r->request_arena,
-                         &message, NULL) != RAY_OK) {
-        return false;
+    if (ray_proto_unpack(&rayos__registry__command__descriptor, request->command, request->size,
+                         &r->request_arena, &message, NULL) != RAY_OK) {
+        return;
     }
     command = (const Rayos__Registry__Command *)message;
-    return command->header != NULL && command->header->session.len > 0;
+    request->has_session = command->header != NULL && command->header->session.len > 0;
+    if (command->body_case == RAYOS__REGISTRY__COMMAND__BODY_OUTCOME) {
+        look_at_outcome(command->outcome, request);
+    } else if (command->body_case == RAYOS__REGISTRY__COMMAND__BODY_NODE_REMOVE &&
+               command->node_remove->is_forced &&
+               ray_id_from_bytes(command->node_remove->node.data, command->node_remove->node.len,
+                                 &request->subject_id, NULL) == RAY_OK) {
+        request->subject = REPLICA_SUBJECT_REMOVAL;
+    }
 }
 
 /* Sets Header.time_us: messages that are written one after the other are merged, so a second
@@ -128,24 +149,44 @@ static size_t stamp(uint8_t *out, uint64_t time_us)
 
 /* ---- into the log ---- */
 
+/* false: the book of grants says that it may not be appended now; it is answered. */
+static bool may_append(struct coord_replica *r, struct replica_request *request, uint64_t index)
+{
+    struct coord_fsm_result result;
+    struct ray_err err = {0};
+    int rc = replica_grants_before_append(r, request, index, &err);
+
+    if (rc == RAY_OK) {
+        return true;
+    }
+    result = (struct coord_fsm_result){.code = rc, .text = err.text, .next_step = err.next_step};
+    finish(r, request, RAY_OK, &result);
+    return false;
+}
+
 /* Takes the front of the queue into one batch; returns its length. */
-static size_t gather(struct coord_replica *r, struct coord_entry *entries,
-                     struct replica_request **requests)
+static size_t gather(struct coord_replica *r, struct coord_entry *entries, uint32_t *slots)
 {
     uint64_t now_us = r->world.env->realtime_us(r->world.env->arg);
-    struct replica_request *request = replica_request_first(&r->proposals, &r->proposals.queued);
+    uint64_t index = coord_core_last_index(r->core) + 1;
+    uint32_t slot = r->proposals.queued.first;
     size_t count = 0;
     size_t size = 0;
 
-    while (request != NULL && count < COORD_CORE_SUBMIT_MAX && size < BATCH_SIZE_MAX) {
-        size_t stamped = request->size + stamp(request->command + request->size, now_us);
+    while (slot != REPLICA_NO_SLOT && count < COORD_CORE_SUBMIT_MAX && size < BATCH_SIZE_MAX) {
+        struct replica_request *request = &r->proposals.slots[slot];
+        uint32_t next = request->next;
 
-        entries[count] = (struct coord_entry){
-            .type = COORD_ENTRY_COMMAND, .size = (uint32_t)stamped, .data = request->command};
-        requests[count] = request;
-        count++;
-        size += stamped;
-        request = replica_request_after(&r->proposals, request);
+        if (may_append(r, request, index + count)) {
+            size_t stamped = request->size + stamp(request->command + request->size, now_us);
+
+            entries[count] = (struct coord_entry){
+                .type = COORD_ENTRY_COMMAND, .size = (uint32_t)stamped, .data = request->command};
+            slots[count] = slot;
+            count++;
+            size += stamped;
+        }
+        slot = next;
     }
     return count;
 }
@@ -154,8 +195,7 @@ static size_t gather(struct coord_replica *r, struct coord_entry *entries,
 static bool append_batch(struct coord_replica *r)
 {
     struct coord_entry *entries = r->submit_entries;
-    struct replica_request **requests = r->submit_requests;
-    size_t count = gather(r, entries, requests);
+    size_t count = gather(r, entries, r->submit_slots);
     struct coord_core_out out;
     struct ray_err err = {0};
     uint64_t first = 0;
@@ -168,9 +208,11 @@ static bool append_batch(struct coord_replica *r)
     rc = coord_core_submit(r->core, replica_now_ms(r), entries, count, &first, &out, &err);
     if (rc == RAY_OK) {
         for (size_t i = 0; i < count; i++) {
-            requests[i]->index = first + i;
-            requests[i]->term = term;
-            replica_request_move(&r->proposals, requests[i], REPLICA_REQUEST_APPENDED);
+            struct replica_request *request = &r->proposals.slots[r->submit_slots[i]];
+
+            request->index = first + i;
+            request->term = term;
+            replica_request_move(&r->proposals, request, REPLICA_REQUEST_APPENDED);
         }
     }
     return replica_drive(r, rc, &out, &err) && rc == RAY_OK;
@@ -427,7 +469,7 @@ int coord_replica_propose(struct coord_replica *r, const uint8_t *command, size_
         return ray_fail(err, RAY_EAGAIN, "%zu commands wait already",
                         (size_t)r->proposals.slot_count);
     }
-    request->has_session = has_session(r, command, size);
+    look_at(r, request);
     request->deadline_ns = deadline_ns;
     request->done = done;
     request->arg = arg;
@@ -470,6 +512,7 @@ void replica_propose_remote(struct coord_replica *r, struct replica_peer *peer,
         answer_remote(r, &probe, rc, NULL);
         return;
     }
+    look_at(r, request);
     request->is_remote = true;
     request->peer = peer;
     request->epoch = peer->epoch;

@@ -54,19 +54,24 @@ static void try_again(struct coord_replica *r, struct replica_request *request)
 
 /* ---- as leader ---- */
 
-static void ask_voters(struct coord_replica *r)
+uint64_t replica_probe(struct coord_replica *r)
 {
+    if (r->is_probe_begun) {
+        return r->probes.begun_number;
+    }
+    r->is_probe_begun = true;
     for (struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
         if (coord_config_is_voter(&r->probes.config, peer->server_id)) {
             peer->is_frame_due = true;
         }
     }
+    return coord_readindex_begin(&r->probes, replica_now_ms(r));
 }
 
 static void begin_probe(struct coord_replica *r)
 {
     struct replica_request *request = replica_request_first(&r->reads, &r->reads.queued);
-    uint64_t number = coord_readindex_begin(&r->probes, replica_now_ms(r));
+    uint64_t number = replica_probe(r);
 
     while (request != NULL) {
         request->index = r->commit_index;
@@ -74,7 +79,6 @@ static void begin_probe(struct coord_replica *r)
         replica_request_move(&r->reads, request, REPLICA_REQUEST_APPENDED);
         request = replica_request_first(&r->reads, &r->reads.queued);
     }
-    ask_voters(r);
 }
 
 static void take_confirmed(struct coord_replica *r)

@@ -20,6 +20,8 @@ enum {
     LOG_LINE_SIZE = 512,
 };
 
+#define WATCHDOG_NS (60 * RAY_NS_PER_S)
+
 uint64_t replica_now_ns(const struct coord_replica *r)
 {
     return r->world.env->now_ns(r->world.env->arg);
@@ -97,6 +99,9 @@ static void set_defaults(struct coord_replica_config *config)
     if (config->log_cache_size == 0) {
         config->log_cache_size = LOG_CACHE_SIZE;
     }
+    if (config->watchdog_ns == 0) {
+        config->watchdog_ns = WATCHDOG_NS;
+    }
     if (config->trailing_entries == 0) {
         config->trailing_entries = REPLICA_TRAILING;
     }
@@ -124,8 +129,9 @@ static int set_up(struct coord_replica *r, const struct coord_replica_config *co
     if (r->scratch == NULL) {
         return ray_fail(err, RAY_ENOMEM, "a frame's buffer");
     }
+    replica_requests_init(&r->renewals, REPLICA_RENEWALS_MAX);
     replica_peers_init(r);
-    return RAY_OK;
+    return replica_grants_init(r, err);
 }
 
 int coord_replica_create(struct coord_replica **out, const struct coord_replica_world *world,
@@ -162,6 +168,7 @@ void coord_replica_destroy(struct coord_replica *r)
     }
     replica_propose_cancel_all(r);
     replica_read_cancel_all(r);
+    replica_grants_cancel_all(r);
     replica_making_fini(r);
     replica_fetching_fini(r);
     replica_peers_fini(r);
@@ -172,6 +179,8 @@ void coord_replica_destroy(struct coord_replica *r)
     coord_checkpoint_batch_fini(&r->batch);
     replica_requests_fini(&r->proposals);
     replica_requests_fini(&r->reads);
+    replica_requests_fini(&r->renewals);
+    coord_lease_book_destroy(r->book);
     ray_arena_fini(&r->arena);
     ray_arena_fini(&r->request_arena);
     free(r->scratch);
@@ -335,7 +344,8 @@ static uint64_t least(uint64_t a, uint64_t b)
 static uint64_t next_turn_ns(const struct coord_replica *r)
 {
     uint64_t now_ns = replica_now_ns(r);
-    uint64_t at_ns = least(r->proposals.deadline_ns, r->reads.deadline_ns);
+    uint64_t at_ns =
+        least(least(r->proposals.deadline_ns, r->reads.deadline_ns), r->renewals.deadline_ns);
 
     if (!replica_is_running(r)) {
         return at_ns;
@@ -360,6 +370,7 @@ static uint64_t next_turn_ns(const struct coord_replica *r)
 
 static void run_consensus(struct coord_replica *r)
 {
+    r->is_probe_begun = false;
     note_durable(r);
     if (replica_is_running(r)) {
         replica_propose_turn(r);
@@ -369,6 +380,7 @@ static void run_consensus(struct coord_replica *r)
     }
     if (replica_is_running(r)) {
         replica_read_turn(r);
+        replica_grants_turn(r);
     }
     if (replica_is_running(r)) {
         replica_lead_turn(r);
@@ -394,6 +406,7 @@ void coord_replica_turn(struct coord_replica *r)
     }
     replica_propose_expire(r, replica_now_ns(r));
     replica_read_expire(r, replica_now_ns(r));
+    replica_grants_expire(r, replica_now_ns(r));
     if (r->role != COORD_REPLICA_FAILED) {
         say_hello(r);
         replica_packets_flush(r);
@@ -419,13 +432,16 @@ void coord_replica_on_timer(struct coord_replica *r)
 
 void coord_replica_cancel(struct coord_replica *r, uint64_t ticket)
 {
-    bool is_read = (ticket & REPLICA_TICKET_READ) != 0;
+    struct replica_requests *requests = (ticket & REPLICA_TICKET_READ) != 0    ? &r->reads
+                                        : (ticket & REPLICA_TICKET_RENEW) != 0 ? &r->renewals
+                                                                               : &r->proposals;
     struct replica_request *request =
-        replica_request_of(is_read ? &r->reads : &r->proposals, ticket & ~REPLICA_TICKET_READ);
+        replica_request_of(requests, ticket & ~(REPLICA_TICKET_READ | REPLICA_TICKET_RENEW));
 
     if (request != NULL) { /* it ends as it would, and nobody hears of it */
         request->done = NULL;
         request->read_done = NULL;
+        request->renew_done = NULL;
     }
 }
 

@@ -27,6 +27,7 @@
 #include "base/id.h"
 #include "coordinator/env.h"
 #include "coordinator/fsm/fsm.h"
+#include "coordinator/lease/grant.h"
 #include "coordinator/store/checkpoint.h"
 #include "coordinator/store/disk.h"
 #include "coordinator/store/meta.h"
@@ -59,6 +60,7 @@ struct coord_replica_config {
     uint64_t snapshot_entries; /* applied since the last one that make a new one: 100,000 */
     uint64_t snapshot_size;    /* or bytes of log: 64 MiB */
     size_t log_cache_size;     /* of entries in memory: 32 MiB */
+    uint64_t watchdog_ns;      /* added to W for strict guests: 60 s */
     size_t trailing_entries;   /* kept in the log before a snapshot: 20,000 */
 };
 
@@ -142,6 +144,16 @@ int coord_replica_read(struct coord_replica *replica, uint64_t deadline_ns,
 
 /* Its callback does not come any more; the command may still run. */
 void coord_replica_cancel(struct coord_replica *replica, uint64_t ticket);
+
+/* A renewal of an agent's grants (coordinator/lease/agent.h), for the leader, wherever that is.
+ * With RAY_OK `answer` is what the leader says, borrowed for the call. Otherwise nothing was said,
+ * and the agent renews again: RAY_ENOQUORUM (deadline or no leader), RAY_EAGAIN (too many),
+ * RAY_ECONFLICT (of another cluster epoch), RAY_ECANCELED. */
+typedef void coord_replica_renew_done(void *arg, int status,
+                                      const struct coord_lease_answer *answer);
+int coord_replica_renew(struct coord_replica *replica, const struct coord_lease_renew *renew,
+                        uint64_t deadline_ns, coord_replica_renew_done *done, void *arg,
+                        uint64_t *out_ticket, struct ray_err *err);
 
 /* Applied state, for aged reads: revision is coord_fsm_index, age is in the status. */
 struct coord_fsm *coord_replica_fsm(struct coord_replica *replica);

@@ -1,0 +1,475 @@
+/* grants.c - renewals of agents on their way to the leader's book, and its answers back
+ * (coordinator/lease/book.h; DESIGN.md section 8).
+ *
+ * The book counts what it hears at once, and answers only when a probe that began later has
+ * been confirmed and the registry has got to where the log was then. It is the one place that
+ * says whose guests may be taken over, and it is asked in the turn that appends the command. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "coordinator/replica/impl.h"
+
+/* ---- the registry as the book sees it ---- */
+
+static bool view_node(void *arg, const struct ray_id *id, struct ray_id *out_incarnation)
+{
+    struct coord_replica *r = arg;
+    const struct coord_object *node = coord_fsm_find(r->fsm, COORD_NODE, id);
+
+    if (node == NULL ||
+        (node->node.state != COORD_NODE_MEMBER && node->node.state != COORD_NODE_DRAINED)) {
+        return false;
+    }
+    *out_incarnation = node->node.incarnation;
+    return true;
+}
+
+static void add_guest(const struct coord_object *guest, const struct ray_id *incarnation,
+                      struct coord_lease_pair *out, size_t max, size_t *count)
+{
+    if (!guest->guest.has_run || !ray_id_equal(&guest->guest.home.incarnation, incarnation)) {
+        return;
+    }
+    if (*count < max) {
+        out[*count] = (struct coord_lease_pair){.id = guest->id,
+                                                .epoch = guest->guest.epoch,
+                                                .from = guest->guest.epoch_from,
+                                                .origin = guest->guest.origin,
+                                                .kind = COORD_LEASE_GUEST};
+    }
+    (*count)++;
+}
+
+static void add_presentations(struct coord_replica *r, const struct ray_id *node,
+                              struct coord_lease_pair *out, size_t max, size_t *count)
+{
+    const struct coord_object *object = coord_fsm_next(r->fsm, COORD_PRESENTATION, NULL);
+
+    while (object != NULL) {
+        struct ray_id id = object->id;
+
+        if (ray_id_equal(&object->presentation.node, node) && !object->is_gone) {
+            if (*count < max) {
+                out[*count] = (struct coord_lease_pair){.id = id,
+                                                        .epoch = object->presentation.epoch,
+                                                        .origin = RAY_EPOCH_CREATED,
+                                                        .kind = COORD_LEASE_PRESENTATION};
+            }
+            (*count)++;
+        }
+        object = coord_fsm_next(r->fsm, COORD_PRESENTATION, &id);
+    }
+}
+
+/* None while the cluster is in recovery: nobody knows what the lost nodes run. */
+static int view_pairs(void *arg, const struct ray_id *node, const struct ray_id *incarnation,
+                      struct coord_lease_pair *out, size_t max, size_t *out_count)
+{
+    struct coord_replica *r = arg;
+    const struct coord_object *cluster = coord_fsm_cluster(r->fsm);
+    const struct coord_object *guest = coord_fsm_next_at_home(r->fsm, node, NULL);
+    size_t count = 0;
+
+    if (cluster != NULL && cluster->cluster.unknown_count == 0) {
+        for (; guest != NULL; guest = coord_fsm_next_at_home(r->fsm, node, guest)) {
+            add_guest(guest, incarnation, out, max, &count);
+        }
+        add_presentations(r, node, out, max, &count);
+    }
+    if (count > max) {
+        return RAY_ETOOBIG;
+    }
+    *out_count = count;
+    return RAY_OK;
+}
+
+static uint64_t view_cluster_epoch(void *arg)
+{
+    const struct coord_object *cluster = coord_fsm_cluster(((struct coord_replica *)arg)->fsm);
+
+    return cluster == NULL ? 0 : cluster->cluster.cluster_epoch;
+}
+
+static void view_timing(void *arg, struct coord_lease_timing *out_current,
+                        struct coord_lease_timing *out_maxima)
+{
+    const struct coord_object *object = coord_fsm_cluster(((struct coord_replica *)arg)->fsm);
+    const struct coord_cluster *cluster;
+
+    /* Asked only when something was admitted, so that the cluster is there. */
+    assert(object != NULL);
+    cluster = &object->cluster;
+    *out_current =
+        (struct coord_lease_timing){.grant_ns = cluster->timing.grant_ms * RAY_NS_PER_MS,
+                                    .margin_ns = cluster->timing.margin_ms * RAY_NS_PER_MS,
+                                    .drift_ppm = cluster->timing.drift_ppm};
+    *out_maxima = (struct coord_lease_timing){.grant_ns = cluster->grant_ms_max * RAY_NS_PER_MS,
+                                              .margin_ns = cluster->margin_ms_max * RAY_NS_PER_MS,
+                                              .drift_ppm = cluster->drift_ppm_max};
+}
+
+int replica_grants_init(struct coord_replica *r, struct ray_err *err)
+{
+    struct coord_lease_view view = {.node = view_node,
+                                    .pairs = view_pairs,
+                                    .cluster_epoch = view_cluster_epoch,
+                                    .timing = view_timing,
+                                    .arg = r};
+
+    return coord_lease_book_create(&r->book, &view, err);
+}
+
+/* ---- office ---- */
+
+void replica_grants_lead(struct coord_replica *r)
+{
+    /* The no-op is the last entry of the log when office begins. */
+    r->noop_index = coord_core_last_index(r->core);
+    coord_lease_book_begin(r->book, replica_now_ns(r), r->noop_index);
+    r->timing_revision = 0;
+    replica_grants_applied(r);
+}
+
+void replica_grants_applied(struct coord_replica *r)
+{
+    const struct coord_object *cluster = coord_fsm_cluster(r->fsm);
+
+    if (r->role != COORD_REPLICA_LEADER) {
+        return;
+    }
+    coord_lease_book_applied(r->book, coord_fsm_index(r->fsm));
+    if (cluster != NULL && cluster->cluster.timing_revision != r->timing_revision) {
+        r->timing_revision = cluster->cluster.timing_revision;
+        coord_lease_book_timing_applied(r->book, replica_now_ns(r));
+    }
+}
+
+bool replica_grants_may_settle(struct coord_replica *r)
+{
+    const struct coord_object *cluster = coord_fsm_cluster(r->fsm);
+
+    return cluster != NULL && !cluster->cluster.is_settled &&
+           coord_lease_book_may_settle(r->book, replica_now_ns(r));
+}
+
+/* ---- ends ---- */
+
+static void answer_remote(struct coord_replica *r, const struct replica_request *request,
+                          int status, const struct coord_lease_answer *answer)
+{
+    Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
+    Rayos__Member__Renewed renewed = RAYOS__MEMBER__RENEWED__INIT;
+    Rayos__Member__Renewed *items[] = {&renewed};
+
+    if (request->peer->epoch != request->epoch) {
+        return;
+    }
+    renewed.number = request->number;
+    renewed.code = status;
+    ray_arena_reset(&r->request_arena);
+    if (status == RAY_OK) {
+        const uint8_t *bytes;
+        size_t size;
+
+        renewed.code = coord_lease_answer_encode(answer, &r->request_arena, &bytes, &size, NULL);
+        if (renewed.code == RAY_OK) {
+            renewed.answer.data = (uint8_t *)bytes;
+            renewed.answer.len = size;
+        }
+    }
+    packet.n_renewed = 1;
+    packet.renewed = items;
+    (void)replica_packet_add(r, request->peer, &packet); /* else the agent renews again */
+}
+
+static void finish(struct coord_replica *r, struct replica_request *request, int status,
+                   const struct coord_lease_answer *answer)
+{
+    struct replica_request ended = *request;
+
+    replica_request_free(&r->renewals, request);
+    if (ended.is_remote) {
+        answer_remote(r, &ended, status, answer);
+    } else if (ended.renew_done != NULL) {
+        ended.renew_done(ended.arg, status, answer);
+    }
+}
+
+static void end_list(struct coord_replica *r, const struct replica_list *list, int status)
+{
+    struct replica_request *request = replica_request_first(&r->renewals, list);
+
+    while (request != NULL) {
+        finish(r, request, status, NULL);
+        request = replica_request_first(&r->renewals, list);
+    }
+}
+
+void replica_grants_deposed(struct coord_replica *r)
+{
+    coord_lease_book_end(r->book);
+    end_list(r, &r->renewals.appended, RAY_ENOQUORUM);
+}
+
+void replica_grants_peer_down(struct coord_replica *r, const struct replica_peer *peer)
+{
+    for (uint32_t i = 0; i < r->renewals.slot_count; i++) {
+        struct replica_request *request = &r->renewals.slots[i];
+
+        if (request->state == REPLICA_REQUEST_FORWARDED && request->peer == peer) {
+            finish(r, request, RAY_ENOQUORUM, NULL);
+        }
+    }
+}
+
+/* ---- as leader ---- */
+
+static void hand_in(struct coord_replica *r, struct replica_request *request)
+{
+    struct coord_lease_gate gate = {.probe = replica_probe(r), .read_index = r->commit_index};
+    enum coord_lease_status refusal = COORD_LEASE_GRANTED;
+    struct coord_lease_answer answer;
+    int rc =
+        coord_lease_book_renew(r->book, replica_now_ns(r), &request->renew, &gate, &refusal, NULL);
+
+    if (rc == RAY_OK) {
+        replica_request_move(&r->renewals, request, REPLICA_REQUEST_APPENDED);
+    } else if (rc == RAY_EDENIED) {
+        answer = coord_lease_book_refusal(r->book, &request->renew, refusal);
+        finish(r, request, RAY_OK, &answer);
+    } else {
+        finish(r, request, rc == RAY_EUNAVAILABLE ? RAY_EAGAIN : rc, NULL);
+    }
+}
+
+static bool is_answer_to(const struct coord_lease_answer *answer,
+                         const struct coord_lease_renew *renew)
+{
+    return answer->t_send_ns == renew->t_send_ns && ray_id_equal(&answer->node, &renew->node) &&
+           ray_id_equal(&answer->incarnation, &renew->incarnation);
+}
+
+static void give_answers(struct coord_replica *r)
+{
+    struct coord_lease_answer answer;
+
+    while (coord_lease_book_next_answer(r->book, r->probes.confirmed_number, &answer)) {
+        struct replica_request *request =
+            replica_request_first(&r->renewals, &r->renewals.appended);
+
+        while (request != NULL && !is_answer_to(&answer, &request->renew)) {
+            request = replica_request_after(&r->renewals, request);
+        }
+        if (request != NULL) {
+            finish(r, request, RAY_OK, &answer);
+        }
+    }
+}
+
+/* ---- as another member ---- */
+
+static void pass_on(struct coord_replica *r, struct replica_peer *leader,
+                    struct replica_request *request)
+{
+    Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
+    Rayos__Member__Renew item = RAYOS__MEMBER__RENEW__INIT;
+    Rayos__Member__Renew *items[] = {&item};
+    const uint8_t *bytes;
+    size_t size;
+
+    ray_arena_reset(&r->request_arena);
+    if (coord_lease_renew_encode(&request->renew, &r->request_arena, &bytes, &size, NULL) !=
+        RAY_OK) {
+        finish(r, request, RAY_ENOMEM, NULL);
+        return;
+    }
+    item.number = replica_request_ticket(&r->renewals, request);
+    item.renew.data = (uint8_t *)bytes;
+    item.renew.len = size;
+    packet.n_renewals = 1;
+    packet.renewals = items;
+    if (replica_packet_add(r, leader, &packet) != RAY_OK) {
+        finish(r, request, RAY_ENOQUORUM, NULL);
+        return;
+    }
+    request->peer = leader;
+    request->epoch = leader->epoch;
+    replica_request_move(&r->renewals, request, REPLICA_REQUEST_FORWARDED);
+}
+
+/* A renewal never waits for a leader: its time of sending would only grow older. */
+void replica_grants_turn(struct coord_replica *r)
+{
+    struct replica_request *request = replica_request_first(&r->renewals, &r->renewals.queued);
+    struct replica_peer *leader = replica_leader_peer(r);
+
+    for (size_t count = r->renewals.queued.count; request != NULL && count > 0; count--) {
+        if (r->role == COORD_REPLICA_LEADER) {
+            hand_in(r, request);
+        } else if (leader != NULL && !request->is_remote) {
+            pass_on(r, leader, request);
+        } else {
+            finish(r, request, RAY_ENOQUORUM, NULL);
+        }
+        request = replica_request_first(&r->renewals, &r->renewals.queued);
+    }
+    if (r->role == COORD_REPLICA_LEADER) {
+        give_answers(r);
+    }
+}
+
+void replica_grants_answered(struct coord_replica *r, struct replica_peer *peer,
+                             const Rayos__Member__Renewed *renewed)
+{
+    struct replica_request *request = replica_request_of(&r->renewals, renewed->number);
+    struct coord_lease_answer answer;
+
+    if (request == NULL || request->state != REPLICA_REQUEST_FORWARDED || request->peer != peer ||
+        request->epoch != peer->epoch) {
+        return;
+    }
+    if (renewed->code != RAY_OK) {
+        finish(r, request, RAY_ENOQUORUM, NULL);
+        return;
+    }
+    ray_arena_reset(&r->request_arena);
+    if (coord_lease_answer_decode(renewed->answer.data, renewed->answer.len, &r->request_arena,
+                                  &answer, NULL) != RAY_OK) {
+        finish(r, request, RAY_EMALFORMED, NULL);
+        return;
+    }
+    finish(r, request, RAY_OK, &answer);
+}
+
+/* ---- beginnings ---- */
+
+int coord_replica_renew(struct coord_replica *r, const struct coord_lease_renew *renew,
+                        uint64_t deadline_ns, coord_replica_renew_done *done, void *arg,
+                        uint64_t *out_ticket, struct ray_err *err)
+{
+    uint64_t ticket;
+    struct replica_request *request = replica_request_new(&r->renewals, &ticket);
+
+    if (request == NULL) {
+        return ray_fail(err, RAY_EAGAIN, "%u renewals wait already", r->renewals.slot_count);
+    }
+    request->renew = *renew;
+    request->deadline_ns = deadline_ns;
+    request->renew_done = done;
+    request->arg = arg;
+    if (deadline_ns < r->renewals.deadline_ns) {
+        r->renewals.deadline_ns = deadline_ns;
+    }
+    if (out_ticket != NULL) {
+        *out_ticket = ticket | REPLICA_TICKET_RENEW;
+    }
+    return RAY_OK;
+}
+
+void replica_grants_remote(struct coord_replica *r, struct replica_peer *peer,
+                           const Rayos__Member__Renew *item)
+{
+    struct replica_request refused = {
+        .peer = peer, .epoch = peer->epoch, .number = item->number, .is_remote = true};
+    struct replica_request *request;
+    struct coord_lease_renew renew;
+    uint64_t ticket;
+
+    ray_arena_reset(&r->request_arena);
+    if (coord_lease_renew_decode(item->renew.data, item->renew.len, &r->request_arena, &renew,
+                                 NULL) != RAY_OK) {
+        answer_remote(r, &refused, RAY_EMALFORMED, NULL);
+        return;
+    }
+    request = replica_request_new(&r->renewals, &ticket);
+    if (request == NULL) {
+        answer_remote(r, &refused, RAY_EAGAIN, NULL);
+        return;
+    }
+    request->renew = renew;
+    request->is_remote = true;
+    request->peer = peer;
+    request->epoch = peer->epoch;
+    request->number = item->number;
+    request->deadline_ns = replica_now_ns(r) + REPLICA_RENEW_MS * RAY_NS_PER_MS;
+    if (request->deadline_ns < r->renewals.deadline_ns) {
+        r->renewals.deadline_ns = request->deadline_ns;
+    }
+}
+
+void replica_grants_expire(struct coord_replica *r, uint64_t now_ns)
+{
+    uint64_t earliest = UINT64_MAX;
+
+    if (now_ns < r->renewals.deadline_ns) {
+        return;
+    }
+    for (uint32_t i = 0; i < r->renewals.slot_count; i++) {
+        struct replica_request *request = &r->renewals.slots[i];
+
+        if (request->state == REPLICA_REQUEST_FREE) {
+            continue;
+        }
+        if (request->deadline_ns <= now_ns) {
+            finish(r, request, RAY_ENOQUORUM, NULL);
+        } else if (request->deadline_ns < earliest) {
+            earliest = request->deadline_ns;
+        }
+    }
+    r->renewals.deadline_ns = earliest;
+}
+
+void replica_grants_cancel_all(struct coord_replica *r)
+{
+    for (uint32_t i = 0; i < r->renewals.slot_count; i++) {
+        if (r->renewals.slots[i].state != REPLICA_REQUEST_FREE) {
+            finish(r, &r->renewals.slots[i], RAY_ECANCELED, NULL);
+        }
+    }
+}
+
+/* ---- commands that the book has to know of ---- */
+
+static int check_silence(struct coord_replica *r, const struct coord_object *guest,
+                         struct ray_err *err)
+{
+    struct coord_lease_silence silence;
+    uint64_t extra_ns = guest->guest.is_strict ? r->config.watchdog_ns : 0;
+
+    if (ray_id_is_none(&guest->guest.home.node) ||
+        coord_lease_book_may_take_over(r->book, replica_now_ns(r), &guest->guest.home.incarnation,
+                                       extra_ns, &silence)) {
+        return RAY_OK;
+    }
+    (void)ray_fail(err, RAY_EAGAIN,
+                   "guest %s may still run at its home: silent for %llu of %llu ms", guest->name,
+                   (unsigned long long)(silence.silent_ns / RAY_NS_PER_MS),
+                   (unsigned long long)(silence.wait_ns / RAY_NS_PER_MS));
+    return ray_next(err, "wait, or stop it at its home");
+}
+
+int replica_grants_before_append(struct coord_replica *r, const struct replica_request *request,
+                                 uint64_t index, struct ray_err *err)
+{
+    const struct coord_object *guest;
+    int rc = RAY_OK;
+
+    if (request->subject == REPLICA_SUBJECT_NONE) {
+        return RAY_OK;
+    }
+    if (request->subject == REPLICA_SUBJECT_REMOVAL) {
+        return coord_lease_book_removal_appended(r->book, &request->subject_id, index, err);
+    }
+    if (coord_fsm_index(r->fsm) < r->noop_index) {
+        return ray_fail(err, RAY_EAGAIN, "this leader has just been elected");
+    }
+    guest = coord_fsm_find(r->fsm, COORD_GUEST, &request->subject_id);
+    if (request->subject == REPLICA_SUBJECT_DEATH && guest != NULL) {
+        rc = check_silence(r, guest, err);
+    }
+    return rc == RAY_OK
+               ? coord_lease_book_outcome_appended(r->book, &request->subject_id, index, err)
+               : rc;
+}

@@ -40,8 +40,10 @@ struct coord_wal_config {
     /* Random, from the meta block: so that no client can write a command that looks like a
      * batch. */
     uint8_t salt[COORD_WAL_SALT_SIZE];
-    uint32_t segment_size; /* multiple of COORD_DISK_BLOCK_SIZE; 0: COORD_WAL_SEGMENT_SIZE */
-    uint32_t batch_size;   /* 0: COORD_WAL_BATCH_SIZE */
+    /* Multiple of COORD_DISK_BLOCK_SIZE; 0: COORD_WAL_SEGMENT_SIZE. A log that is there keeps
+     * its own. */
+    uint32_t segment_size;
+    uint32_t batch_size; /* 0: COORD_WAL_BATCH_SIZE */
     /* An index above the newest snapshot's that is known to have been durable here by other
      * means (the checkpoint's applied index); a log that ends below it has rotted. 0: none. */
     uint64_t known_index;
@@ -99,7 +101,7 @@ void coord_wal_destroy(struct coord_wal *wal);
  * below last_index truncates (never at or below what was compacted). All or nothing:
  * RAY_EAGAIN: COORD_WAL_QUEUE_SIZE_MAX; RAY_ETOOBIG: an entry beyond COORD_ENTRY_SIZE_MAX or
  * the segment size, or COORD_WAL_ENTRIES_MAX; RAY_ENOSPC; RAY_EIO after a failure;
- * RAY_EDENIED after ROT. */
+ * RAY_EDENIED after ROT; RAY_ENOMEM, after which the log has failed. */
 int coord_wal_append(struct coord_wal *wal, const struct coord_entry *entries, size_t count,
                      struct ray_err *err);
 /* At the end of a turn: begins writing. A batch goes out when the disk is idle or it is full. */

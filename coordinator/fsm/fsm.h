@@ -38,7 +38,14 @@ enum {
     COORD_FSM_SESSION_WINDOW = 64,
     COORD_FSM_RESULT_TEXT_SIZE = 192,
     COORD_FSM_EVENTS_MAX = 128, /* of one entry */
-    COORD_FSM_EVENT_NODES_MAX = 6,
+    COORD_FSM_OBJECT_NODES_MAX = 3,
+    COORD_FSM_EVENT_NODES_MAX = 2 * COORD_FSM_OBJECT_NODES_MAX,
+    COORD_FSM_NODES_MAX = COORD_UNKNOWN_NODES_MAX,
+    COORD_FSM_NODES_PENDING_MAX = 256,
+    COORD_FSM_TOKENS_MAX = 1024,
+    COORD_FSM_MIGRATIONS_CLOSED_MAX = 1024,
+    COORD_FSM_GUEST_PRESENTATIONS_MAX = 16,
+    COORD_FSM_REASON_SIZE_MAX = 256,
     COORD_FSM_HASH_INTERVAL = 1024, /* hashes at multiples of it can be compared later */
     COORD_FSM_RECORD_KEY_SIZE = 18,
     COORD_FSM_RECORD_SIZE_MAX = 1 << 20,
@@ -83,6 +90,7 @@ struct coord_fsm_event {
     /* Whom it concerns, before and after. */
     struct ray_id nodes[COORD_FSM_EVENT_NODES_MAX];
     uint32_t node_count;
+    bool is_for_all;       /* concerns every node */
     const uint8_t *packed; /* a rayos.registry.WatchEvent */
     size_t packed_size;
 };
@@ -147,9 +155,11 @@ size_t coord_fsm_session_count(const struct coord_fsm *fsm);
 bool coord_fsm_can_expire(const struct coord_fsm *fsm);
 uint64_t coord_fsm_clock_us(const struct coord_fsm *fsm); /* logged */
 
-/* Which nodes an object concerns (home, destination, display, itself); returns their number. */
-size_t coord_fsm_object_nodes(const struct coord_object *object,
-                              struct ray_id out[static COORD_FSM_EVENT_NODES_MAX]);
+/* Which nodes an object concerns (home, destination, display, itself); returns their number.
+ * *out_is_for_all: every node (cluster, policy, networks, images, voters and standbys). */
+size_t coord_fsm_object_nodes(const struct coord_fsm *fsm, const struct coord_object *object,
+                              struct ray_id out[static COORD_FSM_OBJECT_NODES_MAX],
+                              bool *out_is_for_all);
 
 /* ---- queries ---- */
 
@@ -179,13 +189,17 @@ int coord_fsm_dump_next(struct coord_fsm *fsm, struct ray_buf *out, size_t size_
                         struct ray_err *err);
 void coord_fsm_dump_end(struct coord_fsm *fsm); /* also before its time */
 
-/* Records that changed since the last coord_fsm_dirty_clear (since create or load: all), the
- * machine's own record among them. Calls `each` in no order; stops at its first failure. */
+/* Records that changed since the last coord_fsm_dirty_clear, the machine's own record among them:
+ * first the deleted, then the others, in no order; stops at the first failure of `each`. */
 int coord_fsm_dirty(struct coord_fsm *fsm,
                     int (*each)(void *arg, const struct coord_fsm_record *record,
                                 struct ray_err *err),
                     void *arg, struct ray_err *err);
-void coord_fsm_dirty_clear(struct coord_fsm *fsm); /* they are durable */
+/* They replace all records that the checkpoint has: clear it first. So after create, load of a
+ * snapshot, coord_fsm_dirty_all, and when too much was deleted to remember. */
+bool coord_fsm_dirty_is_all(const struct coord_fsm *fsm);
+void coord_fsm_dirty_all(struct coord_fsm *fsm);
+void coord_fsm_dirty_clear(struct coord_fsm *fsm); /* they were handed on */
 size_t coord_fsm_dirty_count(const struct coord_fsm *fsm);
 
 /* From a dump's bytes, in pieces of any size, or from single records in order of their keys. */

@@ -1,0 +1,403 @@
+/* apply.c - one entry: unpack, check, look for a retry, run the handler, finish what it touched,
+ * store the result. A handler that refuses has changed nothing (it may have added an event). */
+#include <assert.h>
+#include <string.h>
+
+#include "base/size.h"
+#include "coordinator/fsm/state.h"
+#include "net/proto_codec.h"
+
+struct handler {
+    const char *what;
+    int (*run)(struct fsm_apply *apply, const void *command);
+    bool is_before_cluster; /* may come before cluster-create */
+};
+
+static const struct handler *handler_of(const Rayos__Registry__Command *command)
+{
+    static const struct handler handlers[] = {
+        {"cluster-create", fsm_cluster_create, true},
+        {"put", fsm_object_put, false},
+        {"label", fsm_object_label, false},
+        {"delete", fsm_object_delete, false},
+        {"session-open", fsm_session_open, true},
+        {"session-keep", fsm_session_keep, true},
+        {"session-close", fsm_session_close, true},
+        {"tick", fsm_tick, true},
+        {"hash", fsm_hash, true},
+        {"feature-raise", fsm_feature_raise, false},
+        {"timing-set", fsm_timing_set, false},
+        {"timing-settled", fsm_timing_settled, false},
+        {"voters-set", fsm_voters_set, false},
+        {"node-join", fsm_node_join, false},
+        {"node-approve", fsm_node_approve, false},
+        {"node-admit", fsm_node_admit, false},
+        {"node-report", fsm_node_report, false},
+        {"node-role", fsm_node_role, false},
+        {"node-renumber", fsm_node_renumber, false},
+        {"node-drain", fsm_node_drain, false},
+        {"node-remove", fsm_node_remove, false},
+        {"guest-report", fsm_guest_report, false},
+        {"migration-open", fsm_migration_open, false},
+        {"outcome", fsm_outcome, false},
+        {"volume-attach", fsm_volume_attach, false},
+        {"volume-detach", fsm_volume_detach, false},
+        {"cluster-recover", fsm_cluster_recover, false},
+        {"confirm-off", fsm_confirm_off, false},
+        {"event-add", fsm_event_add, false},
+    };
+    const int first = RAYOS__REGISTRY__COMMAND__BODY_CLUSTER_CREATE;
+
+    static_assert(RAY_ARRAY_COUNT(handlers) == RAYOS__REGISTRY__COMMAND__BODY_EVENT_ADD -
+                                                   RAYOS__REGISTRY__COMMAND__BODY_CLUSTER_CREATE +
+                                                   1,
+                  "a handler for each command, in the order of the schema");
+    if (command->body_case == RAYOS__REGISTRY__COMMAND__BODY__NOT_SET) {
+        return NULL;
+    }
+    return &handlers[(int)command->body_case - first];
+}
+
+/* Unpacks; what comes out wrong here is wrong on every replica of this version. */
+static int open_command(const uint8_t *bytes, size_t size, struct ray_arena *arena,
+                        Rayos__Registry__Command **out, struct ray_err *err)
+{
+    ProtobufCMessage *message;
+    Rayos__Registry__Command *command;
+    int rc;
+
+    if (size > COORD_FSM_COMMAND_SIZE_MAX) {
+        return ray_fail(err, RAY_ETOOBIG, "a command of %zu bytes, at most %d", size,
+                        COORD_FSM_COMMAND_SIZE_MAX);
+    }
+    rc = ray_proto_unpack(&rayos__registry__command__descriptor, bytes, size, arena, &message, err);
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    rc = fsm_strict(message, err);
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    command = (Rayos__Registry__Command *)message;
+    if (command->header == NULL) {
+        return ray_fail(err, RAY_EMALFORMED, "a command without header");
+    }
+    if (command->header->version != COORD_FSM_COMMAND_VERSION) {
+        return ray_fail(err, RAY_EUNSUPPORTED, "a command of version %u, this build has %d",
+                        command->header->version, COORD_FSM_COMMAND_VERSION);
+    }
+    if (handler_of(command) == NULL) {
+        return ray_fail(err, RAY_EUNSUPPORTED, "a command of no kind that this version knows");
+    }
+    if (command->body_case == RAYOS__REGISTRY__COMMAND__BODY_FEATURE_RAISE &&
+        command->feature_raise->level > COORD_FSM_FEATURE_LEVEL) {
+        return ray_fail(err, RAY_EUNSUPPORTED, "feature level %u, this version has %d",
+                        command->feature_raise->level, COORD_FSM_FEATURE_LEVEL);
+    }
+    *out = command;
+    return RAY_OK;
+}
+
+static int check_header(const Rayos__Registry__Header *header, struct ray_id *out_session,
+                        struct ray_id *out_incarnation, struct ray_err *err)
+{
+    char principal[COORD_NAME_SIZE];
+    char reason[COORD_FSM_REASON_SIZE_MAX + 1];
+    int rc = fsm_line(header->principal, "principal", principal, sizeof principal, err);
+
+    if (rc == RAY_OK) {
+        rc = fsm_line(header->reason, "reason", reason, sizeof reason, err);
+    }
+    if (rc == RAY_OK) {
+        rc = fsm_optional_id(&header->session, "session", out_session, err);
+    }
+    if (rc == RAY_OK) {
+        rc = fsm_optional_id(&header->incarnation, "incarnation", out_incarnation, err);
+    }
+    if (rc == RAY_OK && !ray_id_is_none(out_session) && header->sequence == 0) {
+        rc = ray_fail(err, RAY_EINVAL, "requests of a session are counted from 1");
+    }
+    return rc;
+}
+
+int coord_fsm_check(const uint8_t *bytes, size_t size, struct ray_err *err)
+{
+    struct ray_arena arena;
+    Rayos__Registry__Command *command;
+    struct ray_id session;
+    struct ray_id incarnation;
+    int rc;
+
+    ray_arena_init(&arena, FSM_ARENA_SIZE_MAX / 2); /* the rest is for its events */
+    rc = open_command(bytes, size, &arena, &command, err);
+    if (rc == RAY_OK && check_header(command->header, &session, &incarnation, err) != RAY_OK) {
+        rc = RAY_EMALFORMED;
+    }
+    ray_arena_fini(&arena);
+    return rc;
+}
+
+static void result_of(const struct fsm_apply *apply, int code, const uint8_t *body,
+                      size_t body_size, struct coord_fsm_result *out)
+{
+    bool has_text = code != RAY_OK;
+
+    *out = (struct coord_fsm_result){
+        .code = code,
+        .text = has_text ? apply->err->text : "",
+        .next_step = has_text ? apply->err->next_step : "",
+        .revision = apply->index,
+        .body = body,
+        .body_size = body_size,
+    };
+}
+
+static void stored_result(const struct fsm_stored_result *stored, struct coord_fsm_result *out)
+{
+    *out = (struct coord_fsm_result){.code = stored->code,
+                                     .text = "",
+                                     .next_step = "",
+                                     .revision = stored->revision,
+                                     .is_retry = true};
+    if (stored->bytes != NULL) {
+        out->text = (const char *)stored->bytes;
+        out->next_step = out->text + strlen(out->text) + 1;
+        if (stored->body_size > 0) {
+            out->body = (const uint8_t *)out->next_step + strlen(out->next_step) + 1;
+            out->body_size = stored->body_size;
+        }
+    }
+}
+
+static int pack_reply(struct fsm_apply *apply, const uint8_t **out_body, size_t *out_size)
+{
+    *out_body = NULL;
+    *out_size = 0;
+    if (!apply->has_reply) {
+        return RAY_OK;
+    }
+    return ray_proto_pack(&apply->reply.base, COORD_FSM_COMMAND_SIZE_MAX, &apply->fsm->arena,
+                          out_body, out_size, apply->err);
+}
+
+static int run(struct fsm_apply *apply, const Rayos__Registry__Command *command,
+               struct coord_fsm_result *out)
+{
+    const struct handler *handler = handler_of(command);
+    const uint8_t *body;
+    size_t body_size;
+    int code;
+    int rc;
+
+    apply->what = handler->what;
+    if (apply->fsm->cluster == NULL && !handler->is_before_cluster) {
+        code = ray_fail(apply->err, RAY_ECONFLICT, "there is no cluster yet");
+    } else {
+        /* All members of the union are pointers. */
+        code = handler->run(apply, command->cluster_create);
+    }
+    if (code == RAY_ENOMEM || apply->is_fatal) {
+        return code;
+    }
+    rc = fsm_finish(apply);
+    if (rc == RAY_OK && code == RAY_OK) {
+        rc = pack_reply(apply, &body, &body_size);
+        result_of(apply, code, body, body_size, out);
+    } else {
+        result_of(apply, code, NULL, 0, out);
+    }
+    return rc;
+}
+
+/* Within a session a request runs once; its result is given again to whoever asks again. */
+static int run_once(struct fsm_apply *apply, const Rayos__Registry__Command *command,
+                    struct fsm_session *session, struct coord_fsm_result *out)
+{
+    uint64_t sequence = command->header->sequence;
+    const struct fsm_stored_result *stored = fsm_session_result(session, sequence);
+    int rc;
+
+    if (stored != NULL) {
+        stored_result(stored, out);
+        return RAY_OK;
+    }
+    if (session->last_sequence >= COORD_FSM_SESSION_WINDOW &&
+        sequence <= session->last_sequence - COORD_FSM_SESSION_WINDOW) {
+        result_of(apply,
+                  ray_fail(apply->err, RAY_ECONFLICT,
+                           "request %llu is too old: whether it ran is no longer known",
+                           (unsigned long long)sequence),
+                  NULL, 0, out);
+        return RAY_OK;
+    }
+    rc = fsm_dump_save(apply->fsm, &session->item);
+    if (rc == RAY_OK) {
+        rc = run(apply, command, out);
+    }
+    if (rc == RAY_OK) {
+        rc = fsm_session_store(apply->fsm, session, sequence, out);
+    }
+    if (rc == RAY_OK) {
+        fsm_session_used(apply->fsm, session);
+    }
+    return rc;
+}
+
+/* Sessions have no session of their own, so that none is freed while it is in use. */
+static bool is_about_sessions(const Rayos__Registry__Command *command)
+{
+    return command->body_case == RAYOS__REGISTRY__COMMAND__BODY_SESSION_OPEN ||
+           command->body_case == RAYOS__REGISTRY__COMMAND__BODY_SESSION_KEEP ||
+           command->body_case == RAYOS__REGISTRY__COMMAND__BODY_SESSION_CLOSE ||
+           command->body_case == RAYOS__REGISTRY__COMMAND__BODY_TICK;
+}
+
+static int run_in_session(struct fsm_apply *apply, const Rayos__Registry__Command *command,
+                          const struct ray_id *session_id, struct coord_fsm_result *out)
+{
+    struct fsm_session *session;
+    int code;
+
+    if (is_about_sessions(command)) {
+        code = ray_fail(apply->err, RAY_EINVAL, "such a command belongs to no session");
+    } else {
+        session = fsm_session_find(apply->fsm, session_id);
+        if (session == NULL) {
+            code = ray_fail(apply->err, RAY_ENOTFOUND,
+                            "no such session: it has expired, or was never opened");
+        } else if (strcmp(session->principal, command->header->principal) != 0) {
+            code = ray_fail(apply->err, RAY_EDENIED, "the session belongs to somebody else");
+        } else {
+            return run_once(apply, command, session, out);
+        }
+    }
+    result_of(apply, code, NULL, 0, out);
+    return RAY_OK;
+}
+
+static void keep_hash(struct coord_fsm *fsm)
+{
+    size_t slot = fsm->index / COORD_FSM_HASH_INTERVAL % FSM_HASHES_KEPT;
+
+    if (fsm->index % COORD_FSM_HASH_INTERVAL == 0) {
+        fsm->hashes[slot].index = fsm->index;
+        coord_fsm_hash(fsm, fsm->hashes[slot].hash);
+    }
+}
+
+static int halt(struct coord_fsm *fsm, int code)
+{
+    assert(code != RAY_OK);
+    fsm->halt_code = code;
+    return code;
+}
+
+static int begin_entry(struct coord_fsm *fsm, uint64_t index, uint64_t term, struct ray_err *err)
+{
+    if (fsm->halt_code != RAY_OK) {
+        return ray_fail(err, fsm->halt_code, "the state machine has halted at entry %llu",
+                        (unsigned long long)fsm->index);
+    }
+    assert(index == fsm->index + 1 && term >= fsm->term);
+    fsm_arena_reset(&fsm->arena);
+    fsm->event_count = 0;
+    fsm->index = index;
+    fsm->term = term;
+    return RAY_OK;
+}
+
+static int apply_command(struct fsm_apply *apply, const Rayos__Registry__Command *command,
+                         struct coord_fsm_result *out)
+{
+    struct ray_id session;
+    int code = check_header(command->header, &session, &apply->incarnation, apply->err);
+
+    if (code != RAY_OK) {
+        result_of(apply, code, NULL, 0, out);
+        return RAY_OK;
+    }
+    if (ray_id_is_none(&session)) {
+        return run(apply, command, out);
+    }
+    return run_in_session(apply, command, &session, out);
+}
+
+/* The result's texts must live longer than the call. */
+static int keep_texts(struct coord_fsm *fsm, struct coord_fsm_result *result)
+{
+    if (result->code == RAY_OK || result->is_retry) {
+        return RAY_OK;
+    }
+    result->text = ray_arena_strndup(&fsm->arena, result->text, COORD_FSM_RESULT_TEXT_SIZE - 1);
+    result->next_step =
+        ray_arena_strndup(&fsm->arena, result->next_step, COORD_FSM_RESULT_TEXT_SIZE - 1);
+    return result->text != NULL && result->next_step != NULL ? RAY_OK : RAY_ENOMEM;
+}
+
+int coord_fsm_apply(struct coord_fsm *fsm, uint64_t index, uint64_t term, const uint8_t *bytes,
+                    size_t size, struct coord_fsm_outcome *out_outcome, struct ray_err *err)
+{
+    Rayos__Registry__Command *command;
+    struct coord_fsm_result result;
+    struct ray_err reason; /* not initialised whole: it is large and this is the hot path */
+    struct fsm_apply apply = {.fsm = fsm, .index = index, .err = &reason};
+    int rc;
+
+    assert(fsm != NULL && out_outcome != NULL);
+    rc = begin_entry(fsm, index, term, err);
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    rc = open_command(bytes, size, &fsm->arena, &command, err);
+    if (rc != RAY_OK) {
+        return halt(fsm, rc);
+    }
+    reason.code = RAY_OK;
+    reason.text[0] = '\0';
+    reason.next_step[0] = '\0';
+    apply.header = command->header;
+    rayos__registry__reply__init(&apply.reply);
+    rayos__registry__epoch__init(&apply.reply_epoch);
+    rc = apply_command(&apply, command, &result);
+    if (rc == RAY_OK) {
+        rc = keep_texts(fsm, &result);
+    }
+    if (rc != RAY_OK) {
+        return ray_fail(err, halt(fsm, rc), "entry %llu: %s", (unsigned long long)index,
+                        reason.text[0] != '\0' ? reason.text : ray_err_text(rc));
+    }
+    keep_hash(fsm);
+    *out_outcome = (struct coord_fsm_outcome){
+        .result = result, .events = fsm->events, .event_count = fsm->event_count};
+    return RAY_OK;
+}
+
+int coord_fsm_advance(struct coord_fsm *fsm, uint64_t index, uint64_t term, struct ray_err *err)
+{
+    int rc = begin_entry(fsm, index, term, err);
+
+    if (rc == RAY_OK) {
+        keep_hash(fsm);
+    }
+    return rc;
+}
+
+int coord_fsm_result_pack(const struct coord_fsm_result *result, struct ray_buf *out,
+                          struct ray_err *err)
+{
+    Rayos__Registry__Result message = RAYOS__REGISTRY__RESULT__INIT;
+    size_t size;
+
+    message.code = result->code;
+    message.text = (char *)result->text;
+    message.next_step = (char *)result->next_step;
+    message.revision = result->revision;
+    message.body = (ProtobufCBinaryData){.len = result->body_size, .data = (uint8_t *)result->body};
+    size = rayos__registry__result__get_packed_size(&message);
+    if (ray_buf_reserve(out, size) != RAY_OK) {
+        return ray_fail(err, RAY_ENOMEM, "a result of %zu bytes", size);
+    }
+    (void)rayos__registry__result__pack(&message, out->data + out->size);
+    out->size += size;
+    return RAY_OK;
+}

@@ -1,0 +1,603 @@
+/* node.c - commands about nodes: how they come in, who they are in this boot, how they leave.
+ *
+ * One incarnation of a node is admitted at a time. Another one comes in only with a higher boot
+ * counter, so that one that was replaced never comes back: of two copies of one disk, each boot
+ * replaces the other, and says so by an event. */
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "coordinator/fsm/state.h"
+
+struct newcomer {
+    struct ray_id id;
+    char name[COORD_NAME_SIZE];
+    char address[COORD_ADDRESS_SIZE];
+    char domain[COORD_DOMAIN_SIZE];
+    uint8_t identity_key[COORD_KEY_SIZE];
+    uint8_t link_key[COORD_KEY_SIZE];
+    uint8_t link_key_signature[COORD_SIGNATURE_SIZE];
+    struct coord_label *labels;
+    size_t label_count;
+    bool is_fit_for_leases;
+};
+
+static int read_keys(struct fsm_apply *apply, const Rayos__Registry__Node *node,
+                     struct newcomer *out)
+{
+    int rc = fsm_fixed(&node->identity_key, "identity key", out->identity_key,
+                       sizeof out->identity_key, apply->err);
+
+    if (rc == RAY_OK) {
+        rc =
+            fsm_fixed(&node->link_key, "link key", out->link_key, sizeof out->link_key, apply->err);
+    }
+    if (rc == RAY_OK) {
+        rc = fsm_fixed(&node->link_key_signature, "link key's signature", out->link_key_signature,
+                       sizeof out->link_key_signature, apply->err);
+    }
+    return rc;
+}
+
+static int read_texts(struct fsm_apply *apply, const Rayos__Registry__Object *message,
+                      struct newcomer *out)
+{
+    int rc = fsm_word(message->name, "name", out->name, sizeof out->name, apply->err);
+
+    if (rc == RAY_OK && out->name[0] == '\0') {
+        rc = ray_fail(apply->err, RAY_EINVAL, "a node has a name");
+    }
+    if (rc == RAY_OK) {
+        rc = fsm_word(message->node->address, "address", out->address, sizeof out->address,
+                      apply->err);
+    }
+    if (rc == RAY_OK) {
+        rc = fsm_word(message->node->domain, "failure domain", out->domain, sizeof out->domain,
+                      apply->err);
+    }
+    return rc;
+}
+
+static int read_newcomer(struct fsm_apply *apply, const Rayos__Registry__Object *message,
+                         struct newcomer *out)
+{
+    int rc;
+
+    if (message == NULL || message->kind != RAYOS__REGISTRY__KIND__KIND_NODE ||
+        message->body_case != RAYOS__REGISTRY__OBJECT__BODY_NODE) {
+        return ray_fail(apply->err, RAY_EINVAL, "no node is described");
+    }
+    rc = fsm_id(&message->id, "node", &out->id, apply->err);
+    if (rc == RAY_OK) {
+        rc = read_texts(apply, message, out);
+    }
+    if (rc == RAY_OK) {
+        rc = read_keys(apply, message->node, out);
+    }
+    if (rc == RAY_OK) {
+        out->label_count = message->n_labels;
+        out->is_fit_for_leases = message->node->is_fit_for_leases;
+        rc = fsm_labels(message->labels, message->n_labels, &apply->fsm->arena, &out->labels,
+                        apply->err);
+    }
+    return rc;
+}
+
+static int add_node(struct fsm_apply *apply, const struct newcomer *newcomer,
+                    struct fsm_object **out)
+{
+    struct coord_node *node;
+    int rc = fsm_object_new(apply, COORD_NODE, &newcomer->id, newcomer->name, out);
+
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    node = &(*out)->pub.node;
+    memcpy(node->identity_key, newcomer->identity_key, sizeof node->identity_key);
+    memcpy(node->link_key, newcomer->link_key, sizeof node->link_key);
+    memcpy(node->link_key_signature, newcomer->link_key_signature, sizeof node->link_key_signature);
+    memcpy(node->address, newcomer->address, sizeof node->address);
+    memcpy(node->domain, newcomer->domain, sizeof node->domain);
+    node->is_fit_for_leases = newcomer->is_fit_for_leases;
+    node->state = COORD_NODE_PENDING;
+    return fsm_labels_set(&(*out)->pub, newcomer->labels, newcomer->label_count) ? RAY_OK
+                                                                                 : RAY_ENOMEM;
+}
+
+static void admit(struct fsm_apply *apply, struct coord_node *node,
+                  const struct ray_id *incarnation, uint64_t boot_counter)
+{
+    node->incarnation = *incarnation;
+    node->boot_counter = boot_counter;
+    node->admitted_revision = apply->index;
+}
+
+/* The next raft id; the cluster object is touched. */
+static int give_raft_id(struct fsm_apply *apply, struct coord_node *node)
+{
+    struct fsm_object *cluster;
+    int rc;
+
+    cluster = fsm_cluster_of(apply, &rc);
+    if (cluster == NULL) {
+        return rc;
+    }
+    node->raft_id = ++cluster->pub.cluster.last_raft_id;
+    return RAY_OK;
+}
+
+int fsm_first_node_check(struct fsm_apply *apply, const Rayos__Registry__Object *message)
+{
+    struct newcomer newcomer;
+
+    if (ray_id_is_none(&apply->incarnation)) {
+        return ray_fail(apply->err, RAY_EINVAL, "the first node does not say its incarnation");
+    }
+    return read_newcomer(apply, message, &newcomer);
+}
+
+int fsm_first_node_add(struct fsm_apply *apply, const Rayos__Registry__Object *message,
+                       uint64_t boot_counter)
+{
+    struct newcomer newcomer;
+    struct fsm_object *object;
+    int rc = read_newcomer(apply, message, &newcomer);
+
+    if (rc == RAY_OK) {
+        rc = add_node(apply, &newcomer, &object);
+    }
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    object->pub.node.state = COORD_NODE_MEMBER;
+    object->pub.node.role = COORD_NODE_VOTER;
+    object->pub.node.raft_id = apply->fsm->cluster->pub.cluster.last_raft_id;
+    admit(apply, &object->pub.node, &apply->incarnation, boot_counter);
+    return RAY_OK;
+}
+
+static void answer_join(struct fsm_apply *apply, const struct coord_node *node)
+{
+    apply->has_reply = true;
+    apply->reply.raft_id = node->raft_id;
+    apply->reply.node_state = (Rayos__Registry__NodeState)node->state;
+}
+
+static bool has_keys(const struct coord_node *node, const struct newcomer *newcomer)
+{
+    return memcmp(node->identity_key, newcomer->identity_key, sizeof node->identity_key) == 0 &&
+           memcmp(node->link_key, newcomer->link_key, sizeof node->link_key) == 0;
+}
+
+/* Who is known already: NULL when the newcomer is new. */
+static int find_known(struct fsm_apply *apply, const struct newcomer *newcomer,
+                      struct fsm_object **out)
+{
+    struct fsm_object *known = fsm_find(apply->fsm, COORD_NODE, &newcomer->id);
+
+    *out = known;
+    if (known == NULL) {
+        if (apply->fsm->order[COORD_NODE].count >= COORD_FSM_NODES_MAX) {
+            return ray_fail(apply->err, RAY_ETOOBIG, "the cluster has %d nodes, its limit",
+                            COORD_FSM_NODES_MAX);
+        }
+        return fsm_name_check(apply, COORD_NODE, newcomer->name, NULL);
+    }
+    if (!has_keys(&known->pub.node, newcomer)) {
+        return ray_fail(apply->err, RAY_EDENIED, "node %s is known with other keys",
+                        known->pub.name);
+    }
+    if (known->pub.node.state == COORD_NODE_REMOVED) {
+        return ray_fail(apply->err, RAY_ECONFLICT,
+                        "node %s was removed, its guests have not all "
+                        "moved yet",
+                        known->pub.name);
+    }
+    return RAY_OK;
+}
+
+static size_t count_pending(const struct coord_fsm *fsm)
+{
+    const struct fsm_order *nodes = &fsm->order[COORD_NODE];
+    size_t count = 0;
+
+    for (size_t i = 0; i < nodes->count; i++) {
+        count += fsm_object_of(nodes->items[i])->pub.node.state == COORD_NODE_PENDING;
+    }
+    return count;
+}
+
+/* Without a token: it waits for somebody who approves. */
+static int ask_in(struct fsm_apply *apply, const struct newcomer *newcomer,
+                  struct fsm_object *known)
+{
+    int rc;
+
+    if (known == NULL) {
+        if (count_pending(apply->fsm) >= COORD_FSM_NODES_PENDING_MAX) {
+            return ray_fail(apply->err, RAY_ETOOBIG, "%d nodes wait for approval already",
+                            COORD_FSM_NODES_PENDING_MAX);
+        }
+        rc = add_node(apply, newcomer, &known);
+        if (rc != RAY_OK) {
+            return rc;
+        }
+    }
+    answer_join(apply, &known->pub.node);
+    return RAY_OK;
+}
+
+static int find_token(struct fsm_apply *apply, const ProtobufCBinaryData *hash,
+                      struct fsm_object **out)
+{
+    struct fsm_object *token = NULL;
+    struct ray_id id;
+
+    if (hash->len == COORD_KEY_SIZE) {
+        memcpy(id.bytes, hash->data, RAY_ID_SIZE);
+        token = fsm_find(apply->fsm, COORD_TOKEN, &id);
+    }
+    if (token == NULL || memcmp(token->pub.token.hash, hash->data, COORD_KEY_SIZE) != 0) {
+        return ray_fail(apply->err, RAY_EDENIED,
+                        "the token is not known: used up, expired or withdrawn");
+    }
+    *out = token;
+    return RAY_OK;
+}
+
+static int duplicate(struct fsm_apply *apply, const struct fsm_object *node,
+                     const struct ray_id *incarnation, uint64_t boot_counter)
+{
+    char id[RAY_ID_TEXT_SIZE];
+    char text[COORD_MESSAGE_SIZE];
+    int rc;
+
+    (void)snprintf(text, sizeof text, "incarnation %s of boot %llu came after boot %llu",
+                   ray_id_format(incarnation, id), (unsigned long long)boot_counter,
+                   (unsigned long long)node->pub.node.boot_counter);
+    rc = fsm_happen(apply, "duplicate-identity", COORD_NODE, &node->pub.id, text);
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    return ray_fail(apply->err, RAY_ECONFLICT, "node %s: %s", node->pub.name, text);
+}
+
+static int use_token(struct fsm_apply *apply, struct fsm_object *token)
+{
+    int rc;
+
+    assert(token->pub.token.uses_left > 0);
+    rc = token->pub.token.uses_left == 1 ? fsm_remove(apply, token) : fsm_touch(apply, token);
+    if (rc == RAY_OK) {
+        token->pub.token.uses_left--;
+    }
+    return rc;
+}
+
+static int join_with_token(struct fsm_apply *apply, const Rayos__Registry__NodeJoin *join,
+                           const struct newcomer *newcomer, struct fsm_object *known,
+                           const struct ray_id *incarnation)
+{
+    struct fsm_object *token;
+    struct coord_node *node;
+    int rc = find_token(apply, &join->token_hash, &token);
+
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    rc = use_token(apply, token);
+    if (rc == RAY_OK) {
+        rc = known != NULL ? fsm_touch(apply, known) : add_node(apply, newcomer, &known);
+    }
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    node = &known->pub.node;
+    node->is_ephemeral = token->pub.token.is_ephemeral;
+    admit(apply, node, incarnation, join->boot_counter);
+    if (!token->pub.token.needs_approval || node->state != COORD_NODE_PENDING) {
+        node->state = node->state == COORD_NODE_PENDING ? COORD_NODE_MEMBER : node->state;
+        node->role = COORD_NODE_OBSERVER;
+        rc = give_raft_id(apply, node);
+    }
+    if (rc == RAY_OK) {
+        rc = fsm_happen(apply, "node-joined", COORD_NODE, &known->pub.id, known->pub.name);
+    }
+    answer_join(apply, node);
+    return rc;
+}
+
+int fsm_node_join(struct fsm_apply *apply, const void *command)
+{
+    const Rayos__Registry__NodeJoin *join = command;
+    struct newcomer newcomer;
+    struct fsm_object *known;
+    struct ray_id incarnation;
+    int rc = read_newcomer(apply, join->node, &newcomer);
+
+    if (rc == RAY_OK) {
+        rc = fsm_id(&join->incarnation, "incarnation", &incarnation, apply->err);
+    }
+    if (rc == RAY_OK) {
+        rc = find_known(apply, &newcomer, &known);
+    }
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    if (join->token_hash.len == 0) {
+        return ask_in(apply, &newcomer, known);
+    }
+    if (known != NULL && ray_id_equal(&known->pub.node.incarnation, &incarnation)) {
+        answer_join(apply, &known->pub.node); /* its answer was lost: it has used the token */
+        return RAY_OK;
+    }
+    if (known != NULL && !ray_id_is_none(&known->pub.node.incarnation) &&
+        join->boot_counter <= known->pub.node.boot_counter) {
+        return duplicate(apply, known, &incarnation, join->boot_counter);
+    }
+    return join_with_token(apply, join, &newcomer, known, &incarnation);
+}
+
+int fsm_node_approve(struct fsm_apply *apply, const void *command)
+{
+    const Rayos__Registry__NodeApprove *approve = command;
+    struct fsm_object *object;
+    int rc = fsm_find_or_fail(apply, COORD_NODE, &approve->node, &object);
+
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    if (object->pub.node.state != COORD_NODE_PENDING) {
+        return ray_fail(apply->err, RAY_ECONFLICT, "node %s does not wait for approval",
+                        object->pub.name);
+    }
+    rc = fsm_touch(apply, object);
+    if (rc == RAY_OK) {
+        object->pub.node.state = COORD_NODE_MEMBER;
+        object->pub.node.is_ephemeral = approve->is_ephemeral;
+        rc = give_raft_id(apply, &object->pub.node);
+    }
+    if (rc == RAY_OK) {
+        rc = fsm_happen(apply, "node-approved", COORD_NODE, &object->pub.id, object->pub.name);
+    }
+    return rc;
+}
+
+static bool is_member(const struct coord_node *node)
+{
+    return node->state == COORD_NODE_MEMBER || node->state == COORD_NODE_DRAINED;
+}
+
+int fsm_node_admit(struct fsm_apply *apply, const void *command)
+{
+    const Rayos__Registry__NodeAdmit *request = command;
+    struct fsm_object *object;
+    struct coord_node *node;
+    struct ray_id incarnation;
+    int rc = fsm_find_or_fail(apply, COORD_NODE, &request->node, &object);
+
+    if (rc == RAY_OK) {
+        rc = fsm_id(&request->incarnation, "incarnation", &incarnation, apply->err);
+    }
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    node = &object->pub.node;
+    if (!is_member(node)) {
+        return ray_fail(apply->err, RAY_EDENIED, "node %s is no member", object->pub.name);
+    }
+    if (request->cluster_epoch != apply->fsm->cluster->pub.cluster.cluster_epoch) {
+        return ray_fail(apply->err, RAY_ECONFLICT, "node %s is at another cluster epoch",
+                        object->pub.name);
+    }
+    if (!ray_id_equal(&node->incarnation, &incarnation)) {
+        if (!ray_id_is_none(&node->incarnation) && request->boot_counter <= node->boot_counter) {
+            return duplicate(apply, object, &incarnation, request->boot_counter);
+        }
+        rc = fsm_touch(apply, object);
+        if (rc != RAY_OK) {
+            return rc;
+        }
+        admit(apply, node, &incarnation, request->boot_counter);
+    }
+    return fsm_unknown_remove(apply, &object->pub.id);
+}
+
+static int check_report(struct fsm_apply *apply, const Rayos__Registry__NodeReport *report,
+                        struct coord_node *out)
+{
+    int rc = fsm_word(report->address, "address", out->address, sizeof out->address, apply->err);
+
+    if (rc == RAY_OK) {
+        rc = fsm_word(report->health, "health", out->health, sizeof out->health, apply->err);
+    }
+    if (rc == RAY_OK) {
+        rc = fsm_line(report->message, "message", out->message, sizeof out->message, apply->err);
+    }
+    if (rc == RAY_OK && report->facts.len > COORD_FACTS_SIZE_MAX) {
+        rc = ray_fail(apply->err, RAY_ETOOBIG, "facts of %zu bytes, at most %d", report->facts.len,
+                      COORD_FACTS_SIZE_MAX);
+    }
+    return rc;
+}
+
+static bool is_same_report(const struct coord_node *node, const struct coord_node *said,
+                           const Rayos__Registry__NodeReport *report)
+{
+    return strcmp(node->address, said->address) == 0 && strcmp(node->health, said->health) == 0 &&
+           strcmp(node->message, said->message) == 0 &&
+           node->is_fit_for_leases == report->is_fit_for_leases &&
+           node->facts.size == report->facts.len &&
+           (report->facts.len == 0 ||
+            memcmp(node->facts.data, report->facts.data, report->facts.len) == 0);
+}
+
+int fsm_node_report(struct fsm_apply *apply, const void *command)
+{
+    const Rayos__Registry__NodeReport *report = command;
+    struct fsm_object *object;
+    struct coord_node *node;
+    struct coord_node said;
+    int rc = fsm_find_or_fail(apply, COORD_NODE, &report->node, &object);
+
+    if (rc == RAY_OK) {
+        rc = check_report(apply, report, &said);
+    }
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    node = &object->pub.node;
+    if (ray_id_is_none(&apply->incarnation) ||
+        !ray_id_equal(&node->incarnation, &apply->incarnation)) {
+        return ray_fail(apply->err, RAY_ECONFLICT, "node %s: not from its admitted incarnation",
+                        object->pub.name);
+    }
+    if (is_same_report(node, &said, report)) {
+        return RAY_OK;
+    }
+    /* Facts come often; only what people ask "since when?" about belongs to the history. */
+    if (strcmp(node->health, said.health) == 0 &&
+        node->is_fit_for_leases == report->is_fit_for_leases) {
+        rc = fsm_touch_quiet(apply, object);
+    } else {
+        rc = fsm_touch(apply, object);
+    }
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    memcpy(node->address, said.address, sizeof node->address);
+    memcpy(node->health, said.health, sizeof node->health);
+    memcpy(node->message, said.message, sizeof node->message);
+    node->is_fit_for_leases = report->is_fit_for_leases;
+    return fsm_bytes_set(&node->facts, report->facts.data, report->facts.len) ? RAY_OK : RAY_ENOMEM;
+}
+
+static int check_raft_id(struct fsm_apply *apply, const struct fsm_object *object, uint64_t raft_id)
+{
+    if (object->pub.node.raft_id != raft_id || raft_id == 0) {
+        return ray_fail(apply->err, RAY_ECONFLICT, "node %s has raft id %llu, not %llu",
+                        object->pub.name, (unsigned long long)object->pub.node.raft_id,
+                        (unsigned long long)raft_id);
+    }
+    return RAY_OK;
+}
+
+int fsm_node_role(struct fsm_apply *apply, const void *command)
+{
+    const Rayos__Registry__NodeRole *role = command;
+    struct fsm_object *object;
+    int rc = fsm_find_or_fail(apply, COORD_NODE, &role->node, &object);
+
+    if (rc == RAY_OK) {
+        rc = check_raft_id(apply, object, role->raft_id);
+    }
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    if (role->role < (int)COORD_NODE_OBSERVER || role->role > (int)COORD_NODE_VOTER) {
+        return ray_fail(apply->err, RAY_EINVAL, "no such role: %d", (int)role->role);
+    }
+    if ((enum coord_node_role)role->role == object->pub.node.role) {
+        return RAY_OK;
+    }
+    rc = fsm_touch(apply, object);
+    if (rc == RAY_OK) {
+        object->pub.node.role = (enum coord_node_role)role->role;
+    }
+    return rc;
+}
+
+int fsm_node_renumber(struct fsm_apply *apply, const void *command)
+{
+    const Rayos__Registry__NodeRenumber *renumber = command;
+    struct fsm_object *object;
+    int rc = fsm_find_or_fail(apply, COORD_NODE, &renumber->node, &object);
+
+    if (rc == RAY_OK) {
+        rc = check_raft_id(apply, object, renumber->expected_raft_id);
+    }
+    if (rc == RAY_OK && !is_member(&object->pub.node)) {
+        rc = ray_fail(apply->err, RAY_ECONFLICT, "node %s is no member", object->pub.name);
+    }
+    if (rc == RAY_OK) {
+        rc = fsm_touch(apply, object);
+    }
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    object->pub.node.role = COORD_NODE_OBSERVER;
+    rc = give_raft_id(apply, &object->pub.node);
+    apply->has_reply = true;
+    apply->reply.raft_id = object->pub.node.raft_id;
+    return rc;
+}
+
+int fsm_node_drain(struct fsm_apply *apply, const void *command)
+{
+    const Rayos__Registry__NodeDrain *drain = command;
+    struct fsm_object *object;
+    enum coord_node_state state = drain->is_drained ? COORD_NODE_DRAINED : COORD_NODE_MEMBER;
+    int rc = fsm_find_or_fail(apply, COORD_NODE, &drain->node, &object);
+
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    if (!is_member(&object->pub.node)) {
+        return ray_fail(apply->err, RAY_ECONFLICT, "node %s is no member", object->pub.name);
+    }
+    if (object->pub.node.state == state) {
+        return RAY_OK;
+    }
+    rc = fsm_touch(apply, object);
+    if (rc == RAY_OK) {
+        object->pub.node.state = state;
+    }
+    return rc;
+}
+
+static int check_remove(struct fsm_apply *apply, const struct fsm_object *object)
+{
+    int rc = RAY_OK;
+
+    if (object->home_first != NULL) {
+        rc = ray_fail(apply->err, RAY_ECONFLICT, "node %s has guests", object->pub.name);
+    } else if (object->pub.node.role != COORD_NODE_OBSERVER) {
+        rc = ray_fail(apply->err, RAY_ECONFLICT, "node %s is a %s", object->pub.name,
+                      object->pub.node.role == COORD_NODE_VOTER ? "voter" : "standby");
+    }
+    if (rc != RAY_OK) {
+        (void)ray_next(apply->err, "run 'clusterctl node drain %s' and wait", object->pub.name);
+    }
+    return rc;
+}
+
+int fsm_node_remove(struct fsm_apply *apply, const void *command)
+{
+    const Rayos__Registry__NodeRemove *removal = command;
+    struct fsm_object *object;
+    int rc = fsm_find_or_fail(apply, COORD_NODE, &removal->node, &object);
+
+    if (rc == RAY_OK && !removal->is_forced && object->pub.node.state != COORD_NODE_REMOVED) {
+        rc = check_remove(apply, object);
+    }
+    if (rc == RAY_OK) {
+        rc = fsm_touch(apply, object);
+    }
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    object->pub.node.state = COORD_NODE_REMOVED;
+    rc = fsm_happen(apply, "node-removed", COORD_NODE, &object->pub.id, object->pub.name);
+    return rc == RAY_OK ? fsm_node_release(apply, &object->pub.id) : rc;
+}
+
+int fsm_node_release(struct fsm_apply *apply, const struct ray_id *node)
+{
+    struct fsm_object *object = fsm_find(apply->fsm, COORD_NODE, node);
+
+    if (object == NULL || object->pub.node.state != COORD_NODE_REMOVED ||
+        object->home_first != NULL) {
+        return RAY_OK;
+    }
+    return fsm_remove(apply, object);
+}

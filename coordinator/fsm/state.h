@@ -1,0 +1,366 @@
+/* coordinator/fsm/state.h - what the files of this room share: the state, and how it is changed.
+ *
+ * A handler of a command first checks everything, then changes: it calls fsm_touch before it
+ * writes to an object, fsm_object_new to make one, fsm_remove to delete one. After the handler,
+ * fsm_finish gives each touched object its revision, its entry in the history, its hash and its
+ * event.
+ * Memory: the state machine's.  Threads: the loop's.  Blocks: never.
+ * Trust: what reaches here was checked, but for strings and bytes out of commands. */
+#ifndef RAY_COORDINATOR_FSM_STATE_H
+#define RAY_COORDINATOR_FSM_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "coordinator/fsm/fsm.h"
+#include "coordinator/fsm/hash.h"
+#include "coordinator/fsm/table.h"
+#include "net/proto/registry.pb-c.h"
+
+enum {
+    FSM_ARENA_SIZE_MAX = 16 << 20, /* of one command, unpacked, with its events */
+    FSM_ARENA_KEPT_SIZE = 64 << 10,
+    FSM_HASHES_KEPT = 4,
+    FSM_TOMBS_MAX = 65536,
+    FSM_TICK_TOKENS_MAX = 64,
+};
+
+/* First byte of a record's key. */
+enum fsm_record_type { FSM_RECORD_MACHINE, FSM_RECORD_OBJECT, FSM_RECORD_SESSION };
+
+/* What has a record of its own: the beginning of objects and sessions. */
+struct fsm_item {
+    uint8_t key[COORD_FSM_RECORD_KEY_SIZE];
+    bool is_dirty;
+    uint32_t dump_slot; /* 1 + index in the dump under way; 0: none */
+    struct fsm_item *dirty_previous;
+    struct fsm_item *dirty_next;
+};
+
+/* A string that many changes share. */
+struct fsm_text {
+    uint64_t hash;
+    uint32_t use_count;
+    uint32_t size;
+    char bytes[]; /* NUL-terminated */
+};
+
+struct fsm_change {
+    uint64_t revision;
+    uint64_t time_us;
+    struct fsm_text *principal;
+    struct fsm_text *reason;
+    struct fsm_text *what;
+};
+
+struct fsm_object {
+    struct fsm_item item;
+    struct fsm_sum record_sum; /* of the packed Object */
+    uint32_t packed_size;
+    uint32_t touch_slot;        /* 1 + index among those touched by this entry; 0: none */
+    struct fsm_change *changes; /* a circle once it is full */
+    uint8_t change_count;
+    uint8_t change_first;
+    uint8_t change_capacity;
+    /* A guest's place in its home's list; a node's list of guests. */
+    struct fsm_object *home_previous;
+    struct fsm_object *home_next;
+    struct fsm_object *home_first;
+    struct coord_object pub; /* last: only the kind's member of its union is allocated */
+};
+
+struct fsm_stored_result {
+    uint64_t sequence; /* 0: free */
+    uint64_t revision;
+    int32_t code;
+    uint32_t body_size;
+    uint8_t *bytes; /* text, NUL, next step, NUL, body; NULL: all empty */
+};
+
+struct fsm_session {
+    struct fsm_item item;
+    struct fsm_sum head_sum;
+    struct ray_id id;
+    uint64_t ttl_us;
+    uint64_t used_at_us;
+    uint64_t last_sequence;
+    char principal[COORD_NAME_SIZE];
+    uint32_t result_capacity;          /* a power of two; grows to the window as it is used */
+    struct fsm_stored_result *results; /* by sequence % result_capacity */
+};
+
+struct fsm_touched {
+    struct fsm_object *object;
+    bool is_removed;
+    bool is_quiet;  /* no entry in the history */
+    bool is_silent; /* no event: an old happening that makes room */
+    bool was_for_all;
+    uint32_t node_count; /* whom it concerned before */
+    struct ray_id nodes[COORD_FSM_OBJECT_NODES_MAX];
+};
+
+struct fsm_dump_slot {
+    struct fsm_item *item; /* NULL: the image has it, or it was written */
+    uint8_t *image;
+    uint32_t image_size;
+    uint8_t key[COORD_FSM_RECORD_KEY_SIZE];
+};
+
+struct fsm_dump {
+    struct fsm_dump_slot *slots; /* NULL: none is under way */
+    size_t count;
+    size_t next;
+    uint64_t index;
+    uint64_t term;
+    struct ray_buf head; /* the machine's framed record */
+};
+
+struct fsm_tomb {
+    uint8_t key[COORD_FSM_RECORD_KEY_SIZE];
+};
+
+struct coord_fsm {
+    uint64_t index;
+    uint64_t term;
+    uint64_t clock_us;
+    uint64_t tick_term;
+    uint64_t tick_now_us;
+    uint64_t tick_term_clock_us;
+    uint64_t event_sequence;
+
+    struct fsm_table objects; /* by key */
+    struct fsm_table names;   /* by kind and name */
+    struct fsm_table sessions;
+    struct fsm_table texts;
+    struct fsm_order order[COORD_KIND_COUNT];
+    struct fsm_order session_order;
+    struct fsm_object *cluster;
+    struct fsm_sum sum;
+    uint64_t state_size;
+    uint64_t session_check_at_us; /* no session expires before */
+    uint64_t grant_generation;
+
+    int halt_code; /* RAY_OK: not halted */
+    struct {
+        uint64_t index;
+        uint8_t hash[COORD_HASH_SIZE];
+    } hashes[FSM_HASHES_KEPT]; /* by index / COORD_FSM_HASH_INTERVAL */
+
+    struct fsm_item dirty; /* ring */
+    size_t dirty_count;
+    struct fsm_tomb *tombs;
+    size_t tomb_count;
+    size_t tomb_capacity;
+    bool is_all_dirty;
+
+    struct fsm_dump dump;
+    struct ray_arena arena;   /* the entry's: command, events */
+    struct ray_arena scratch; /* for reading: queries, dumps */
+
+    struct fsm_touched touched[COORD_FSM_EVENTS_MAX];
+    size_t touched_count;
+    struct coord_fsm_event events[COORD_FSM_EVENTS_MAX];
+    size_t event_count;
+};
+
+/* One command while it is being applied. */
+struct fsm_apply {
+    struct coord_fsm *fsm;
+    const Rayos__Registry__Header *header;
+    uint64_t index;
+    const char *what; /* for the history */
+    struct ray_id incarnation;
+    bool has_reply;
+    bool is_fatal; /* the returned code halts the state machine */
+    Rayos__Registry__Reply reply;
+    Rayos__Registry__Epoch reply_epoch;
+    struct ray_err *err;
+};
+
+/* ---- state.c ---- */
+
+void fsm_key(uint8_t out[static COORD_FSM_RECORD_KEY_SIZE], enum fsm_record_type type,
+             unsigned kind, const struct ray_id *id);
+struct fsm_object *fsm_find(const struct coord_fsm *fsm, enum coord_kind kind,
+                            const struct ray_id *id);
+struct fsm_object *fsm_find_name(const struct coord_fsm *fsm, enum coord_kind kind,
+                                 const char *name);
+struct fsm_object *fsm_object_of(struct fsm_item *item);
+/* The index-th object of its kind, in order; only after fsm_order_sort. */
+struct fsm_object *fsm_at(const struct coord_fsm *fsm, enum coord_kind kind, size_t index);
+void fsm_arena_reset(struct ray_arena *arena);
+
+/* ---- object.c ---- */
+
+/* Puts an object without name into the tables; NULL: no memory. */
+struct fsm_object *fsm_object_create(struct coord_fsm *fsm, enum coord_kind kind,
+                                     const struct ray_id *id);
+/* Takes it out of the tables and frees it; its hash and size must be subtracted already. */
+void fsm_object_destroy(struct coord_fsm *fsm, struct fsm_object *object);
+/* Subtracts it from the state's hash and size. */
+void fsm_object_forget(struct coord_fsm *fsm, struct fsm_object *object);
+void fsm_object_free(struct coord_fsm *fsm, struct fsm_object *object);
+/* `name` fits and is free; false: no memory (the name is then empty). */
+bool fsm_object_rename(struct coord_fsm *fsm, struct fsm_object *object, const char *name);
+/* Packs the Object and replaces its part of hash and size. The bytes are in `arena`, with at
+ * least 32 bytes before them that the caller may use. */
+int fsm_object_seal(struct coord_fsm *fsm, struct fsm_object *object, struct ray_arena *arena,
+                    uint8_t **out_bytes, size_t *out_size, struct ray_err *err);
+/* A guest's home, with the lists of the nodes; the node exists. */
+void fsm_guest_set_home(struct coord_fsm *fsm, struct fsm_object *guest,
+                        const struct coord_home *home);
+
+bool fsm_bytes_set(struct coord_bytes *bytes, const void *data, size_t size); /* false: no memory */
+/* Copies; checked before. false: no memory. */
+bool fsm_labels_set(struct coord_object *object, const struct coord_label *labels, size_t count);
+
+/* ---- touch.c ---- */
+
+/* RAY_ENOMEM; RAY_ETOOBIG, fatal: more changes than one entry may make. */
+int fsm_touch(struct fsm_apply *apply, struct fsm_object *object);
+int fsm_touch_quiet(struct fsm_apply *apply, struct fsm_object *object);
+int fsm_object_new(struct fsm_apply *apply, enum coord_kind kind, const struct ray_id *id,
+                   const char *name, struct fsm_object **out);
+int fsm_remove(struct fsm_apply *apply, struct fsm_object *object);
+/* An object of kind event; the oldest makes room. Not twice the same in a row. */
+int fsm_happen(struct fsm_apply *apply, const char *what, enum coord_kind kind,
+               const struct ray_id *id, const char *text);
+int fsm_finish(struct fsm_apply *apply);
+
+/* ---- history.c ---- */
+
+struct fsm_text *fsm_text_get(struct coord_fsm *fsm, const char *bytes, size_t size);
+void fsm_text_drop(struct coord_fsm *fsm, struct fsm_text *text);
+/* Takes over the change's references; the oldest beyond COORD_CHANGES_MAX leaves. */
+int fsm_history_add(struct coord_fsm *fsm, struct fsm_object *object,
+                    const struct fsm_change *change);
+const struct fsm_change *fsm_history_at(const struct fsm_object *object, size_t index);
+void fsm_happening_id(uint64_t sequence, struct ray_id *out);
+/* Subtracts the hashes of all changes, or frees them. */
+void fsm_history_forget(struct coord_fsm *fsm, const struct fsm_object *object);
+void fsm_history_free(struct coord_fsm *fsm, struct fsm_object *object);
+
+/* ---- session.c ---- */
+
+struct fsm_session *fsm_session_find(const struct coord_fsm *fsm, const struct ray_id *id);
+struct fsm_session *fsm_session_create(struct coord_fsm *fsm, const struct ray_id *id);
+void fsm_session_destroy(struct coord_fsm *fsm, struct fsm_session *session);
+void fsm_session_free(struct fsm_session *session);
+/* NULL: that request has not run. */
+const struct fsm_stored_result *fsm_session_result(const struct fsm_session *session,
+                                                   uint64_t sequence);
+/* Makes room for it and copies; RAY_ENOMEM. */
+int fsm_session_store(struct coord_fsm *fsm, struct fsm_session *session, uint64_t sequence,
+                      const struct coord_fsm_result *result);
+void fsm_session_seal(struct coord_fsm *fsm, struct fsm_session *session); /* head's hash */
+/* Adds (or, with is_add false, subtracts) the hashes of all results. */
+void fsm_session_sum(struct coord_fsm *fsm, const struct fsm_session *session, bool is_add);
+void fsm_session_used(struct coord_fsm *fsm, struct fsm_session *session);
+int fsm_sessions_expire(struct coord_fsm *fsm);
+int fsm_session_open(struct fsm_apply *apply, const void *command);
+int fsm_session_keep(struct fsm_apply *apply, const void *command);
+int fsm_session_close(struct fsm_apply *apply, const void *command);
+
+/* ---- dirty.c, dump.c ---- */
+
+void fsm_dirty_add(struct coord_fsm *fsm, struct fsm_item *item);
+void fsm_dirty_remove(struct coord_fsm *fsm, struct fsm_item *item); /* it is being deleted */
+/* The packed StoredObject or StoredSession of an item, in `arena`. */
+int fsm_item_pack(const struct fsm_item *item, struct ray_arena *arena, const uint8_t **out_bytes,
+                  size_t *out_size, struct ray_err *err);
+int fsm_machine_pack(const struct coord_fsm *fsm, struct ray_arena *arena,
+                     const uint8_t **out_bytes, size_t *out_size, struct ray_err *err);
+/* Before an item changes or goes: what a dump under way still needs of it. RAY_ENOMEM. */
+int fsm_dump_save(struct coord_fsm *fsm, struct fsm_item *item);
+
+/* ---- record.c: structs to messages and back ---- */
+
+/* Borrows from the object; NULL: no memory in the arena. */
+Rayos__Registry__Object *fsm_object_message(const struct coord_object *object,
+                                            struct ray_arena *arena);
+Rayos__Registry__Change **fsm_changes_message(const struct fsm_object *object,
+                                              struct ray_arena *arena, size_t *out_count);
+/* Which member of the message's oneof the kind has; NOT_SET: none. */
+Rayos__Registry__Object__BodyCase fsm_body_of(enum coord_kind kind);
+/* All of it, from a record; the object has kind, id and no name. RAY_EMALFORMED, RAY_ENOMEM. */
+int fsm_object_read(struct coord_fsm *fsm, struct fsm_object *object,
+                    const Rayos__Registry__Object *message, struct ray_err *err);
+
+/* ---- check.c: fields of messages ---- */
+
+int fsm_id(const ProtobufCBinaryData *bytes, const char *what, struct ray_id *out,
+           struct ray_err *err); /* RAY_EINVAL unless 16 bytes, not all zero */
+int fsm_optional_id(const ProtobufCBinaryData *bytes, const char *what, struct ray_id *out,
+                    struct ray_err *err); /* empty: none */
+int fsm_home(const Rayos__Registry__Home *message, const char *what, struct coord_home *out,
+             struct ray_err *err); /* absent: RAY_EINVAL */
+int fsm_fixed(const ProtobufCBinaryData *bytes, const char *what, uint8_t *out, size_t size,
+              struct ray_err *err);
+/* At most out_size - 1 bytes of printable ASCII without spaces, or any text. */
+int fsm_word(const char *text, const char *what, char *out, size_t out_size, struct ray_err *err);
+int fsm_line(const char *text, const char *what, char *out, size_t out_size, struct ray_err *err);
+struct coord_epoch fsm_epoch(const Rayos__Registry__Epoch *message); /* absent: {0, 0} */
+/* Sorted, unique, within limits; *out in `arena` borrows from the messages. */
+int fsm_labels(Rayos__Registry__Label **messages, size_t count, struct ray_arena *arena,
+               struct coord_label **out, struct ray_err *err);
+int fsm_timing(const Rayos__Registry__Timing *message, struct coord_timing *out,
+               struct ray_err *err);
+size_t fsm_spec_size_max(enum coord_kind kind);
+/* RAY_EUNSUPPORTED: a field somewhere in it is from a newer version. */
+int fsm_strict(const ProtobufCMessage *message, struct ray_err *err);
+
+/* ---- handlers; what they return besides RAY_ENOMEM is the command's result ---- */
+
+/* The cluster; NULL with *out_rc set: there is none yet. */
+struct fsm_object *fsm_cluster_of(struct fsm_apply *apply, int *out_rc);
+int fsm_require_no_recovery(struct fsm_apply *apply);
+int fsm_find_or_fail(struct fsm_apply *apply, enum coord_kind kind, const ProtobufCBinaryData *id,
+                     struct fsm_object **out);
+int fsm_name_check(struct fsm_apply *apply, enum coord_kind kind, const char *name,
+                   const struct fsm_object *self);
+int fsm_put_token(struct fsm_apply *apply, const Rayos__Registry__Object *message);
+int fsm_put_principal(struct fsm_apply *apply, const Rayos__Registry__Object *message);
+int fsm_token_check(struct fsm_apply *apply, const Rayos__Registry__Object *message);
+int fsm_principal_check(struct fsm_apply *apply, const Rayos__Registry__Object *message);
+int fsm_first_node_check(struct fsm_apply *apply, const Rayos__Registry__Object *message);
+int fsm_first_node_add(struct fsm_apply *apply, const Rayos__Registry__Object *message,
+                       uint64_t boot_counter);
+/* It is back, or off: nothing if it was not unknown. */
+int fsm_unknown_remove(struct fsm_apply *apply, const struct ray_id *node);
+
+int fsm_object_put(struct fsm_apply *apply, const void *command);
+int fsm_object_label(struct fsm_apply *apply, const void *command);
+int fsm_object_delete(struct fsm_apply *apply, const void *command);
+int fsm_cluster_create(struct fsm_apply *apply, const void *command);
+int fsm_tick(struct fsm_apply *apply, const void *command);
+int fsm_hash(struct fsm_apply *apply, const void *command);
+int fsm_feature_raise(struct fsm_apply *apply, const void *command);
+int fsm_timing_set(struct fsm_apply *apply, const void *command);
+int fsm_timing_settled(struct fsm_apply *apply, const void *command);
+int fsm_voters_set(struct fsm_apply *apply, const void *command);
+int fsm_cluster_recover(struct fsm_apply *apply, const void *command);
+int fsm_confirm_off(struct fsm_apply *apply, const void *command);
+int fsm_event_add(struct fsm_apply *apply, const void *command);
+int fsm_node_join(struct fsm_apply *apply, const void *command);
+int fsm_node_approve(struct fsm_apply *apply, const void *command);
+int fsm_node_admit(struct fsm_apply *apply, const void *command);
+int fsm_node_report(struct fsm_apply *apply, const void *command);
+int fsm_node_role(struct fsm_apply *apply, const void *command);
+int fsm_node_renumber(struct fsm_apply *apply, const void *command);
+int fsm_node_drain(struct fsm_apply *apply, const void *command);
+int fsm_node_remove(struct fsm_apply *apply, const void *command);
+int fsm_guest_report(struct fsm_apply *apply, const void *command);
+int fsm_migration_open(struct fsm_apply *apply, const void *command);
+int fsm_outcome(struct fsm_apply *apply, const void *command);
+int fsm_volume_attach(struct fsm_apply *apply, const void *command);
+int fsm_volume_detach(struct fsm_apply *apply, const void *command);
+/* A guest or volume without run goes for good, with what hangs on it. */
+int fsm_guest_delete(struct fsm_apply *apply, struct fsm_object *guest);
+int fsm_volume_delete(struct fsm_apply *apply, struct fsm_object *volume);
+/* A removed node without guests left goes for good. */
+int fsm_node_release(struct fsm_apply *apply, const struct ray_id *node);
+
+#endif

@@ -1,0 +1,343 @@
+/* touch.c - what an entry changes: noted before, given revision, history, hash and event after.
+ *
+ * An object that an entry touches several times has one change and one event. */
+#include <assert.h>
+#include <string.h>
+
+#include "coordinator/fsm/state.h"
+
+static void note_nodes(const struct coord_fsm *fsm, struct fsm_touched *touched)
+{
+    touched->node_count = (uint32_t)coord_fsm_object_nodes(fsm, &touched->object->pub,
+                                                           touched->nodes, &touched->was_for_all);
+}
+
+/* Every handler has a limit on what it touches, below this one; NULL: not kept. */
+static struct fsm_touched *add(struct fsm_apply *apply, struct fsm_object *object)
+{
+    struct coord_fsm *fsm = apply->fsm;
+    struct fsm_touched *touched;
+
+    if (fsm->touched_count == COORD_FSM_EVENTS_MAX) {
+        apply->is_fatal = true;
+        (void)ray_fail(apply->err, RAY_ETOOBIG, "one entry changes more than %d objects",
+                       COORD_FSM_EVENTS_MAX);
+        return NULL;
+    }
+    touched = &fsm->touched[fsm->touched_count++];
+    *touched = (struct fsm_touched){.object = object};
+    object->touch_slot = (uint32_t)fsm->touched_count;
+    return touched;
+}
+
+static int touch(struct fsm_apply *apply, struct fsm_object *object, bool is_quiet)
+{
+    struct coord_fsm *fsm = apply->fsm;
+    struct fsm_touched *touched;
+
+    if (object->touch_slot != 0) {
+        fsm->touched[object->touch_slot - 1].is_quiet &= is_quiet;
+        return RAY_OK;
+    }
+    if (fsm_dump_save(fsm, &object->item) != RAY_OK) {
+        return RAY_ENOMEM;
+    }
+    touched = add(apply, object);
+    if (touched == NULL) {
+        return RAY_ETOOBIG;
+    }
+    touched->is_quiet = is_quiet;
+    note_nodes(fsm, touched);
+    return RAY_OK;
+}
+
+int fsm_touch(struct fsm_apply *apply, struct fsm_object *object)
+{
+    return touch(apply, object, false);
+}
+
+int fsm_touch_quiet(struct fsm_apply *apply, struct fsm_object *object)
+{
+    return touch(apply, object, true);
+}
+
+int fsm_object_new(struct fsm_apply *apply, enum coord_kind kind, const struct ray_id *id,
+                   const char *name, struct fsm_object **out)
+{
+    struct fsm_object *object = fsm_object_create(apply->fsm, kind, id);
+    struct fsm_touched *touched;
+
+    if (object == NULL || !fsm_object_rename(apply->fsm, object, name)) {
+        return RAY_ENOMEM; /* what is in the tables goes with the halted state machine */
+    }
+    object->pub.created_revision = apply->index;
+    touched = add(apply, object);
+    if (touched == NULL) {
+        return RAY_ETOOBIG;
+    }
+    *out = object;
+    return RAY_OK;
+}
+
+int fsm_remove(struct fsm_apply *apply, struct fsm_object *object)
+{
+    int rc = fsm_touch(apply, object);
+
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    apply->fsm->touched[object->touch_slot - 1].is_removed = true;
+    return RAY_OK;
+}
+
+void fsm_happening_id(uint64_t sequence, struct ray_id *out)
+{
+    *out = (struct ray_id){0};
+    for (int i = 0; i < 8; i++) {
+        out->bytes[RAY_ID_SIZE - 1 - i] = (uint8_t)(sequence >> (8 * i));
+    }
+}
+
+static struct fsm_object *find_happening(const struct coord_fsm *fsm, uint64_t sequence)
+{
+    struct ray_id id;
+
+    fsm_happening_id(sequence, &id);
+    return fsm_find(fsm, COORD_EVENT, &id);
+}
+
+static void copy_text(char *out, size_t out_size, const char *text)
+{
+    size_t size = strnlen(text, out_size - 1);
+
+    memcpy(out, text, size);
+    out[size] = '\0';
+}
+
+static int remove_oldest(struct fsm_apply *apply)
+{
+    struct coord_fsm *fsm = apply->fsm;
+    struct fsm_object *oldest = NULL;
+    int rc;
+
+    if (fsm->event_sequence > COORD_EVENTS_KEPT_MAX) {
+        oldest = find_happening(fsm, fsm->event_sequence - COORD_EVENTS_KEPT_MAX);
+    }
+    if (oldest == NULL) {
+        return RAY_OK;
+    }
+    rc = fsm_remove(apply, oldest);
+    if (rc == RAY_OK) {
+        fsm->touched[oldest->touch_slot - 1].is_silent = true;
+    }
+    return rc;
+}
+
+int fsm_happen(struct fsm_apply *apply, const char *what, enum coord_kind kind,
+               const struct ray_id *id, const char *text)
+{
+    struct coord_fsm *fsm = apply->fsm;
+    struct fsm_object *object = find_happening(fsm, fsm->event_sequence);
+    struct coord_happening *happening;
+    struct ray_id own_id;
+    int rc;
+
+    /* A clone that asks again and again must not push everything else out. */
+    if (object != NULL && strcmp(object->pub.happening.what, what) == 0 &&
+        strcmp(object->pub.happening.text, text) == 0 &&
+        object->pub.happening.object_kind == kind &&
+        ray_id_equal(&object->pub.happening.object_id, id)) {
+        return RAY_OK;
+    }
+    fsm_happening_id(++fsm->event_sequence, &own_id);
+    rc = fsm_object_new(apply, COORD_EVENT, &own_id, "", &object);
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    happening = &object->pub.happening;
+    happening->sequence = fsm->event_sequence;
+    copy_text(happening->what, sizeof happening->what, what);
+    copy_text(happening->text, sizeof happening->text, text);
+    happening->object_kind = kind;
+    happening->object_id = *id;
+    happening->time_us = apply->header->time_us;
+    copy_text(happening->principal, sizeof happening->principal, apply->header->principal);
+    fsm->touched[object->touch_slot - 1].is_quiet = true;
+    return remove_oldest(apply);
+}
+
+static int add_change(struct fsm_apply *apply, struct fsm_object *object)
+{
+    struct coord_fsm *fsm = apply->fsm;
+    const char *principal = apply->header->principal;
+    const char *reason = apply->header->reason;
+    const struct fsm_change change = {
+        .revision = apply->index,
+        .time_us = apply->header->time_us,
+        .principal = fsm_text_get(fsm, principal, strlen(principal)),
+        .reason = fsm_text_get(fsm, reason, strlen(reason)),
+        .what = fsm_text_get(fsm, apply->what, strlen(apply->what)),
+    };
+
+    if (change.principal == NULL || change.reason == NULL || change.what == NULL) {
+        fsm_text_drop(fsm, change.principal);
+        fsm_text_drop(fsm, change.reason);
+        fsm_text_drop(fsm, change.what);
+        return RAY_ENOMEM;
+    }
+    return fsm_history_add(fsm, object, &change);
+}
+
+static void add_nodes(struct coord_fsm_event *event, const struct ray_id *nodes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        bool is_known = false;
+
+        for (size_t j = 0; j < event->node_count && !is_known; j++) {
+            is_known = ray_id_equal(&event->nodes[j], &nodes[i]);
+        }
+        if (!is_known) {
+            assert(event->node_count < COORD_FSM_EVENT_NODES_MAX);
+            event->nodes[event->node_count++] = nodes[i];
+        }
+    }
+}
+
+static struct coord_fsm_event *add_event(struct coord_fsm *fsm, const struct fsm_touched *touched)
+{
+    const struct coord_object *pub = &touched->object->pub;
+    struct coord_fsm_event *event = &fsm->events[fsm->event_count];
+    struct ray_id nodes[COORD_FSM_OBJECT_NODES_MAX];
+    bool is_for_all;
+    size_t count = coord_fsm_object_nodes(fsm, pub, nodes, &is_for_all);
+
+    *event = (struct coord_fsm_event){
+        .revision = fsm->index,
+        .sub_index = (uint32_t)fsm->event_count,
+        .kind = pub->kind,
+        .id = pub->id,
+        .is_deleted = touched->is_removed,
+        .is_for_all = is_for_all || touched->was_for_all,
+    };
+    add_nodes(event, touched->nodes, touched->node_count);
+    add_nodes(event, nodes, count);
+    fsm->event_count++;
+    return event;
+}
+
+static uint8_t *put_varint(uint8_t *at, uint64_t value)
+{
+    while (value >= 0x80) {
+        *at++ = (uint8_t)(value | 0x80);
+        value >>= 7;
+    }
+    *at++ = (uint8_t)value;
+    return at;
+}
+
+/* The packed object becomes a packed WatchEvent by a few bytes in front of it: revision, sub
+ * index, and the object's tag and size. */
+static void wrap_event(struct coord_fsm_event *event, uint8_t *bytes, size_t size)
+{
+    uint8_t head[24];
+    uint8_t *at = head;
+
+    *at++ = 1 << 3;
+    at = put_varint(at, event->revision);
+    if (event->sub_index > 0) {
+        *at++ = 2 << 3;
+        at = put_varint(at, event->sub_index);
+    }
+    *at++ = 3 << 3 | 2;
+    at = put_varint(at, size);
+    event->packed_size = (size_t)(at - head) + size;
+    event->packed = memcpy(bytes - (at - head), head, (size_t)(at - head));
+}
+
+static int finish_removed(struct fsm_apply *apply, const struct fsm_touched *touched)
+{
+    struct coord_fsm *fsm = apply->fsm;
+    struct fsm_object *object = touched->object;
+    Rayos__Registry__Object message = RAYOS__REGISTRY__OBJECT__INIT;
+    Rayos__Registry__WatchEvent told = RAYOS__REGISTRY__WATCH_EVENT__INIT;
+
+    if (!touched->is_silent) {
+        struct coord_fsm_event *event = add_event(fsm, touched);
+        uint8_t *bytes;
+
+        message.kind = (Rayos__Registry__Kind)object->pub.kind;
+        message.id = (ProtobufCBinaryData){.len = RAY_ID_SIZE, .data = object->pub.id.bytes};
+        message.name = object->pub.name;
+        message.revision = apply->index;
+        told.revision = event->revision;
+        told.sub_index = event->sub_index;
+        told.object = &message;
+        told.is_deleted = true;
+        event->packed_size = rayos__registry__watch_event__get_packed_size(&told);
+        bytes = ray_arena_alloc(&fsm->arena, event->packed_size);
+        if (bytes == NULL) {
+            return RAY_ENOMEM;
+        }
+        (void)rayos__registry__watch_event__pack(&told, bytes);
+        event->packed = bytes;
+    }
+    fsm_object_forget(fsm, object);
+    fsm_dirty_remove(fsm, &object->item);
+    return RAY_OK;
+}
+
+static int finish_changed(struct fsm_apply *apply, const struct fsm_touched *touched)
+{
+    struct fsm_object *object = touched->object;
+    uint8_t *bytes;
+    size_t size;
+    int rc;
+
+    object->pub.revision = apply->index;
+    if (!touched->is_quiet) {
+        rc = add_change(apply, object);
+        if (rc != RAY_OK) {
+            return rc;
+        }
+    }
+    rc = fsm_object_seal(apply->fsm, object, &apply->fsm->arena, &bytes, &size, apply->err);
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    wrap_event(add_event(apply->fsm, touched), bytes, size);
+    fsm_dirty_add(apply->fsm, &object->item);
+    return RAY_OK;
+}
+
+static bool concerns_grants(enum coord_kind kind)
+{
+    return kind == COORD_GUEST || kind == COORD_NODE || kind == COORD_PRESENTATION ||
+           kind == COORD_CLUSTER;
+}
+
+int fsm_finish(struct fsm_apply *apply)
+{
+    struct coord_fsm *fsm = apply->fsm;
+
+    for (size_t i = 0; i < fsm->touched_count; i++) {
+        const struct fsm_touched *touched = &fsm->touched[i];
+        int rc;
+
+        touched->object->touch_slot = 0;
+        if (concerns_grants(touched->object->pub.kind)) {
+            fsm->grant_generation++;
+        }
+        rc = touched->is_removed ? finish_removed(apply, touched) : finish_changed(apply, touched);
+        if (rc != RAY_OK) {
+            return rc;
+        }
+    }
+    /* Freed at the end: what concerns a node is found through other objects. */
+    for (size_t i = 0; i < fsm->touched_count; i++) {
+        if (fsm->touched[i].is_removed) {
+            fsm_object_destroy(fsm, fsm->touched[i].object);
+        }
+    }
+    fsm->touched_count = 0;
+    return RAY_OK;
+}

@@ -112,6 +112,13 @@ static void push_frame(struct cluster *cluster, struct cluster_frame frame)
     cluster->frames[cluster->frame_first + cluster->frame_count++] = frame;
 }
 
+static uint64_t arrival(struct cluster *cluster)
+{
+    uint64_t at_ms = cluster->now_ms + cluster->delay_ms;
+
+    return cluster->jitter_ms == 0 ? at_ms : at_ms + cluster_random(cluster, cluster->jitter_ms);
+}
+
 static void send(struct cluster *cluster, const struct coord_message *message)
 {
     struct coord_frame frame = {
@@ -132,9 +139,16 @@ static void send(struct cluster *cluster, const struct coord_message *message)
     assert_int_equal(coord_frame_encode(&frame, bytes, size_max, &size, NULL), RAY_OK);
     push_frame(cluster, (struct cluster_frame){.from = message->from,
                                                .to = message->to,
-                                               .at_ms = cluster->now_ms + cluster->delay_ms,
+                                               .at_ms = arrival(cluster),
                                                .size = size,
                                                .bytes = bytes});
+    if (cluster->double_percent > 0 && cluster_random(cluster, 100) < cluster->double_percent) {
+        push_frame(cluster, (struct cluster_frame){.from = message->from,
+                                                   .to = message->to,
+                                                   .at_ms = arrival(cluster) + 100,
+                                                   .size = size,
+                                                   .bytes = ray_test_copy(bytes, size)});
+    }
 }
 
 static void note_applied(struct cluster *cluster, struct cluster_node *node,
@@ -374,17 +388,32 @@ static void run_disk(struct cluster *cluster, struct cluster_node *node)
     cluster_handle(cluster, node);
 }
 
+/* In the order of sending among those that are due; what comes of it is due later. */
+static void deliver_due(struct cluster *cluster)
+{
+    struct cluster_frame *frames = cluster->frames;
+    size_t first = cluster->frame_first;
+    size_t count = cluster->frame_count;
+
+    cluster->frames = NULL;
+    cluster->frame_first = cluster->frame_count = cluster->frame_capacity = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct cluster_frame *frame = &frames[first + i];
+
+        if (frame->at_ms > cluster->now_ms) {
+            push_frame(cluster, *frame);
+        } else {
+            deliver(cluster, frame);
+            free(frame->bytes);
+        }
+    }
+    free(frames);
+}
+
 static void run_ms(struct cluster *cluster)
 {
     cluster->now_ms++;
-    while (cluster->frame_count > 0 &&
-           cluster->frames[cluster->frame_first].at_ms <= cluster->now_ms) {
-        struct cluster_frame frame = cluster->frames[cluster->frame_first++];
-
-        cluster->frame_count--;
-        deliver(cluster, &frame);
-        free(frame.bytes);
-    }
+    deliver_due(cluster);
     for (size_t i = 0; i < cluster->count; i++) {
         struct cluster_node *node = &cluster->nodes[i];
 
@@ -401,6 +430,34 @@ void cluster_run(struct cluster *cluster, uint64_t ms)
 {
     while (ms-- > 0) {
         run_ms(cluster);
+    }
+}
+
+static void print_nodes(const struct cluster *cluster)
+{
+    for (size_t n = 0; n < cluster->count; n++) {
+        const struct cluster_node *node = &cluster->nodes[n];
+        const struct coord_config *config;
+
+        if (node->core == NULL) {
+            continue;
+        }
+        config = coord_core_configuration(node->core);
+        print_message(
+            "node %llu state %d term %llu leader %llu last %llu/%llu stored %llu "
+            "commit %llu snapshot %llu config",
+            (unsigned long long)node->id, (int)node->out.state, (unsigned long long)node->hard.term,
+            (unsigned long long)node->out.leader_id,
+            (unsigned long long)coord_core_last_index(node->core),
+            (unsigned long long)coord_core_term_of(node->core, coord_core_last_index(node->core)),
+            (unsigned long long)coord_core_stored_index(node->core),
+            (unsigned long long)coord_core_commit_index(node->core),
+            (unsigned long long)node->snapshot.index);
+        for (size_t i = 0; i < config->count; i++) {
+            print_message(" %llu:%d", (unsigned long long)config->servers[i].id,
+                          (int)config->servers[i].role);
+        }
+        print_message("\n");
     }
 }
 
@@ -424,6 +481,7 @@ uint64_t cluster_await_leader(struct cluster *cluster)
         }
         run_ms(cluster);
     }
+    print_nodes(cluster);
     fail_msg("no leader within 20 s");
     return 0;
 }
@@ -470,6 +528,7 @@ void cluster_await_applied(struct cluster *cluster, uint64_t index)
         }
         run_ms(cluster);
     }
+    print_nodes(cluster);
     fail_msg("entry %llu is not applied everywhere within 20 s", (unsigned long long)index);
 }
 

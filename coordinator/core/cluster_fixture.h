@@ -71,6 +71,8 @@ struct cluster {
     size_t frame_capacity;
     bool is_cut[CLUSTER_NODES_MAX + 1][CLUSTER_NODES_MAX + 1]; /* from, to */
     uint32_t delay_ms;
+    uint32_t jitter_ms;      /* more delay, at random: messages overtake each other */
+    uint32_t double_percent; /* of messages that come twice */
     /* NULL, or whether a message may pass; a test may keep a copy. */
     bool (*filter)(void *arg, const struct coord_message *message);
     void *filter_arg;

@@ -286,7 +286,7 @@ static int run_timeout(struct coord_core *core, struct ray_err *err)
 {
     struct raft_event event = coord_core_event(core, RAFT_TIMEOUT);
 
-    return coord_core_run(core, &event, err);
+    return coord_core_run_election(core, &event, err);
 }
 
 /* Whom a follower has not heard from for an election time is not its leader any more, whether

@@ -147,7 +147,8 @@ int coord_core_submit(struct coord_core *core, uint64_t now_ms, const struct coo
 
 /* The next configuration, one server away from the newest (coord_config_check_next).
  * RAY_EUNAVAILABLE: not the leader. RAY_EAGAIN: the leader's own no-op (G1) or the change before
- * is not committed, or a standby to be promoted lags. RAY_EINVAL. */
+ * is not committed, or a standby to be promoted lags. RAY_EINVAL: also a voter that was no
+ * standby before, and one of two voters that leaves without becoming a standby first. */
 int coord_core_change(struct coord_core *core, uint64_t now_ms, const struct coord_config *next,
                       uint64_t *out_index, struct coord_core_out *out, struct ray_err *err);
 

@@ -101,6 +101,11 @@ struct coord_message *coord_core_new_message(struct coord_core *core, enum coord
                                              uint64_t to);
 void coord_core_forget_leader(struct coord_core *core);
 bool coord_core_is_sole_voter(const struct coord_core *core);
+/* For libraft's eyes, during one step; the role before. False: not a member. */
+bool coord_core_set_own_role(struct coord_core *core, int role, int *out_before);
+/* Steps an event of an election. A voter that is demoted, in favour of one that may not know it
+ * yet, stands all the same. */
+int coord_core_run_election(struct coord_core *core, struct raft_event *event, struct ray_err *err);
 /* Of the current term: a new one, with an own vote. */
 void coord_core_bump_term(struct coord_core *core);
 

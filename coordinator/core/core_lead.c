@@ -112,6 +112,17 @@ static int check_promotion(const struct coord_core *core, const struct coord_con
     return RAY_OK;
 }
 
+/* The last but one voter must be there to be elected once more (is_needed_once_more). */
+static int check_removal(const struct coord_core *core, const struct coord_config *next,
+                         struct ray_err *err)
+{
+    if (coord_config_voter_count(next) == 1 && coord_config_voter_count(&core->newest) == 2 &&
+        next->count < core->newest.count) {
+        return ray_fail(err, RAY_EINVAL, "one of two voters must be a standby before it leaves");
+    }
+    return check_promotion(core, next, err);
+}
+
 static int check_change(const struct coord_core *core, const struct coord_config *next,
                         struct ray_err *err)
 {
@@ -131,7 +142,7 @@ static int check_change(const struct coord_core *core, const struct coord_config
     if (core->raft.configuration_uncommitted_index != 0) {
         return ray_fail(err, RAY_EAGAIN, "a configuration change is under way");
     }
-    return check_promotion(core, next, err);
+    return check_removal(core, next, err);
 }
 
 int coord_core_change(struct coord_core *core, uint64_t now_ms, const struct coord_config *next,

@@ -251,17 +251,13 @@ static int receive_vote(struct coord_core *core, const struct coord_message *fro
 {
     char address[COORD_CORE_ADDRESS_SIZE];
     struct raft_message message = raft_message_from(from, RAFT_REQUEST_VOTE, address);
-    struct raft_configuration *config = &core->raft.configuration;
-    struct raft_server *self = NULL;
+    struct raft_event event = coord_core_event(core, RAFT_RECEIVE);
+    bool is_member = false;
     int role = RAFT_VOTER;
     int rc;
 
-    for (unsigned i = 0; i < config->n; i++) {
-        if (config->servers[i].id == core->config.self_id && !RAY_MUTANT(CORE_STANDBY_DEAF)) {
-            self = &config->servers[i];
-            role = self->role;
-            self->role = RAFT_VOTER;
-        }
+    if (!RAY_MUTANT(CORE_STANDBY_DEAF)) {
+        is_member = coord_core_set_own_role(core, RAFT_VOTER, &role);
     }
     message.request_vote = (struct raft_request_vote){
         .version = 2,
@@ -272,10 +268,11 @@ static int receive_vote(struct coord_core *core, const struct coord_message *fro
         .disrupt_leader = from->vote.is_transfer,
         .pre_vote = from->vote.is_pre_vote,
     };
-    rc = run_receive(core, &message, err);
-    if (self != NULL && config->n > 0) {
-        self->role = role;
-        coord_core_from_raft_config(config, &core->newest);
+    event.receive.message = &message;
+    rc = coord_core_run(core, &event, err);
+    if (is_member) {
+        (void)coord_core_set_own_role(core, role, &role);
+        coord_core_from_raft_config(&core->raft.configuration, &core->newest);
         core->is_config_changed = false;
     }
     return rc;
@@ -286,6 +283,7 @@ static int receive_vote_result(struct coord_core *core, const struct coord_messa
 {
     char address[COORD_CORE_ADDRESS_SIZE];
     struct raft_message message = raft_message_from(from, RAFT_REQUEST_VOTE_RESULT, address);
+    struct raft_event event = coord_core_event(core, RAFT_RECEIVE);
 
     /* libraft looks at a candidate's fields before it looks whether it is one: in a follower
      * they are a byte of a pointer, and a late answer to a pre-vote may raise its term. */
@@ -299,7 +297,8 @@ static int receive_vote_result(struct coord_core *core, const struct coord_messa
         .vote_granted = from->vote_result.is_granted,
         .pre_vote = from->vote_result.is_pre_vote,
     };
-    return run_receive(core, &message, err);
+    event.receive.message = &message;
+    return coord_core_run_election(core, &event, err);
 }
 
 /* Not for libraft: it would drop its log at once. It hears of it when the snapshot is durable.

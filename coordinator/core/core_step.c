@@ -118,6 +118,66 @@ bool coord_core_is_sole_voter(const struct coord_core *core)
            coord_config_is_voter(&core->newest, core->config.self_id);
 }
 
+static void mirror_configurations(struct coord_core *core)
+{
+    struct coord_config newest;
+    struct coord_config committed;
+
+    coord_core_from_raft_config(&core->raft.configuration, &newest);
+    coord_core_from_raft_config(&core->raft.configuration_committed, &committed);
+    if (!coord_config_equal(&newest, &core->newest) ||
+        core->raft.configuration_committed_index != core->committed_config_index) {
+        core->is_config_changed = true;
+    }
+    core->newest = newest;
+    core->committed = committed;
+    core->committed_config_index = core->raft.configuration_committed_index;
+}
+
+bool coord_core_set_own_role(struct coord_core *core, int role, int *out_before)
+{
+    struct raft_configuration *config = &core->raft.configuration;
+
+    for (unsigned i = 0; i < config->n; i++) {
+        if (config->servers[i].id == core->config.self_id) {
+            *out_before = config->servers[i].role;
+            config->servers[i].role = role;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Two voters become one, and this one is demoted by an entry that the other may lack: then it
+ * refuses the other its vote, for its own log is longer, and only it can be elected. libraft
+ * lets no standby stand. Counted as a voter it needs both votes, that is the other's: just what
+ * the new configuration asks for. (With more voters left they can do without.) */
+static bool is_needed_once_more(const struct coord_core *core)
+{
+    return core->raft.configuration_uncommitted_index != 0 && core->raft.state != RAFT_LEADER &&
+           coord_config_voter_count(&core->newest) == 1 &&
+           coord_config_find(&core->newest, core->config.self_id) != NULL &&
+           !coord_core_is_sole_voter(core) &&
+           coord_config_is_voter(&core->committed, core->config.self_id) &&
+           !RAY_MUTANT(CORE_LAST_DEMOTED);
+}
+
+int coord_core_run_election(struct coord_core *core, struct raft_event *event, struct ray_err *err)
+{
+    bool is_changed = core->is_config_changed;
+    int role;
+    int rc;
+
+    if (!is_needed_once_more(core) || !coord_core_set_own_role(core, RAFT_VOTER, &role)) {
+        return coord_core_run(core, event, err);
+    }
+    rc = coord_core_run(core, event, err);
+    (void)coord_core_set_own_role(core, role, &role);
+    mirror_configurations(core);
+    core->is_config_changed = is_changed;
+    return rc;
+}
+
 void coord_core_bump_term(struct coord_core *core)
 {
     assert(core->raft.state == RAFT_FOLLOWER);
@@ -306,22 +366,6 @@ static void take_message(struct coord_core *core, const struct raft_message *mes
         send_timeout_now(core, message);
         break;
     }
-}
-
-static void mirror_configurations(struct coord_core *core)
-{
-    struct coord_config newest;
-    struct coord_config committed;
-
-    coord_core_from_raft_config(&core->raft.configuration, &newest);
-    coord_core_from_raft_config(&core->raft.configuration_committed, &committed);
-    if (!coord_config_equal(&newest, &core->newest) ||
-        core->raft.configuration_committed_index != core->committed_config_index) {
-        core->is_config_changed = true;
-    }
-    core->newest = newest;
-    core->committed = committed;
-    core->committed_config_index = core->raft.configuration_committed_index;
 }
 
 static int failed_step(struct coord_core *core, int rv, struct ray_err *err)

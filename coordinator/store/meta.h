@@ -44,11 +44,15 @@ struct coord_meta_store {
     struct coord_disk *disk;
     struct coord_meta now; /* as it is on disk */
     uint64_t generation;
-    bool is_failed; /* after a write that failed: no further write is tried */
+    bool is_failed;          /* after a write that failed: no further write is tried */
+    struct coord_meta first; /* while it is made */
+    coord_disk_done *done;
+    void *arg;
 };
 
 /* RAY_ENOTFOUND: there is none; RAY_EMALFORMED: both copies are damaged: this node must be
- * treated as wiped; RAY_EUNSUPPORTED: a newer format. A damaged or older copy is repaired. */
+ * treated as wiped (also after a cut while the file was made: nothing was promised then);
+ * RAY_EUNSUPPORTED: a newer format. A damaged or older copy is repaired. */
 int coord_meta_open(struct coord_meta_store *store, struct coord_disk *disk, struct ray_err *err);
 /* Makes the file; done(arg, status) when it is there and holds `first`. RAY_EEXISTS through
  * `done` when it is there already. `store` stays at its address until then. */

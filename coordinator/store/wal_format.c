@@ -179,8 +179,9 @@ static bool is_type_known(uint8_t type, uint32_t size)
     }
 }
 
-int coord_wal_record_decode(const uint8_t *bytes, size_t size, struct coord_wal_record *out,
-                            size_t *out_room)
+/* All but the checksum. */
+static int record_parse(const uint8_t *bytes, size_t size, struct coord_wal_record *out,
+                        size_t *out_room)
 {
     struct coord_wal_record record;
 
@@ -194,8 +195,7 @@ int coord_wal_record_decode(const uint8_t *bytes, size_t size, struct coord_wal_
         .index = coord_get_u64(bytes + 16),
     };
     if (record.size > COORD_ENTRY_SIZE_MAX || coord_wal_record_room(record.size) > size ||
-        !is_type_known(record.type, record.size) || record.index == 0 ||
-        coord_get_u32(bytes + RECORD_CRC_AT) != record_crc(bytes, record.size)) {
+        !is_type_known(record.type, record.size) || record.index == 0) {
         return RAY_EMALFORMED;
     }
     record.data = record.size > 0 ? bytes + COORD_WAL_RECORD_HEAD_SIZE : NULL;
@@ -204,7 +204,22 @@ int coord_wal_record_decode(const uint8_t *bytes, size_t size, struct coord_wal_
     return RAY_OK;
 }
 
-/* The checksums are right: what is wrong from here on was written wrong. */
+int coord_wal_record_decode(const uint8_t *bytes, size_t size, struct coord_wal_record *out,
+                            size_t *out_room)
+{
+    struct coord_wal_record record;
+    size_t room;
+
+    if (record_parse(bytes, size, &record, &room) != RAY_OK ||
+        coord_get_u32(bytes + RECORD_CRC_AT) != record_crc(bytes, record.size)) {
+        return RAY_EMALFORMED;
+    }
+    *out_room = room;
+    *out = record;
+    return RAY_OK;
+}
+
+/* The batch's checksum is right: what is wrong from here on was written wrong. */
 static int records_check(const uint8_t *bytes, const struct coord_wal_batch_head *head)
 {
     size_t at = COORD_WAL_BATCH_HEAD_SIZE;
@@ -214,7 +229,7 @@ static int records_check(const uint8_t *bytes, const struct coord_wal_batch_head
         struct coord_wal_record record;
         size_t room;
 
-        if (coord_wal_record_decode(bytes + at, head->size - at, &record, &room) != RAY_OK) {
+        if (record_parse(bytes + at, head->size - at, &record, &room) != RAY_OK) {
             return RAY_EMALFORMED;
         }
         if (record.type == COORD_WAL_RECORD_TRUNCATE) {
@@ -265,7 +280,7 @@ void coord_wal_batch_each(const uint8_t *bytes, const struct coord_wal_batch_hea
         struct coord_wal_record record;
         size_t room;
 
-        if (coord_wal_record_decode(bytes + at, head->size - at, &record, &room) != RAY_OK) {
+        if (record_parse(bytes + at, head->size - at, &record, &room) != RAY_OK) {
             assert(!"the batch was checked");
             return;
         }

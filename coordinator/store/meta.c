@@ -1,0 +1,182 @@
+/* Both copies are written at each change, the first before the second. So what was acknowledged
+ * lies there twice, and a copy that rots cannot uncover an older term or vote; a cut leaves at
+ * least one copy whole, and the whole one with the higher generation counts. */
+#include "coordinator/store/meta.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fault.h"
+#include "coordinator/store/bytes.h"
+#include "coordinator/store/crc32c.h"
+
+static const uint8_t magic[8] = {'R', 'A', 'Y', 'M', 'E', 'T', 'A', '\n'};
+
+enum {
+    VERSION = 1,
+    IDS_AT = 80,
+    INCARNATION_AT = IDS_AT + 2 * RAY_ID_SIZE,
+    SALT_AT = IDS_AT + 3 * RAY_ID_SIZE,
+    CRC_AT = COORD_DISK_BLOCK_SIZE - 4,
+    COPIES = 2,
+};
+
+static_assert(SALT_AT + COORD_WAL_SALT_SIZE < CRC_AT, "all of it is in one block");
+
+void coord_meta_encode(const struct coord_meta *meta, uint64_t generation, uint8_t *block)
+{
+    memset(block, 0, COORD_DISK_BLOCK_SIZE);
+    memcpy(block, magic, sizeof magic);
+    coord_put_u32(block + 8, VERSION);
+    coord_put_u32(block + 12, meta->flags);
+    coord_put_u64(block + 16, generation);
+    coord_put_u64(block + 24, meta->boot_counter);
+    coord_put_u64(block + 32, meta->cluster_epoch);
+    coord_put_u64(block + 40, meta->server_id);
+    coord_put_u64(block + 48, meta->term);
+    coord_put_u64(block + 56, meta->vote);
+    memcpy(block + IDS_AT, meta->cluster_id.bytes, RAY_ID_SIZE);
+    memcpy(block + IDS_AT + RAY_ID_SIZE, meta->node_id.bytes, RAY_ID_SIZE);
+    memcpy(block + INCARNATION_AT, meta->incarnation.bytes, RAY_ID_SIZE);
+    memcpy(block + SALT_AT, meta->log_salt, COORD_WAL_SALT_SIZE);
+    coord_put_u32(block + CRC_AT, coord_crc32c(0, block, CRC_AT));
+}
+
+int coord_meta_decode(const uint8_t *block, struct coord_meta *out, uint64_t *out_generation,
+                      struct ray_err *err)
+{
+    struct coord_meta meta = {
+        .flags = coord_get_u32(block + 12),
+        .boot_counter = coord_get_u64(block + 24),
+        .cluster_epoch = coord_get_u64(block + 32),
+        .server_id = coord_get_u64(block + 40),
+        .term = coord_get_u64(block + 48),
+        .vote = coord_get_u64(block + 56),
+    };
+
+    if (memcmp(block, magic, sizeof magic) != 0 ||
+        coord_get_u32(block + CRC_AT) != coord_crc32c(0, block, CRC_AT)) {
+        return ray_fail(err, RAY_EMALFORMED, "the meta block is damaged");
+    }
+    if (coord_get_u32(block + 8) != VERSION) {
+        return ray_fail(err, RAY_EUNSUPPORTED,
+                        "the meta block has format %u, this program knows %d",
+                        coord_get_u32(block + 8), VERSION);
+    }
+    memcpy(meta.cluster_id.bytes, block + IDS_AT, RAY_ID_SIZE);
+    memcpy(meta.node_id.bytes, block + IDS_AT + RAY_ID_SIZE, RAY_ID_SIZE);
+    memcpy(meta.incarnation.bytes, block + INCARNATION_AT, RAY_ID_SIZE);
+    memcpy(meta.log_salt, block + SALT_AT, COORD_WAL_SALT_SIZE);
+    *out_generation = coord_get_u64(block + 16);
+    *out = meta;
+    return RAY_OK;
+}
+
+static uint8_t *block_get(size_t count)
+{
+    return ray_fault(RAY_FAULT_ALLOC)
+               ? NULL
+               : aligned_alloc(COORD_DISK_BLOCK_SIZE, count * COORD_DISK_BLOCK_SIZE);
+}
+
+static int write_copies(struct coord_meta_store *store, const struct coord_meta *meta,
+                        uint64_t generation, struct ray_err *err)
+{
+    uint8_t *block = block_get(1);
+    int rc = RAY_OK;
+
+    if (block == NULL) {
+        return ray_fail(err, RAY_ENOMEM, "a meta block");
+    }
+    coord_meta_encode(meta, generation, block);
+    for (uint64_t i = 0; i < COPIES && rc == RAY_OK; i++) {
+        rc = store->disk->ops->write_now(store->disk, COORD_META_NAME, i * COORD_DISK_BLOCK_SIZE,
+                                         block, COORD_DISK_BLOCK_SIZE, err);
+    }
+    free(block);
+    if (rc != RAY_OK) {
+        store->is_failed = true;
+        return ray_wrap(err, rc, "term and vote");
+    }
+    store->now = *meta;
+    store->generation = generation;
+    return RAY_OK;
+}
+
+struct copy {
+    struct coord_meta meta;
+    uint64_t generation; /* 0: damaged */
+};
+
+static int read_copy(struct coord_disk *disk, uint64_t at, uint8_t *block, struct copy *out,
+                     struct ray_err *err)
+{
+    int rc = disk->ops->read(disk, COORD_META_NAME, at * COORD_DISK_BLOCK_SIZE, block,
+                             COORD_DISK_BLOCK_SIZE, err);
+
+    *out = (struct copy){0};
+    if (rc == RAY_OK) {
+        rc = coord_meta_decode(block, &out->meta, &out->generation, err);
+    }
+    return rc == RAY_EIO || rc == RAY_EMALFORMED ? RAY_OK : rc;
+}
+
+int coord_meta_open(struct coord_meta_store *store, struct coord_disk *disk, struct ray_err *err)
+{
+    struct copy copies[COPIES];
+    const struct copy *newest;
+    uint8_t *block = block_get(1);
+    int rc = RAY_OK;
+
+    *store = (struct coord_meta_store){.disk = disk};
+    if (block == NULL) {
+        return ray_fail(err, RAY_ENOMEM, "a meta block");
+    }
+    for (uint64_t i = 0; i < COPIES && rc == RAY_OK; i++) {
+        rc = read_copy(disk, i, block, &copies[i], err);
+    }
+    free(block);
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    newest = copies[0].generation >= copies[1].generation ? &copies[0] : &copies[1];
+    if (newest->generation == 0) {
+        return ray_fail(err, RAY_EMALFORMED, "both copies of the meta block are damaged");
+    }
+    /* Also when they agree: the second may have been read from a cache that forgets. */
+    return write_copies(store, &newest->meta, newest->generation, err);
+}
+
+int coord_meta_write(struct coord_meta_store *store, const struct coord_meta *next,
+                     struct ray_err *err)
+{
+    assert(next->term >= store->now.term);
+    assert(next->term > store->now.term || store->now.vote == 0 || next->vote == store->now.vote);
+    assert(next->boot_counter >= store->now.boot_counter);
+    if (store->is_failed) {
+        return ray_fail(err, RAY_EIO, "a write of term and vote failed before");
+    }
+    return write_copies(store, next, store->generation + 1, err);
+}
+
+/* --- making it --- */
+
+/* Until the first copy is whole there is no term and no vote that could be forgotten. */
+static void on_created(void *arg, int status)
+{
+    struct coord_meta_store *store = arg;
+
+    if (status == RAY_OK) {
+        status = write_copies(store, &store->first, 1, NULL);
+    }
+    store->done(store->arg, status);
+}
+
+void coord_meta_create(struct coord_meta_store *store, struct coord_disk *disk,
+                       const struct coord_meta *first, coord_disk_done *done, void *arg)
+{
+    *store = (struct coord_meta_store){.disk = disk, .first = *first, .done = done, .arg = arg};
+    disk->ops->create(disk, COORD_META_NAME, COPIES * (uint64_t)COORD_DISK_BLOCK_SIZE, on_created,
+                      store);
+}

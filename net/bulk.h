@@ -33,11 +33,10 @@ struct ray_bulk;
 struct ray_bulk_user {
     /* Borrowed for the call. */
     void (*on_message)(void *arg, const uint8_t *bytes, size_t size);
-    /* The queue is below RAY_BULK_QUEUE_LOW_SIZE again after a RAY_EAGAIN, or empty after
-     * ray_bulk_finish. May be NULL. */
+    /* The queue is below RAY_BULK_QUEUE_LOW_SIZE again after a RAY_EAGAIN. May be NULL. */
     void (*on_writable)(void *arg);
-    /* Once, from the loop; nothing comes after it. why->code is RAY_OK when the peer finished
-     * in order: its last record said so. A connection that merely ends is RAY_ECLOSED. */
+    /* Once, from the loop; nothing comes after it. why->code is RAY_OK when both ends said by
+     * their last records that all had come. A connection that merely ends is RAY_ECLOSED. */
     void (*on_close)(void *arg, const struct ray_err *why);
     void *arg;
 };
@@ -51,7 +50,8 @@ void ray_bulk_destroy(struct ray_bulk *bulk);
 
 /* Seals and queues a copy. RAY_EAGAIN: wait for on_writable; RAY_ETOOBIG; RAY_ECLOSED. */
 int ray_bulk_send(struct ray_bulk *bulk, const void *bytes, size_t size);
-/* No more messages from here: the peer's on_close gets RAY_OK. */
+/* All has been said: what is queued still goes, the peer finishes too, and on_close gets RAY_OK at
+ * both ends. Messages that were under way still arrive; the peer can send no more. */
 int ray_bulk_finish(struct ray_bulk *bulk);
 size_t ray_bulk_queued_size(const struct ray_bulk *bulk);
 

@@ -88,7 +88,8 @@ int coord_core_submit(struct coord_core *core, uint64_t now_ms, const struct coo
 /* ---- configuration ---- */
 
 /* Who becomes a voter has been a standby and has nearly everything: else the new majority may
- * wait for it. */
+ * wait for it. It has in any case what made it a standby: who does not know itself a member
+ * gives nobody its vote. */
 static int check_promotion(const struct coord_core *core, const struct coord_config *next,
                            struct ray_err *err)
 {
@@ -103,7 +104,8 @@ static int check_promotion(const struct coord_core *core, const struct coord_con
             return ray_fail(err, RAY_EINVAL, "server %" PRIu64 " must be a standby first", id);
         }
         if (raft_match_index(&core->raft, id, &match) != 0 ||
-            match + COORD_CORE_LAG_MAX < coord_core_last_index(core) || match == 0) {
+            match + COORD_CORE_LAG_MAX < coord_core_last_index(core) ||
+            match < core->committed_config_index) {
             return ray_fail(err, RAY_EAGAIN,
                             "server %" PRIu64 " lacks %" PRIu64 " entries, at most %d", id,
                             coord_core_last_index(core) - (uint64_t)match, COORD_CORE_LAG_MAX);

@@ -68,6 +68,7 @@ struct coord_core {
     /* Of the call under way. */
     bool is_hard_changed;
     bool is_config_changed;
+    bool is_disguised;   /* libraft's configuration is not the true one just now */
     bool is_rejected;    /* a result that refuses was sent in this step */
     bool is_stale_term;  /* the message being stepped is of an older term */
     uint64_t refused_by; /* the peer whose refusal is being stepped; 0: none */
@@ -101,8 +102,10 @@ struct coord_message *coord_core_new_message(struct coord_core *core, enum coord
                                              uint64_t to);
 void coord_core_forget_leader(struct coord_core *core);
 bool coord_core_is_sole_voter(const struct coord_core *core);
-/* For libraft's eyes, during one step; the role before. False: not a member. */
-bool coord_core_set_own_role(struct coord_core *core, int role, int *out_before);
+/* Steps an event while libraft sees this node as a voter of its own configuration, also when it
+ * is none (`is_stranger` too: not even a member). Nothing else changes the configuration then. */
+int coord_core_run_as_voter(struct coord_core *core, struct raft_event *event, bool is_stranger,
+                            struct ray_err *err);
 /* Steps an event of an election. A voter that is demoted, in favour of one that may not know it
  * yet, stands all the same. */
 int coord_core_run_election(struct coord_core *core, struct raft_event *event, struct ray_err *err);

@@ -243,22 +243,17 @@ static int receive_append_result(struct coord_core *core, const struct coord_mes
     return run_receive(core, &message, err);
 }
 
-/* A standby that does not know yet that it is a voter must vote all the same: the candidate's
- * configuration counts, and a leader may have died between telling it to some and to others.
- * libraft lets only voters vote. */
+/* Who does not know that it is a voter must vote all the same: the candidate's configuration
+ * counts; a leader may have died between telling it to some and to others, or have left behind
+ * an entry that removes us and never was committed. libraft lets only those vote who are voters
+ * in their own eyes. (Not without any log, though: then we may have lost one.) */
 static int receive_vote(struct coord_core *core, const struct coord_message *from,
                         struct ray_err *err)
 {
     char address[COORD_CORE_ADDRESS_SIZE];
     struct raft_message message = raft_message_from(from, RAFT_REQUEST_VOTE, address);
     struct raft_event event = coord_core_event(core, RAFT_RECEIVE);
-    bool is_member = false;
-    int role = RAFT_VOTER;
-    int rc;
 
-    if (!RAY_MUTANT(CORE_STANDBY_DEAF)) {
-        is_member = coord_core_set_own_role(core, RAFT_VOTER, &role);
-    }
     message.request_vote = (struct raft_request_vote){
         .version = 2,
         .term = from->term,
@@ -269,13 +264,10 @@ static int receive_vote(struct coord_core *core, const struct coord_message *fro
         .pre_vote = from->vote.is_pre_vote,
     };
     event.receive.message = &message;
-    rc = coord_core_run(core, &event, err);
-    if (is_member) {
-        (void)coord_core_set_own_role(core, role, &role);
-        coord_core_from_raft_config(&core->raft.configuration, &core->newest);
-        core->is_config_changed = false;
+    if (coord_core_last_index(core) == 0 || RAY_MUTANT(CORE_STANDBY_DEAF)) {
+        return coord_core_run(core, &event, err);
     }
-    return rc;
+    return coord_core_run_as_voter(core, &event, true, err);
 }
 
 static int receive_vote_result(struct coord_core *core, const struct coord_message *from,

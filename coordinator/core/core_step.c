@@ -121,31 +121,59 @@ bool coord_core_is_sole_voter(const struct coord_core *core)
 static void mirror_configurations(struct coord_core *core)
 {
     struct coord_config newest;
-    struct coord_config committed;
 
+    if (core->is_disguised) {
+        return;
+    }
     coord_core_from_raft_config(&core->raft.configuration, &newest);
-    coord_core_from_raft_config(&core->raft.configuration_committed, &committed);
     if (!coord_config_equal(&newest, &core->newest) ||
         core->raft.configuration_committed_index != core->committed_config_index) {
         core->is_config_changed = true;
     }
     core->newest = newest;
-    core->committed = committed;
+    coord_core_from_raft_config(&core->raft.configuration_committed, &core->committed);
     core->committed_config_index = core->raft.configuration_committed_index;
 }
 
-bool coord_core_set_own_role(struct coord_core *core, int role, int *out_before)
+static struct raft_server *find_self(struct coord_core *core)
 {
     struct raft_configuration *config = &core->raft.configuration;
 
     for (unsigned i = 0; i < config->n; i++) {
         if (config->servers[i].id == core->config.self_id) {
-            *out_before = config->servers[i].role;
-            config->servers[i].role = role;
-            return true;
+            return &config->servers[i];
         }
     }
-    return false;
+    return NULL;
+}
+
+int coord_core_run_as_voter(struct coord_core *core, struct raft_event *event, bool is_stranger,
+                            struct ray_err *err)
+{
+    struct raft_configuration *config = &core->raft.configuration;
+    struct raft_server *self = find_self(core);
+    bool is_added = false;
+    int role = RAFT_VOTER;
+    int rc;
+
+    if (self != NULL) {
+        role = self->role;
+        self->role = RAFT_VOTER;
+    } else if (is_stranger && core->raft.state != RAFT_LEADER) {
+        if (raft_configuration_add(config, core->config.self_id, core->address, RAFT_VOTER) != 0) {
+            return coord_core_broken(core, RAY_ENOMEM, err, "out of memory");
+        }
+        is_added = true;
+    }
+    core->is_disguised = true;
+    rc = coord_core_run(core, event, err);
+    core->is_disguised = false;
+    if (is_added) {
+        raft_free(config->servers[--config->n].address);
+    } else if (self != NULL) {
+        find_self(core)->role = role;
+    }
+    return rc;
 }
 
 /* Two voters become one, and this one is demoted by an entry that the other may lack: then it
@@ -164,18 +192,10 @@ static bool is_needed_once_more(const struct coord_core *core)
 
 int coord_core_run_election(struct coord_core *core, struct raft_event *event, struct ray_err *err)
 {
-    bool is_changed = core->is_config_changed;
-    int role;
-    int rc;
-
-    if (!is_needed_once_more(core) || !coord_core_set_own_role(core, RAFT_VOTER, &role)) {
-        return coord_core_run(core, event, err);
+    if (is_needed_once_more(core)) {
+        return coord_core_run_as_voter(core, event, false, err);
     }
-    rc = coord_core_run(core, event, err);
-    (void)coord_core_set_own_role(core, role, &role);
-    mirror_configurations(core);
-    core->is_config_changed = is_changed;
-    return rc;
+    return coord_core_run(core, event, err);
 }
 
 void coord_core_bump_term(struct coord_core *core)

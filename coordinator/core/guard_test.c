@@ -385,6 +385,34 @@ static void test_standby_votes(void **state)
     coord_core_destroy(lone.core);
 }
 
+/* Nor does an entry that removes us, and was never committed, take our vote from a candidate
+ * that knows us as a voter. Who has no log at all has lost one, and is silent. */
+static void test_stranger_votes(void **state)
+{
+    struct coord_config config = {
+        .servers = {{.id = 2, .role = COORD_VOTER}, {.id = 3, .role = COORD_VOTER}}, .count = 2};
+    struct lone lone;
+
+    (void)state;
+    for (uint64_t last_index = 0; last_index <= 3; last_index += 3) {
+        const struct coord_message *result;
+
+        lone_start(&lone, &config, last_index);
+        hear(&lone, (struct coord_message){.type = COORD_VOTE,
+                                           .from = 3,
+                                           .term = 3,
+                                           .vote = {.last_index = 4, .last_term = 2}});
+        result = sent(&lone, COORD_VOTE_RESULT, 3);
+        assert_non_null(result);
+        assert_int_equal(result->vote_result.is_granted, last_index != 0);
+        assert_int_equal(coord_core_configuration(lone.core)->count, last_index == 0 ? 0 : 2);
+        lone.now_ms += 1000;
+        step(&lone, coord_core_tick(lone.core, lone.now_ms, &lone.out, NULL));
+        assert_int_equal(coord_core_state(lone.core), COORD_FOLLOWER);
+        coord_core_destroy(lone.core);
+    }
+}
+
 /* An append from far back, with the news of a commit far ahead. */
 static void test_commit_index_does_not_fall(void **state)
 {
@@ -607,6 +635,7 @@ int main(void)
         cmocka_unit_test(test_sole_voter_after_a_crash),
         cmocka_unit_test(test_sole_voter_after_a_demotion),
         cmocka_unit_test(test_standby_votes),
+        cmocka_unit_test(test_stranger_votes),
         cmocka_unit_test(test_commit_index_does_not_fall),
         cmocka_unit_test(test_entries_below_the_snapshot),
         cmocka_unit_test(test_late_answer_to_a_pre_vote),

@@ -605,7 +605,4 @@ void cluster_snapshot(struct cluster *cluster, uint64_t id, size_t trailing)
     if (node->log_count == 0) {
         node->log_first = snapshot.index + 1;
     }
-    if (node->durable_index < snapshot.index) {
-        node->durable_index = snapshot.index;
-    }
 }

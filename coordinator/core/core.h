@@ -174,7 +174,7 @@ int coord_core_announce(struct coord_core *core, uint64_t now_ms, struct coord_c
 
 /* A durable snapshot of our own at an applied index; the last `trailing` entries at or below
  * its index are still served to followers, older ones may be dropped from the log. RAY_EINVAL:
- * not newer than the last one, above the commit index, or not in the log. */
+ * not newer than the last one, above what is committed or stored, or not in the log. */
 int coord_core_snapshot_taken(struct coord_core *core, uint64_t now_ms,
                               const struct coord_snapshot *snapshot, size_t trailing,
                               struct coord_core_out *out, struct ray_err *err);

@@ -33,12 +33,14 @@ static int check_taken(const struct coord_core *core, const struct coord_snapsho
         return rc;
     }
     if (snapshot->index <= core->snapshot.index || snapshot->index > core->commit_index ||
+        snapshot->index > core->raft.last_stored ||
         coord_core_term_of(core, snapshot->index) != snapshot->term ||
         snapshot->config_index > core->committed_config_index) {
         return ray_fail(err, RAY_EINVAL,
                         "a snapshot at %" PRIu64 ": the last is at %" PRIu64
-                        ", committed is %" PRIu64,
-                        snapshot->index, core->snapshot.index, core->commit_index);
+                        ", committed is %" PRIu64 ", stored %" PRIu64,
+                        snapshot->index, core->snapshot.index, core->commit_index,
+                        coord_core_stored_index(core));
     }
     return RAY_OK;
 }

@@ -88,7 +88,7 @@ static void try_transfer(struct cluster *cluster, struct cluster_node *node)
 static void try_snapshot(struct cluster *cluster, struct cluster_node *node)
 {
     if (node->core != NULL && node->applied_index > node->snapshot.index + 20 &&
-        node->config_index > 0) {
+        node->config_index > 0 && coord_core_stored_index(node->core) >= node->applied_index) {
         cluster_snapshot(cluster, node->id, cluster_random(cluster, 40));
     }
 }

@@ -76,12 +76,12 @@ int fsm_word(const char *text, const char *what, char *out, size_t out_size, str
     return fsm_line(text, what, out, out_size, err);
 }
 
-struct coord_epoch fsm_epoch(const Rayos__Registry__Epoch *message)
+struct ray_epoch fsm_epoch(const Rayos__Registry__Epoch *message)
 {
     if (message == NULL) {
-        return (struct coord_epoch){0};
+        return (struct ray_epoch){0};
     }
-    return (struct coord_epoch){.cluster = message->cluster, .index = message->index};
+    return (struct ray_epoch){.cluster = message->cluster, .index = message->index};
 }
 
 static int check_label(const Rayos__Registry__Label *label, const char *previous_key, size_t *size,

@@ -103,6 +103,31 @@ uint64_t coord_fsm_dump_term(const struct coord_fsm *fsm)
     return fsm->dump.slots != NULL ? fsm->dump.term : 0;
 }
 
+int coord_fsm_dump_size(struct coord_fsm *fsm, uint64_t *out_size, struct ray_err *err)
+{
+    struct fsm_dump *dump = &fsm->dump;
+    uint64_t total = dump->head.size;
+
+    assert(dump->slots != NULL && dump->next == 0);
+    for (size_t i = 0; i < dump->count; i++) {
+        const uint8_t *bytes;
+        size_t size = dump->slots[i].image_size;
+
+        if (dump->slots[i].item != NULL) {
+            int rc;
+
+            fsm_arena_reset(&fsm->scratch);
+            rc = fsm_item_pack(dump->slots[i].item, &fsm->scratch, &bytes, &size, err);
+            if (rc != RAY_OK) {
+                return rc;
+            }
+        }
+        total += FRAME_SIZE + COORD_FSM_RECORD_KEY_SIZE + size;
+    }
+    *out_size = total;
+    return RAY_OK;
+}
+
 int fsm_dump_save(struct coord_fsm *fsm, struct fsm_item *item)
 {
     struct fsm_dump_slot *slot;

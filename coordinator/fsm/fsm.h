@@ -183,6 +183,8 @@ int coord_fsm_dump_begin(struct coord_fsm *fsm, struct ray_err *err);
 uint64_t
 coord_fsm_dump_index(const struct coord_fsm *fsm); /* that it shows; 0: none is under way */
 uint64_t coord_fsm_dump_term(const struct coord_fsm *fsm);
+/* How many bytes it will have; right after begin. Packs everything once. */
+int coord_fsm_dump_size(struct coord_fsm *fsm, uint64_t *out_size, struct ray_err *err);
 /* Appends whole framed records (u32 little-endian size, key, value) until `out` has at least
  * size_min more bytes or all is written. The same state gives the same bytes. */
 int coord_fsm_dump_next(struct coord_fsm *fsm, struct ray_buf *out, size_t size_min, bool *out_done,

@@ -402,8 +402,8 @@ int fix_detach(struct fix *fix, unsigned volume)
     return fix_apply(fix, &command);
 }
 
-int fix_outcome(struct fix *fix, enum coord_epoch_entry entry, unsigned guest, unsigned proposer,
-                unsigned to_node, unsigned to_incarnation, const struct coord_epoch *expected)
+int fix_outcome(struct fix *fix, enum ray_epoch_origin entry, unsigned guest, unsigned proposer,
+                unsigned to_node, unsigned to_incarnation, const struct ray_epoch *expected)
 {
     struct fix_command command;
     Rayos__Registry__Outcome outcome = RAYOS__REGISTRY__OUTCOME__INIT;
@@ -426,7 +426,7 @@ int fix_outcome(struct fix *fix, enum coord_epoch_entry entry, unsigned guest, u
     }
     to.node = fix_bytes(&node_id);
     to.incarnation = fix_bytes(&incarnation_id);
-    outcome.entry = (Rayos__Registry__EpochEntry)entry;
+    outcome.entry = (Rayos__Registry__Origin)entry;
     outcome.guest = fix_bytes(&guest_id);
     outcome.expected_epoch = &epoch;
     outcome.to = to_node != 0 ? &to : NULL;
@@ -435,7 +435,7 @@ int fix_outcome(struct fix *fix, enum coord_epoch_entry entry, unsigned guest, u
 
 int fix_restart(struct fix *fix, unsigned guest, unsigned node)
 {
-    return fix_outcome(fix, COORD_RESTART, guest, 0, node, fix_incarnation(node), NULL);
+    return fix_outcome(fix, RAY_EPOCH_RESTART, guest, 0, node, fix_incarnation(node), NULL);
 }
 
 int fix_migrate(struct fix *fix, unsigned migration, unsigned guest, unsigned node)

@@ -67,8 +67,8 @@ int fix_delete(struct fix *fix, Rayos__Registry__Kind kind, unsigned id);
 int fix_attach(struct fix *fix, unsigned volume, unsigned guest);
 int fix_detach(struct fix *fix, unsigned volume);
 /* `to` 0: nowhere. The expected epoch is the guest's present one unless `expected` is given. */
-int fix_outcome(struct fix *fix, enum coord_epoch_entry entry, unsigned guest, unsigned proposer,
-                unsigned to_node, unsigned to_incarnation, const struct coord_epoch *expected);
+int fix_outcome(struct fix *fix, enum ray_epoch_origin entry, unsigned guest, unsigned proposer,
+                unsigned to_node, unsigned to_incarnation, const struct ray_epoch *expected);
 int fix_restart(struct fix *fix, unsigned guest, unsigned node); /* at its first incarnation */
 int fix_migrate(struct fix *fix, unsigned migration, unsigned guest, unsigned node);
 int fix_tick(struct fix *fix, uint64_t now_us);

@@ -10,21 +10,21 @@
 #include "coordinator/fsm/state.h"
 
 static const char *const outcome_names[] = {
-    [COORD_EPOCH_NONE] = "outcome",
-    [COORD_TAKE_OVER_DEATH] = "take-over-death",
-    [COORD_TAKE_OVER_MIGRATION] = "take-over-migration",
-    [COORD_CANCEL] = "cancel",
-    [COORD_STOPPED] = "stopped",
-    [COORD_START] = "start",
-    [COORD_RESTART] = "restart",
+    [RAY_EPOCH_NONE] = "outcome",
+    [RAY_EPOCH_DEATH] = "take-over-death",
+    [RAY_EPOCH_MIGRATION] = "take-over-migration",
+    [RAY_EPOCH_CANCEL] = "cancel",
+    [RAY_EPOCH_STOPPED] = "stopped",
+    [RAY_EPOCH_START] = "start",
+    [RAY_EPOCH_RESTART] = "restart",
 };
 
 static int check_epoch(struct fsm_apply *apply, const struct fsm_object *guest,
-                       struct coord_epoch expected)
+                       struct ray_epoch expected)
 {
-    struct coord_epoch epoch = guest->pub.guest.epoch;
+    struct ray_epoch epoch = guest->pub.guest.epoch;
 
-    if (coord_epoch_equal(epoch, expected)) {
+    if (ray_epoch_equal(epoch, expected)) {
         return RAY_OK;
     }
     return ray_fail(apply->err, RAY_ECONFLICT, "guest %s is at epoch %llu.%llu, not %llu.%llu",
@@ -136,21 +136,21 @@ static int check_migrated(struct fsm_apply *apply, const struct fsm_object *gues
 }
 
 static int check_home_says(struct fsm_apply *apply, const struct fsm_object *guest,
-                           enum coord_epoch_entry entry, struct coord_home *to)
+                           enum ray_epoch_origin entry, struct coord_home *to)
 {
     const struct coord_home *home = &guest->pub.guest.home;
     int rc = check_run(apply, guest, true);
 
-    if (rc == RAY_OK && entry == COORD_CANCEL) {
+    if (rc == RAY_OK && entry == RAY_EPOCH_CANCEL) {
         rc = check_migration(apply, guest);
     }
-    if (rc == RAY_OK && entry == COORD_START) {
+    if (rc == RAY_OK && entry == RAY_EPOCH_START) {
         rc = check_wanted(apply, guest);
     }
     if (rc == RAY_OK) {
-        rc = check_proposer(apply, guest, home, entry != COORD_STOPPED);
+        rc = check_proposer(apply, guest, home, entry != RAY_EPOCH_STOPPED);
     }
-    if (rc == RAY_OK && entry != COORD_STOPPED) {
+    if (rc == RAY_OK && entry != RAY_EPOCH_STOPPED) {
         *to = *home;
     }
     return rc;
@@ -173,20 +173,22 @@ static int check_restart(struct fsm_apply *apply, const struct fsm_object *guest
 static int check_outcome(struct fsm_apply *apply, const Rayos__Registry__Outcome *outcome,
                          const struct fsm_object *guest, struct coord_home *to)
 {
-    enum coord_epoch_entry entry = (enum coord_epoch_entry)outcome->entry;
+    enum ray_epoch_origin entry = (enum ray_epoch_origin)outcome->entry;
 
     switch (entry) {
-    case COORD_TAKE_OVER_DEATH:
+    case RAY_EPOCH_DEATH:
         return check_take_over(apply, guest, outcome->to, to);
-    case COORD_TAKE_OVER_MIGRATION:
+    case RAY_EPOCH_MIGRATION:
         return check_migrated(apply, guest, to);
-    case COORD_CANCEL:
-    case COORD_STOPPED:
-    case COORD_START:
+    case RAY_EPOCH_CANCEL:
+    case RAY_EPOCH_STOPPED:
+    case RAY_EPOCH_START:
         return check_home_says(apply, guest, entry, to);
-    case COORD_RESTART:
+    case RAY_EPOCH_RESTART:
         return check_restart(apply, guest, outcome->to, to);
-    case COORD_EPOCH_NONE:
+    case RAY_EPOCH_NONE:
+    case RAY_EPOCH_CREATED:
+    case RAY_EPOCH_ORIGIN_COUNT:
         break;
     }
     return ray_fail(apply->err, RAY_EINVAL, "no such outcome: %d", (int)outcome->entry);
@@ -278,29 +280,29 @@ static int move_writers(struct fsm_apply *apply, struct fsm_object *guest)
             return rc;
         }
         volume->pub.volume.has_writer = own->has_run;
-        volume->pub.volume.writer_epoch = own->has_run ? own->epoch : (struct coord_epoch){0};
+        volume->pub.volume.writer_epoch = own->has_run ? own->epoch : (struct ray_epoch){0};
     }
     return RAY_OK;
 }
 
-static void set_state(struct coord_guest *guest, enum coord_epoch_entry entry)
+static void set_state(struct coord_guest *guest, enum ray_epoch_origin entry)
 {
     if (!guest->has_run) {
         guest->state = RAYOS__REGISTRY__GUEST_STATE__GUEST_STOPPED;
-    } else if (entry == COORD_START || entry == COORD_RESTART || entry == COORD_TAKE_OVER_DEATH) {
+    } else if (entry == RAY_EPOCH_START || entry == RAY_EPOCH_RESTART || entry == RAY_EPOCH_DEATH) {
         guest->state = RAYOS__REGISTRY__GUEST_STATE__GUEST_STARTING;
     }
     memset(guest->message, 0, sizeof guest->message);
 }
 
 /* The same memory runs on; otherwise the guest starts from its disks, or not at all. */
-static bool goes_on(enum coord_epoch_entry entry)
+static bool goes_on(enum ray_epoch_origin entry)
 {
-    return entry == COORD_TAKE_OVER_MIGRATION || entry == COORD_CANCEL;
+    return entry == RAY_EPOCH_MIGRATION || entry == RAY_EPOCH_CANCEL;
 }
 
 static int apply_outcome(struct fsm_apply *apply, struct fsm_object *guest,
-                         enum coord_epoch_entry entry, const struct coord_home *to)
+                         enum ray_epoch_origin entry, const struct coord_home *to)
 {
     struct coord_guest *own = &guest->pub.guest;
     struct coord_home from = own->home;
@@ -308,8 +310,8 @@ static int apply_outcome(struct fsm_apply *apply, struct fsm_object *guest,
 
     if (rc == RAY_OK) {
         rc = close_migration(apply, guest,
-                             entry == COORD_TAKE_OVER_MIGRATION ? COORD_MIGRATION_DONE
-                                                                : COORD_MIGRATION_CLOSED);
+                             entry == RAY_EPOCH_MIGRATION ? COORD_MIGRATION_DONE
+                                                          : COORD_MIGRATION_CLOSED);
     }
     if (rc == RAY_OK && !goes_on(entry)) {
         rc = release_detaching(apply, guest, false);
@@ -318,6 +320,7 @@ static int apply_outcome(struct fsm_apply *apply, struct fsm_object *guest,
         return rc;
     }
     fsm_guest_set_home(apply->fsm, guest, to);
+    own->epoch_from = own->epoch;
     own->epoch.cluster = apply->fsm->cluster->pub.cluster.cluster_epoch;
     own->epoch.index = apply->index;
     own->entry = entry;
@@ -353,7 +356,7 @@ int fsm_outcome(struct fsm_apply *apply, const void *command)
     apply->reply.epoch = &apply->reply_epoch;
     apply->reply_epoch.cluster = apply->fsm->cluster->pub.cluster.cluster_epoch;
     apply->reply_epoch.index = apply->index;
-    return apply_outcome(apply, guest, (enum coord_epoch_entry)outcome->entry, &to);
+    return apply_outcome(apply, guest, (enum ray_epoch_origin)outcome->entry, &to);
 }
 
 int fsm_guest_report(struct fsm_apply *apply, const void *command)
@@ -563,7 +566,7 @@ int fsm_volume_attach(struct fsm_apply *apply, const void *command)
     own->volumes[own->volume_count++] = volume->pub.id;
     volume->pub.volume.guest = guest->pub.id;
     volume->pub.volume.has_writer = own->has_run;
-    volume->pub.volume.writer_epoch = own->has_run ? own->epoch : (struct coord_epoch){0};
+    volume->pub.volume.writer_epoch = own->has_run ? own->epoch : (struct ray_epoch){0};
     return RAY_OK;
 }
 

@@ -376,7 +376,7 @@ static bool is_volume_right(const struct coord_fsm *fsm, const struct coord_obje
     guest = fsm_find(fsm, COORD_GUEST, &volume->guest);
     return guest != NULL && is_listed(&guest->pub.guest, &object->id) &&
            volume->has_writer == guest->pub.guest.has_run &&
-           (!volume->has_writer || coord_epoch_equal(volume->writer_epoch, guest->pub.guest.epoch));
+           (!volume->has_writer || ray_epoch_equal(volume->writer_epoch, guest->pub.guest.epoch));
 }
 
 static bool is_guest_right(const struct coord_fsm *fsm, const struct coord_object *object)

@@ -35,7 +35,7 @@ static ProtobufCBinaryData fixed(const uint8_t *bytes, size_t size)
     }                                                                                              \
     prefix##__init(variable)
 
-static Rayos__Registry__Epoch *epoch_message(struct coord_epoch epoch, struct ray_arena *arena)
+static Rayos__Registry__Epoch *epoch_message(struct ray_epoch epoch, struct ray_arena *arena)
 {
     NEW(message, Rayos__Registry__Epoch, rayos__registry__epoch);
     message->cluster = epoch.cluster;
@@ -163,7 +163,8 @@ static Rayos__Registry__Guest *guest_message(const struct coord_guest *guest,
         }
     }
     message->epoch = epoch_message(guest->epoch, arena);
-    message->entry = (Rayos__Registry__EpochEntry)guest->entry;
+    message->epoch_from = epoch_message(guest->epoch_from, arena);
+    message->entry = (Rayos__Registry__Origin)guest->entry;
     message->has_run = guest->has_run;
     message->migration = id_bytes(&guest->migration);
     message->n_volumes = guest->volume_count;
@@ -171,7 +172,9 @@ static Rayos__Registry__Guest *guest_message(const struct coord_guest *guest,
     message->state = (Rayos__Registry__GuestState)guest->state;
     message->message = (char *)guest->message;
     message->is_strict = guest->is_strict;
-    return message->epoch != NULL && message->volumes != NULL ? message : NULL;
+    return message->epoch != NULL && message->epoch_from != NULL && message->volumes != NULL
+               ? message
+               : NULL;
 }
 
 static Rayos__Registry__Migration *migration_message(const struct coord_migration *migration,

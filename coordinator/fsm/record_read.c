@@ -185,16 +185,17 @@ static int read_guest(struct coord_fsm *fsm, struct fsm_object *object,
     int rc;
 
     if (in->wanted < 0 || in->wanted > (int)RAYOS__REGISTRY__WANTED__WANTED_RUNNING ||
-        in->entry < (int)COORD_EPOCH_NONE || in->entry > (int)COORD_RESTART || in->state < 0 ||
-        in->state > (int)RAYOS__REGISTRY__GUEST_STATE__GUEST_FAILED ||
+        in->entry < (int)RAY_EPOCH_NONE || in->entry >= (int)RAY_EPOCH_ORIGIN_COUNT ||
+        in->state < 0 || in->state > (int)RAYOS__REGISTRY__GUEST_STATE__GUEST_FAILED ||
         in->n_volumes > COORD_GUEST_VOLUMES_MAX) {
         return ray_fail(err, RAY_EINVAL, "a guest's state or volumes");
     }
     out->is_wanted = in->wanted != 0;
     out->is_strict = in->is_strict;
     out->state = (uint32_t)in->state;
-    out->entry = (enum coord_epoch_entry)in->entry;
+    out->entry = (enum ray_epoch_origin)in->entry;
     out->epoch = fsm_epoch(in->epoch);
+    out->epoch_from = fsm_epoch(in->epoch_from);
     out->volume_count = (uint32_t)in->n_volumes;
     rc = read_ids(in->volumes, in->n_volumes, out->volumes, err);
     if (rc == RAY_OK) {

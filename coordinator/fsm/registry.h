@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/epoch.h"
 #include "base/id.h"
 
 enum {
@@ -61,27 +62,10 @@ enum coord_node_state {
 
 enum coord_node_role { COORD_NODE_OBSERVER, COORD_NODE_STANDBY, COORD_NODE_VOTER };
 
-/* What made a guest's epoch. */
-enum coord_epoch_entry {
-    COORD_EPOCH_NONE, /* never had a run */
-    COORD_TAKE_OVER_DEATH,
-    COORD_TAKE_OVER_MIGRATION,
-    COORD_CANCEL,
-    COORD_STOPPED,
-    COORD_START,
-    COORD_RESTART,
-};
-
 enum coord_migration_state {
     COORD_MIGRATION_OPEN,
     COORD_MIGRATION_DONE,
     COORD_MIGRATION_CLOSED,
-};
-
-/* Of a guest's runs. {0, 0} is before all; ordered by cluster, then index. */
-struct coord_epoch {
-    uint64_t cluster;
-    uint64_t index; /* of the log entry that made it */
 };
 
 struct coord_home {
@@ -156,7 +140,7 @@ struct coord_volume {
     struct ray_id guest; /* attached to; none */
     bool is_detaching;
     bool has_writer;
-    struct coord_epoch writer_epoch; /* of that guest; only with has_writer */
+    struct ray_epoch writer_epoch; /* of that guest; only with has_writer */
 };
 
 struct coord_guest {
@@ -164,9 +148,10 @@ struct coord_guest {
     bool has_run;   /* its home may run `epoch` */
     bool is_strict;
     uint32_t state; /* GuestState of the schema: as its home saw it */
-    enum coord_epoch_entry entry;
+    enum ray_epoch_origin entry;
     struct coord_home home;
-    struct coord_epoch epoch;
+    struct ray_epoch epoch;
+    struct ray_epoch epoch_from;    /* that it ended */
     struct ray_id migration;        /* the open one; none */
     struct coord_home migration_to; /* of the open one */
     struct ray_id volumes[COORD_GUEST_VOLUMES_MAX];
@@ -178,7 +163,7 @@ struct coord_migration {
     struct ray_id guest;
     struct coord_home from;
     struct coord_home to;
-    struct coord_epoch epoch; /* that it moves */
+    struct ray_epoch epoch; /* that it moves */
     enum coord_migration_state state;
 };
 
@@ -186,7 +171,7 @@ struct coord_presentation {
     struct ray_id guest;
     struct ray_id node; /* whose display */
     char surface[COORD_NAME_SIZE];
-    struct coord_epoch epoch;
+    struct ray_epoch epoch;
 };
 
 struct coord_operation {
@@ -235,9 +220,6 @@ struct coord_object {
     };
 };
 
-bool coord_epoch_equal(struct coord_epoch a, struct coord_epoch b);
-/* Negative, 0, positive. */
-int coord_epoch_compare(struct coord_epoch a, struct coord_epoch b);
 bool coord_home_equal(const struct coord_home *a, const struct coord_home *b);
 
 #endif

@@ -11,7 +11,7 @@ static_assert((int)COORD_EVENT == (int)RAYOS__REGISTRY__KIND__KIND_EVENT, "kinds
 static_assert((int)COORD_GUEST == (int)RAYOS__REGISTRY__KIND__KIND_GUEST, "kinds of the schema");
 static_assert((int)COORD_NODE_REMOVED == (int)RAYOS__REGISTRY__NODE_STATE__NODE_REMOVED, "states");
 static_assert((int)COORD_NODE_VOTER == (int)RAYOS__REGISTRY__ROLE__ROLE_VOTER, "roles");
-static_assert((int)COORD_RESTART == (int)RAYOS__REGISTRY__EPOCH_ENTRY__ENTRY_RESTART, "entries");
+static_assert((int)RAY_EPOCH_RESTART == (int)RAYOS__REGISTRY__ORIGIN__ORIGIN_RESTART, "entries");
 static_assert((int)COORD_MIGRATION_CLOSED ==
                   (int)RAYOS__REGISTRY__MIGRATION_STATE__MIGRATION_CLOSED,
               "migrations");

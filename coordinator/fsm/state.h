@@ -302,7 +302,7 @@ int fsm_fixed(const ProtobufCBinaryData *bytes, const char *what, uint8_t *out, 
 /* At most out_size - 1 bytes of printable ASCII without spaces, or any text. */
 int fsm_word(const char *text, const char *what, char *out, size_t out_size, struct ray_err *err);
 int fsm_line(const char *text, const char *what, char *out, size_t out_size, struct ray_err *err);
-struct coord_epoch fsm_epoch(const Rayos__Registry__Epoch *message); /* absent: {0, 0} */
+struct ray_epoch fsm_epoch(const Rayos__Registry__Epoch *message); /* absent: {0, 0} */
 /* Sorted, unique, within limits; *out in `arena` borrows from the messages. */
 int fsm_labels(Rayos__Registry__Label **messages, size_t count, struct ray_arena *arena,
                struct coord_label **out, struct ray_err *err);

@@ -36,7 +36,7 @@ static void add_guest(const struct coord_object *guest, const struct ray_id *inc
         out[*count] = (struct coord_lease_pair){.id = guest->id,
                                                 .epoch = guest->guest.epoch,
                                                 .from = guest->guest.epoch_from,
-                                                .origin = guest->guest.origin,
+                                                .origin = guest->guest.entry,
                                                 .kind = COORD_LEASE_GUEST};
     }
     (*count)++;
@@ -63,21 +63,17 @@ static void add_presentations(struct coord_replica *r, const struct ray_id *node
     }
 }
 
-/* None while the cluster is in recovery: nobody knows what the lost nodes run. */
 static int view_pairs(void *arg, const struct ray_id *node, const struct ray_id *incarnation,
                       struct coord_lease_pair *out, size_t max, size_t *out_count)
 {
     struct coord_replica *r = arg;
-    const struct coord_object *cluster = coord_fsm_cluster(r->fsm);
     const struct coord_object *guest = coord_fsm_next_at_home(r->fsm, node, NULL);
     size_t count = 0;
 
-    if (cluster != NULL && cluster->cluster.unknown_count == 0) {
-        for (; guest != NULL; guest = coord_fsm_next_at_home(r->fsm, node, guest)) {
-            add_guest(guest, incarnation, out, max, &count);
-        }
-        add_presentations(r, node, out, max, &count);
+    for (; guest != NULL; guest = coord_fsm_next_at_home(r->fsm, node, guest)) {
+        add_guest(guest, incarnation, out, max, &count);
     }
+    add_presentations(r, node, out, max, &count);
     if (count > max) {
         return RAY_ETOOBIG;
     }
@@ -90,6 +86,14 @@ static uint64_t view_cluster_epoch(void *arg)
     const struct coord_object *cluster = coord_fsm_cluster(((struct coord_replica *)arg)->fsm);
 
     return cluster == NULL ? 0 : cluster->cluster.cluster_epoch;
+}
+
+/* After a recovery nobody knows what the lost nodes run. */
+static bool view_has_unknown(void *arg)
+{
+    const struct coord_object *cluster = coord_fsm_cluster(((struct coord_replica *)arg)->fsm);
+
+    return cluster != NULL && cluster->cluster.unknown_count != 0;
 }
 
 static void view_timing(void *arg, struct coord_lease_timing *out_current,
@@ -115,6 +119,7 @@ int replica_grants_init(struct coord_replica *r, struct ray_err *err)
     struct coord_lease_view view = {.node = view_node,
                                     .pairs = view_pairs,
                                     .cluster_epoch = view_cluster_epoch,
+                                    .has_unknown = view_has_unknown,
                                     .timing = view_timing,
                                     .arg = r};
 
@@ -440,7 +445,7 @@ static int check_silence(struct coord_replica *r, const struct coord_object *gue
 
     if (ray_id_is_none(&guest->guest.home.node) ||
         coord_lease_book_may_take_over(r->book, replica_now_ns(r), &guest->guest.home.incarnation,
-                                       extra_ns, &silence)) {
+                                       guest->guest.epoch, extra_ns, &silence)) {
         return RAY_OK;
     }
     (void)ray_fail(err, RAY_EAGAIN,

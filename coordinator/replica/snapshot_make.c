@@ -51,6 +51,8 @@ static void begin(struct coord_replica *r)
     struct coord_snapshot_info info = {.cluster_id = r->meta.now.cluster_id};
     struct ray_err err = {0};
     uint64_t config_index;
+    uint64_t size = 0;
+    int rc;
     const struct coord_config *config = coord_core_committed_configuration(r->core, &config_index);
 
     /* The configuration in force at the applied index; a newer one waits for its entry. */
@@ -71,9 +73,12 @@ static void begin(struct coord_replica *r)
     making->is_dumped = false;
     making->is_finishing = false;
     making->is_done = false;
-    if (coord_snapshot_writer_create(&making->writer, r->world.disk, &info,
-                                     coord_fsm_dump_size_max(r->fsm), on_writable, r,
-                                     &err) != RAY_OK) {
+    rc = coord_fsm_dump_size(r->fsm, &size, &err);
+    if (rc == RAY_OK) {
+        rc = coord_snapshot_writer_create(&making->writer, r->world.disk, &info, size, on_writable,
+                                          r, &err);
+    }
+    if (rc != RAY_OK) {
         replica_log(r, RAY_LOG_WARN, "no snapshot: %s", err.text);
         r->snapshot_index = info.index; /* the next one after as many entries again */
         stop_making(r);

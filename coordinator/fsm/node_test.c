@@ -1,0 +1,292 @@
+/* node_test.c - tokens, joining, incarnations, roles, timing. */
+#include "base/test.h"
+#include "coordinator/fsm/fsm_fixture.h"
+
+static const struct coord_node *node(const struct fix *fix, unsigned id)
+{
+    const struct coord_object *object = fix_find(fix, COORD_NODE, id);
+
+    assert_non_null(object);
+    return &object->node;
+}
+
+/* Used exactly as often as it says, whatever is repeated. */
+static void test_token_is_used_n_times(void **state)
+{
+    struct fix fix;
+
+    (void)state;
+    fix_open_cluster(&fix);
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(fix_add_node(&fix, 40 + i), RAY_OK);
+        assert_int_equal(node(&fix, 40 + i)->raft_id, 2 + i);
+        assert_int_equal(node(&fix, 40 + i)->state, COORD_NODE_MEMBER);
+        assert_int_equal(node(&fix, 40 + i)->role, COORD_NODE_OBSERVER);
+        /* The answer was lost: the same again. */
+        assert_int_equal(fix_add_node(&fix, 40 + i), RAY_OK);
+        assert_int_equal(node(&fix, 40 + i)->raft_id, 2 + i);
+    }
+    assert_null(fix_find(&fix, COORD_TOKEN, FIX_TOKEN));
+    assert_int_equal(fix_add_node(&fix, 50), RAY_EDENIED);
+    assert_int_equal(fix_add_node(&fix, 44), RAY_OK); /* still known */
+    assert_int_equal(fix_cluster(&fix)->last_raft_id, 6);
+    fix_close(&fix);
+}
+
+static void test_joining_again_gets_a_new_raft_id(void **state)
+{
+    struct fix fix;
+
+    (void)state;
+    fix_open_cluster(&fix);
+    assert_int_equal(fix_add_node(&fix, FIX_NODE_B), RAY_OK);
+    assert_int_equal(node(&fix, FIX_NODE_B)->raft_id, 2);
+    assert_int_equal(fix_join(&fix, FIX_NODE_B, FIX_TOKEN, 900, 1), RAY_ECONFLICT);
+    assert_string_equal(fix_happening(&fix)->what, "duplicate-identity");
+    assert_int_equal(fix_find(&fix, COORD_TOKEN, FIX_TOKEN)->token.uses_left, 4);
+    assert_int_equal(fix_join(&fix, FIX_NODE_B, FIX_TOKEN, 900, 2), RAY_OK);
+    assert_int_equal(node(&fix, FIX_NODE_B)->raft_id, 3);
+    assert_int_equal(fix_find(&fix, COORD_TOKEN, FIX_TOKEN)->token.uses_left, 3);
+    fix_close(&fix);
+}
+
+static void test_approval(void **state)
+{
+    struct fix fix;
+    struct fix_command command;
+    Rayos__Registry__NodeApprove approve = RAYOS__REGISTRY__NODE_APPROVE__INIT;
+    struct ray_id id = fix_id(FIX_NODE_B);
+
+    (void)state;
+    fix_open_cluster(&fix);
+    assert_int_equal(fix_join(&fix, FIX_NODE_B, 0, 900, 1), RAY_OK);
+    assert_int_equal(node(&fix, FIX_NODE_B)->state, COORD_NODE_PENDING);
+    assert_int_equal(node(&fix, FIX_NODE_B)->raft_id, 0);
+    assert_int_equal(fix_admit(&fix, FIX_NODE_B, 900, 1, 1), RAY_EDENIED);
+    fix_command(&command);
+    command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_APPROVE;
+    command.message.node_approve = &approve;
+    approve.node = fix_bytes(&id);
+    approve.is_ephemeral = true;
+    assert_int_equal(fix_apply(&fix, &command), RAY_OK);
+    assert_int_equal(fix_apply(&fix, &command), RAY_ECONFLICT);
+    assert_int_equal(node(&fix, FIX_NODE_B)->state, COORD_NODE_MEMBER);
+    assert_true(node(&fix, FIX_NODE_B)->is_ephemeral);
+    assert_int_equal(node(&fix, FIX_NODE_B)->raft_id, 2);
+    assert_int_equal(fix_admit(&fix, FIX_NODE_B, 900, 1, 1), RAY_OK);
+    /* A token that only opens the door. */
+    assert_int_equal(fix_token_put(&fix, 31, 1, 0, true), RAY_OK);
+    assert_int_equal(fix_join(&fix, FIX_NODE_C, 31, 901, 1), RAY_OK);
+    assert_int_equal(node(&fix, FIX_NODE_C)->state, COORD_NODE_PENDING);
+    fix_close(&fix);
+}
+
+static void test_pending_limit(void **state)
+{
+    struct fix fix;
+
+    (void)state;
+    fix_open_cluster(&fix);
+    for (unsigned i = 0; i < COORD_FSM_NODES_PENDING_MAX; i++) {
+        assert_int_equal(fix_join(&fix, 1000 + i, 0, 5000 + i, 1), RAY_OK);
+    }
+    assert_int_equal(fix_join(&fix, 2000, 0, 7000, 1), RAY_ETOOBIG);
+    assert_int_equal(fix_join(&fix, 1000, 0, 5000, 1), RAY_OK); /* asks again */
+    fix_close(&fix);
+}
+
+/* Of two machines with one disk, each boot replaces the other; the older never comes back. */
+static void test_clones(void **state)
+{
+    struct fix fix;
+
+    (void)state;
+    fix_open_cluster(&fix);
+    assert_int_equal(fix_admit(&fix, FIX_NODE_A, 901, 2, 1), RAY_OK);
+    assert_int_equal(node(&fix, FIX_NODE_A)->boot_counter, 2);
+    assert_int_equal(fix_admit(&fix, FIX_NODE_A, 902, 2, 1), RAY_ECONFLICT);
+    assert_string_equal(fix_happening(&fix)->what, "duplicate-identity");
+    assert_int_equal(coord_fsm_count(fix.fsm, COORD_EVENT), 1);
+    assert_int_equal(fix_admit(&fix, FIX_NODE_A, 902, 2, 1), RAY_ECONFLICT);
+    assert_int_equal(coord_fsm_count(fix.fsm, COORD_EVENT), 1); /* said once */
+    assert_int_equal(fix_admit(&fix, FIX_NODE_A, fix_incarnation(FIX_NODE_A), 1, 1), RAY_ECONFLICT);
+    assert_int_equal(fix_admit(&fix, FIX_NODE_A, 902, 3, 1), RAY_OK);
+    assert_int_equal(fix_admit(&fix, FIX_NODE_A, 901, 2, 1), RAY_ECONFLICT);
+    assert_int_equal(coord_fsm_count(fix.fsm, COORD_EVENT), 3);
+    fix_close(&fix);
+}
+
+static int set_role(struct fix *fix, unsigned id, uint64_t raft_id, Rayos__Registry__Role role)
+{
+    struct fix_command command;
+    Rayos__Registry__NodeRole request = RAYOS__REGISTRY__NODE_ROLE__INIT;
+    struct ray_id node_id = fix_id(id);
+
+    fix_command(&command);
+    command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_ROLE;
+    command.message.node_role = &request;
+    request.node = fix_bytes(&node_id);
+    request.raft_id = raft_id;
+    request.role = role;
+    return fix_apply(fix, &command);
+}
+
+static int drain(struct fix *fix, unsigned id, bool is_drained)
+{
+    struct fix_command command;
+    Rayos__Registry__NodeDrain request = RAYOS__REGISTRY__NODE_DRAIN__INIT;
+    struct ray_id node_id = fix_id(id);
+
+    fix_command(&command);
+    command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_DRAIN;
+    command.message.node_drain = &request;
+    request.node = fix_bytes(&node_id);
+    request.is_drained = is_drained;
+    return fix_apply(fix, &command);
+}
+
+static int remove_node(struct fix *fix, unsigned id)
+{
+    struct fix_command command;
+    Rayos__Registry__NodeRemove request = RAYOS__REGISTRY__NODE_REMOVE__INIT;
+    struct ray_id node_id = fix_id(id);
+
+    fix_command(&command);
+    command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_REMOVE;
+    command.message.node_remove = &request;
+    request.node = fix_bytes(&node_id);
+    return fix_apply(fix, &command);
+}
+
+static void test_roles(void **state)
+{
+    struct fix fix;
+
+    (void)state;
+    fix_open_cluster(&fix);
+    assert_int_equal(fix_add_node(&fix, FIX_NODE_B), RAY_OK);
+    assert_int_equal(set_role(&fix, FIX_NODE_B, 9, RAYOS__REGISTRY__ROLE__ROLE_VOTER),
+                     RAY_ECONFLICT);
+    assert_int_equal(set_role(&fix, FIX_NODE_B, 2, (Rayos__Registry__Role)5), RAY_EINVAL);
+    assert_int_equal(set_role(&fix, FIX_NODE_B, 2, RAYOS__REGISTRY__ROLE__ROLE_STANDBY), RAY_OK);
+    assert_true(fix_event(&fix, COORD_NODE, FIX_NODE_B)->is_for_all);
+    assert_int_equal(coord_fsm_find_raft_id(fix.fsm, 2)->node.role, COORD_NODE_STANDBY);
+    assert_null(coord_fsm_find_raft_id(fix.fsm, 0));
+    assert_int_equal(drain(&fix, FIX_NODE_B, true), RAY_OK);
+    assert_int_equal(remove_node(&fix, FIX_NODE_B), RAY_ECONFLICT);
+    assert_true(strstr(fix.outcome.result.next_step, "drain") != NULL);
+    assert_int_equal(set_role(&fix, FIX_NODE_B, 2, RAYOS__REGISTRY__ROLE__ROLE_OBSERVER), RAY_OK);
+    assert_int_equal(drain(&fix, FIX_NODE_B, false), RAY_OK);
+    assert_int_equal(node(&fix, FIX_NODE_B)->state, COORD_NODE_MEMBER);
+    assert_int_equal(remove_node(&fix, FIX_NODE_B), RAY_OK);
+    assert_null(fix_find(&fix, COORD_NODE, FIX_NODE_B));
+    assert_int_equal(remove_node(&fix, FIX_NODE_B), RAY_ENOTFOUND);
+    /* Its number is not given out again. */
+    assert_int_equal(fix_add_node(&fix, FIX_NODE_B), RAY_OK);
+    assert_int_equal(node(&fix, FIX_NODE_B)->raft_id, 3);
+    fix_close(&fix);
+}
+
+static int settle(struct fix *fix, uint64_t revision)
+{
+    struct fix_command command;
+    Rayos__Registry__TimingSettled settled = RAYOS__REGISTRY__TIMING_SETTLED__INIT;
+
+    fix_command(&command);
+    command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_TIMING_SETTLED;
+    command.message.timing_settled = &settled;
+    settled.timing_revision = revision;
+    return fix_apply(fix, &command);
+}
+
+/* W uses the maxima until a leader has logged that nobody can live by the old values. */
+static void test_timing(void **state)
+{
+    struct fix fix;
+    uint64_t lowered;
+
+    (void)state;
+    fix_open_cluster(&fix);
+    assert_int_equal(fix_timing(&fix, 1), RAY_EINVAL);
+    assert_int_equal(fix_timing(&fix, 1500), RAY_OK);
+    lowered = fix.index;
+    assert_int_equal(fix_cluster(&fix)->timing.grant_ms, 1500);
+    assert_int_equal(fix_cluster(&fix)->grant_ms_max, 3000);
+    assert_int_equal(fix_cluster(&fix)->margin_ms_max, 500);
+    assert_false(fix_cluster(&fix)->is_settled);
+    assert_int_equal(fix_timing(&fix, 900), RAY_ECONFLICT);
+    assert_int_equal(settle(&fix, lowered - 1), RAY_ECONFLICT);
+    assert_int_equal(settle(&fix, lowered), RAY_OK);
+    assert_int_equal(fix_cluster(&fix)->grant_ms_max, 1500);
+    assert_int_equal(fix_cluster(&fix)->margin_ms_max, 250);
+    assert_int_equal(settle(&fix, lowered), RAY_OK);
+    /* Raising counts at once. */
+    assert_int_equal(fix_timing(&fix, 6000), RAY_OK);
+    assert_int_equal(fix_cluster(&fix)->grant_ms_max, 6000);
+    fix_close(&fix);
+}
+
+static void test_voters(void **state)
+{
+    struct fix fix;
+    struct fix_command command;
+    Rayos__Registry__VotersSet set = RAYOS__REGISTRY__VOTERS_SET__INIT;
+
+    (void)state;
+    fix_open_cluster(&fix);
+    assert_int_equal(fix_cluster(&fix)->wanted_voters, 3);
+    fix_command(&command);
+    command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_VOTERS_SET;
+    command.message.voters_set = &set;
+    for (uint32_t voters = 0; voters < 8; voters++) {
+        set.wanted_voters = voters;
+        assert_int_equal(fix_apply(&fix, &command),
+                         voters == 1 || voters == 3 || voters == 5 ? RAY_OK : RAY_EINVAL);
+    }
+    assert_int_equal(fix_cluster(&fix)->wanted_voters, 5);
+    fix_close(&fix);
+}
+
+/* Only the last ones are kept, and what makes room is no news. */
+static void test_happenings_are_limited(void **state)
+{
+    struct fix fix;
+    struct fix_command command;
+    Rayos__Registry__EventAdd add = RAYOS__REGISTRY__EVENT_ADD__INIT;
+    char text[32];
+
+    (void)state;
+    fix_open_cluster(&fix);
+    fix_command(&command);
+    command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_EVENT_ADD;
+    command.message.event_add = &add;
+    add.what = (char *)"test";
+    add.text = text;
+    for (unsigned i = 1; i <= COORD_EVENTS_KEPT_MAX + 3; i++) {
+        (void)snprintf(text, sizeof text, "number %u", i);
+        assert_int_equal(fix_apply(&fix, &command), RAY_OK);
+        assert_int_equal(fix.outcome.event_count, 1);
+    }
+    assert_int_equal(coord_fsm_count(fix.fsm, COORD_EVENT), COORD_EVENTS_KEPT_MAX);
+    assert_int_equal(fix_happening(&fix)->sequence, COORD_EVENTS_KEPT_MAX + 3);
+    assert_null(fix_find(&fix, COORD_EVENT, 3));
+    assert_non_null(fix_find(&fix, COORD_EVENT, 4));
+    fix_close(&fix);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_token_is_used_n_times),
+        cmocka_unit_test(test_joining_again_gets_a_new_raft_id),
+        cmocka_unit_test(test_approval),
+        cmocka_unit_test(test_pending_limit),
+        cmocka_unit_test(test_clones),
+        cmocka_unit_test(test_roles),
+        cmocka_unit_test(test_timing),
+        cmocka_unit_test(test_voters),
+        cmocka_unit_test(test_happenings_are_limited),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -445,10 +445,11 @@ void ray_bulk_resume(struct ray_bulk *bulk)
 int ray_bulk_create(struct ray_bulk **out_bulk, struct ray_loop *loop, int fd,
                     struct ray_seal *seal, const struct ray_bulk_user *user, struct ray_err *err)
 {
-    struct ray_bulk *bulk = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : malloc(sizeof *bulk);
+    struct ray_bulk *bulk;
     int rc;
 
     assert(user->on_message != NULL && user->on_close != NULL);
+    bulk = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : malloc(sizeof *bulk);
     if (bulk == NULL) {
         return ray_fail(err, RAY_ENOMEM, "bulk channel");
     }

@@ -187,11 +187,11 @@ int ray_bulk_shake_create(struct ray_bulk_shake **out_shake, struct ray_loop *lo
                           struct ray_peer_auth *auth, uint64_t timeout_ms,
                           const struct ray_bulk_shake_user *user, struct ray_err *err)
 {
-    struct ray_bulk_shake *shake =
-        ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : calloc(1, sizeof *shake);
+    struct ray_bulk_shake *shake;
     int rc;
 
     assert(user->on_ready != NULL && user->on_failed != NULL);
+    shake = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : calloc(1, sizeof *shake);
     if (shake == NULL) {
         return ray_fail(err, RAY_ENOMEM, "handshake");
     }

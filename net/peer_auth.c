@@ -219,9 +219,10 @@ int ray_peer_auth_answer(struct ray_peer_auth **out_auth, const struct ray_key *
                          const struct ray_peer_auth_guard *guard, const void *payload,
                          size_t payload_size, struct ray_err *err)
 {
-    struct ray_peer_auth *auth = create(key, payload, payload_size);
+    struct ray_peer_auth *auth;
 
     assert(guard->on_hello != NULL);
+    auth = create(key, payload, payload_size);
     if (auth == NULL) {
         return ray_fail(err, RAY_ENOMEM, "handshake");
     }
@@ -452,7 +453,9 @@ static int write_verdict(struct ray_peer_auth *auth, uint64_t now_ns, const stru
     uint8_t bytes[1 + RAY_PEER_AUTH_PAYLOAD_SIZE_MAX];
 
     if (refusal != NULL) {
-        return write_sealed(auth, now_ns, bytes, put_refusal(bytes, refusal));
+        size_t size = put_refusal(bytes, refusal);
+
+        return write_sealed(auth, now_ns, bytes, size);
     }
     bytes[0] = TYPE_ACCEPTED;
     memcpy(bytes + 1, auth->payload, auth->payload_size);

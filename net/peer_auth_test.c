@@ -369,6 +369,33 @@ static void test_other_secret_or_identity(void **state)
 
 /* ---- somebody in between ---- */
 
+/* The same two keys, known in two clusters: a hello to one cannot be turned into one to the other,
+ * nor to another epoch or node. */
+static void test_hello_rewritten(void **state)
+{
+    static const struct {
+        size_t offset, size;
+    } fields[] = {{8, 8}, {16, RAY_ID_SIZE}, {32, RAY_ID_SIZE}, {48, RAY_ID_SIZE}};
+
+    (void)state;
+    for (size_t i = 0; i < RAY_ARRAY_COUNT(fields); i++) {
+        struct world world;
+        uint8_t record[RAY_PEER_AUTH_RECORD_SIZE_MAX];
+        size_t size = 0;
+        const uint8_t *bytes;
+
+        world_init(&world, RAY_PEER_MEMBER);
+        world_start(&world);
+        bytes = ray_peer_auth_output(world.opener, &size);
+        memcpy(record, bytes, size);
+        memset(record + 2 + fields[i].offset, 0x55, fields[i].size);
+        assert_int_equal(feed(world.answerer, record, size, NULL), RAY_EDENIED);
+        assert_int_equal(world.hello_count, 1);
+        assert_int_equal(world.proven_count, 0);
+        world_fini(&world);
+    }
+}
+
 /* A recorded first message gives the answerer no peer: only a confirmation does. */
 static void test_replayed_member(void **state)
 {
@@ -611,6 +638,7 @@ int main(void)
         cmocka_unit_test(test_refused_after_the_proof),
         cmocka_unit_test(test_keys_of_others),
         cmocka_unit_test(test_other_secret_or_identity),
+        cmocka_unit_test(test_hello_rewritten),
         cmocka_unit_test(test_replayed_member),
         cmocka_unit_test(test_reflection),
         cmocka_unit_test(test_pipelined_records_wait),

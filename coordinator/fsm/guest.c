@@ -235,6 +235,7 @@ static int release_volume(struct fsm_apply *apply, struct fsm_object *guest,
 {
     int rc = fsm_touch(apply, volume);
 
+    assert(guest->touch_slot != 0);
     if (rc != RAY_OK) {
         return rc;
     }
@@ -522,7 +523,10 @@ int fsm_guest_delete(struct fsm_apply *apply, struct fsm_object *guest)
     int rc;
 
     assert(!guest->pub.guest.has_run && ray_id_is_none(&guest->pub.guest.migration));
-    rc = release_detaching(apply, guest, true);
+    rc = fsm_touch(apply, guest);
+    if (rc == RAY_OK) {
+        rc = release_detaching(apply, guest, true);
+    }
     if (rc == RAY_OK) {
         rc = remove_presentations(apply, &guest->pub.id);
     }

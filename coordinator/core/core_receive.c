@@ -83,16 +83,14 @@ static void keep_commit(const struct coord_core *core, struct coord_message *pie
     }
 }
 
-/* The same sender's append without entries, at a place where our logs are known to match: what
- * is committed here, the leader has. libraft answers with what is stored. */
-static void make_heartbeat(const struct coord_core *core, struct coord_message *message)
+/* The same sender's append without entries, at a committed place, which both logs have. libraft
+ * answers with what is stored. */
+static void make_heartbeat(struct coord_message *message, uint64_t index, uint64_t term)
 {
-    uint64_t index = raft_commit_index(&core->raft);
-
     message->type = COORD_APPEND;
     message->append.prev_index = index;
-    message->append.prev_term = coord_core_term_of(core, index);
-    message->append.commit_index = 0;
+    message->append.prev_term = term;
+    message->append.commit_index = index;
     message->append.entries = NULL;
     message->append.count = 0;
 }
@@ -110,7 +108,7 @@ static void cut_prefix(const struct coord_core *core, struct coord_message *piec
     }
     skip = known_index - piece->append.prev_index;
     if (piece->append.count <= skip) {
-        make_heartbeat(core, piece);
+        make_heartbeat(piece, core->commit_index, coord_core_term_of(core, core->commit_index));
         return;
     }
     piece->append.prev_index = known_index;
@@ -299,9 +297,15 @@ static int receive_snapshot(struct coord_core *core, const struct coord_message 
                             struct ray_err *err)
 {
     struct coord_message heartbeat = *from;
+    uint64_t index = from->snapshot.index;
 
-    if (from->term < core->raft.current_term || from->snapshot.index <= core->commit_index) {
-        make_heartbeat(core, &heartbeat);
+    if (from->term < core->raft.current_term || index <= core->commit_index) {
+        index = core->commit_index;
+        make_heartbeat(&heartbeat, index, coord_core_term_of(core, index));
+        return receive_append(core, &heartbeat, err);
+    }
+    if (coord_core_term_of(core, index) == from->snapshot.term) {
+        make_heartbeat(&heartbeat, index, from->snapshot.term);
         return receive_append(core, &heartbeat, err);
     }
     if (from->term != core->raft.current_term || core->raft.state != RAFT_FOLLOWER ||

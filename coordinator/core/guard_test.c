@@ -479,6 +479,38 @@ static void test_entries_below_the_snapshot(void **state)
     coord_core_destroy(lone.core);
 }
 
+/* Who has the entries of a snapshot, committed or not, says so: it needs none. */
+static void test_needless_snapshot(void **state)
+{
+    struct coord_config three = voters(3);
+    struct coord_message notice = {
+        .type = COORD_SNAPSHOT,
+        .from = 2,
+        .term = 2,
+        .snapshot = {.index = 8, .term = 1, .config = three, .config_index = 1}};
+    struct lone lone;
+    const struct coord_message *result;
+
+    (void)state;
+    lone_start(&lone, &three, 10);
+    hear_append(&lone, 2, 10, 1, NULL, 0, 5);
+    assert_int_equal(lone.out.commit_index, 5);
+    for (int i = 0; i < 2; i++) {
+        hear(&lone, notice);
+        assert_null(lone.out.snapshot);
+        assert_int_equal(lone.out.commit_index, 8);
+        result = sent(&lone, COORD_APPEND_RESULT, 2);
+        assert_non_null(result);
+        assert_int_equal(result->append_result.rejected, 0);
+        assert_int_equal(result->append_result.last_index, 8);
+    }
+    notice.snapshot.index = 20;
+    hear(&lone, notice);
+    assert_non_null(lone.out.snapshot);
+    assert_int_equal(lone.out.snapshot_from, 2);
+    coord_core_destroy(lone.core);
+}
+
 /* A pre-vote asks about term + 1; its answer comes when the candidate follows again. Whether
  * libraft believes that term depends on a byte of a pointer: some allocations decide. */
 static void test_late_answer_to_a_pre_vote(void **state)
@@ -645,6 +677,7 @@ int main(void)
         cmocka_unit_test(test_stranger_votes),
         cmocka_unit_test(test_commit_index_does_not_fall),
         cmocka_unit_test(test_entries_below_the_snapshot),
+        cmocka_unit_test(test_needless_snapshot),
         cmocka_unit_test(test_late_answer_to_a_pre_vote),
         cmocka_unit_test(test_two_changes_in_a_row),
         cmocka_unit_test(test_demoted_voter_stands_once_more),

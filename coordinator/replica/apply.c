@@ -34,7 +34,7 @@ static void tell(struct coord_replica *r, const struct coord_entry *entry,
     }
     replica_propose_applied(r, entry->index, entry->term, &outcome->result);
     if (r->user.on_applied != NULL) {
-        r->user.on_applied(r->user.arg, entry->index, outcome);
+        r->user.on_applied(r->user.arg, entry, outcome);
     }
 }
 
@@ -89,6 +89,9 @@ static int apply_other(struct coord_replica *r, const struct coord_entry *entry,
     if (rc == RAY_OK) {
         (void)coord_watch_ring_append(&r->ring, entry->index, NULL, 0, NULL);
         replica_propose_applied(r, entry->index, entry->term, &lost);
+        if (r->user.on_applied != NULL) {
+            r->user.on_applied(r->user.arg, entry, NULL);
+        }
     }
     return rc;
 }

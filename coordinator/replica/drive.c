@@ -103,6 +103,16 @@ static void follow_role(struct coord_replica *r, const struct coord_core_out *ou
     }
 }
 
+static void show_appended(struct coord_replica *r, const struct coord_core_out *out)
+{
+    uint64_t previous_term = coord_core_term_of(r->core, out->append_first_index - 1);
+
+    for (size_t i = 0; r->user.on_appended != NULL && i < out->append_count; i++) {
+        r->user.on_appended(r->user.arg, &out->append[i], previous_term);
+        previous_term = out->append[i].term;
+    }
+}
+
 static int take(struct coord_replica *r, const struct coord_core_out *out, struct ray_err *err)
 {
     int rc = RAY_OK;
@@ -111,6 +121,7 @@ static int take(struct coord_replica *r, const struct coord_core_out *out, struc
         rc = keep_hard_state(r, out, err);
     }
     if (rc == RAY_OK && out->append_count > 0) {
+        show_appended(r, out);
         rc = coord_wal_append(r->wal, out->append, out->append_count, err);
     }
     if (rc != RAY_OK) {

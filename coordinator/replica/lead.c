@@ -317,7 +317,7 @@ void replica_lead_turn(struct coord_replica *r)
     if (!replica_is_running(r) || now_ns < r->duty_ns || r->role == COORD_REPLICA_WAITING) {
         return;
     }
-    r->duty_ns = now_ns + REPLICA_DUTY_MS * RAY_NS_PER_MS;
+    r->duty_ns = now_ns + r->config.duty_ms * RAY_NS_PER_MS;
     ask_admission(r);
     if (r->role == COORD_REPLICA_LEADER && coord_core_is_ready(r->core) &&
         coord_fsm_cluster(r->fsm) != NULL && !coord_core_is_transferring(r->core)) {

@@ -99,6 +99,9 @@ static void set_defaults(struct coord_replica_config *config)
     if (config->log_cache_size == 0) {
         config->log_cache_size = LOG_CACHE_SIZE;
     }
+    if (config->duty_ms == 0) {
+        config->duty_ms = REPLICA_DUTY_MS;
+    }
     if (config->watchdog_ns == 0) {
         config->watchdog_ns = WATCHDOG_NS;
     }

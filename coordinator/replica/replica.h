@@ -25,6 +25,7 @@
 
 #include "base/err.h"
 #include "base/id.h"
+#include "coordinator/entry.h"
 #include "coordinator/env.h"
 #include "coordinator/fsm/fsm.h"
 #include "coordinator/lease/grant.h"
@@ -61,6 +62,7 @@ struct coord_replica_config {
     uint64_t snapshot_size;    /* or bytes of log: 64 MiB */
     size_t log_cache_size;     /* of entries in memory: 32 MiB */
     uint64_t watchdog_ns;      /* added to W for strict guests: 60 s */
+    uint32_t duty_ms;          /* between looks at members, time and states: 1 s */
     size_t trailing_entries;   /* kept in the log before a snapshot: 20,000 */
 };
 
@@ -80,8 +82,13 @@ struct coord_replica_user {
     void (*on_role)(void *arg, enum coord_replica_role role);
     /* The leader as this member knows it: its node, or none. */
     void (*on_leader)(void *arg, const struct ray_id *leader);
-    /* One entry was applied (after its callbacks); may be NULL. */
-    void (*on_applied)(void *arg, uint64_t index, const struct coord_fsm_outcome *outcome);
+    /* One entry was applied (after its callbacks); `outcome` is NULL when it is no command. May be
+     * NULL. */
+    void (*on_applied)(void *arg, const struct coord_entry *entry,
+                       const struct coord_fsm_outcome *outcome);
+    /* One entry goes into this member's log, behind one of `previous_term`; for checkers. May be
+     * NULL. */
+    void (*on_appended)(void *arg, const struct coord_entry *entry, uint64_t previous_term);
     /* For marker, log and event: something that a person must know. */
     void (*on_trouble)(void *arg, const struct ray_err *what);
     void *arg;

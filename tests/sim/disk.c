@@ -29,6 +29,8 @@ struct file {
 
 enum op_kind { OP_CREATE, OP_WRITE, OP_RENAME, OP_REMOVE };
 
+static const char *const op_names[] = {"create", "write", "rename", "remove"};
+
 struct op {
     struct sim_disk *disk;
     struct op *next;
@@ -266,19 +268,9 @@ static uint64_t torn_mask(struct sim_rng *rng)
 
 static void take_part(struct sim_disk *disk, const struct op *op)
 {
-    switch (op->kind) {
-    case OP_CREATE:
-        /* The name is there, the file shorter than asked for. */
-        put_file(disk, op, sim_rng_below(&disk->rng, op->offset / BLOCK + 1) * BLOCK);
-        break;
-    case OP_WRITE:
+    /* Names come and go whole (a file is made under another name and renamed). */
+    if (op->kind == OP_WRITE) {
         put_sectors(disk, op, torn_mask(&disk->rng));
-        break;
-    case OP_RENAME:
-    case OP_REMOVE:
-        break;
-    default:
-        assert(false);
     }
 }
 
@@ -290,6 +282,11 @@ static void settle(struct sim_disk *disk, struct op *op, bool is_power_cut)
         return;
     }
     op->is_settled = true;
+    sim_trace(disk->world, "disk: %s %s%s%s at %" PRIu64 " size %zu: %s", op_names[op->kind],
+              op->name, op->other[0] != '\0' ? " to " : "", op->other, op->offset, op->size,
+              op->status != RAY_OK || choice == 0 ? "lost"
+              : choice == 1                       ? "done"
+                                                  : "in part");
     if (op->status != RAY_OK || choice == 0) {
         return;
     }

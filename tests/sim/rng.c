@@ -77,7 +77,7 @@ uint64_t sim_rng_wait(struct sim_rng *rng, uint64_t mean)
     uint64_t scaled = zeros * 177 + (256U - rest) * 177 / 256;
     uint64_t wait = scaled > 2048 ? mean * 8 : mean / 256 * scaled + mean % 256 * scaled / 256;
 
-    return wait > 0 ? wait : 1;
+    return wait + 1 + sim_rng_below(rng, mean / 256 + 1);
 }
 
 void sim_rng_fill(struct sim_rng *rng, void *out, size_t size)

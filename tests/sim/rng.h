@@ -22,7 +22,7 @@ uint64_t sim_rng_below(struct sim_rng *rng, uint64_t limit); /* 0..limit-1; limi
 uint64_t sim_rng_between(struct sim_rng *rng, uint64_t low, uint64_t high);
 bool sim_rng_one_in(struct sim_rng *rng, uint64_t count); /* true once in `count` */
 bool sim_rng_ppm(struct sim_rng *rng, uint32_t ppm);
-/* A waiting time with this mean, never 0: exponential, cut at eight times the mean. */
+/* A waiting time with this mean, never 0: exponential, cut at about eight times the mean. */
 uint64_t sim_rng_wait(struct sim_rng *rng, uint64_t mean);
 void sim_rng_fill(struct sim_rng *rng, void *out, size_t size);
 

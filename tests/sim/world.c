@@ -13,6 +13,8 @@
 
 #include "tests/sim/mem.h"
 
+enum { STOPPED_NS = 10000000 };
+
 struct sim_event {
     uint64_t at_ns;
     uint64_t number;
@@ -214,43 +216,62 @@ static void env_random(void *arg, void *out, size_t size)
     sim_rng_fill(&proc->rng, out, size);
 }
 
+static void run_timer(void *arg, uint64_t tag, bool is_alive)
+{
+    struct sim_proc *proc = arg;
+
+    (void)tag;
+    if (is_alive) {
+        proc->on_timer(proc->arg);
+    }
+}
+
 static void post_timer(struct sim_proc *proc);
 
+/* Nobody's event, so that a timer that was replaced makes no turn. */
 static void fire_timer(void *arg, uint64_t tag, bool is_alive)
 {
     struct sim_proc *proc = arg;
 
-    if (!is_alive || tag != proc->timer_number) {
+    if (!is_alive || tag != proc->timer_number || !sim_proc_is_live(proc)) {
         return;
     }
-    /* The clock may have become slower since. */
+    proc->timer_event_ns = UINT64_MAX;
     if (sim_proc_now_ns(proc) < proc->timer_at_ns) {
+        /* Asked for later since, or the clock has become slower. */
         post_timer(proc);
         return;
     }
-    proc->on_timer(proc->arg);
+    proc->timer_at_ns = UINT64_MAX;
+    sim_proc_post(proc, proc->world->now_ns, run_timer, proc, 0);
 }
 
 static void post_timer(struct sim_proc *proc)
 {
     struct sim_world *world = proc->world;
-    uint64_t true_ns = sim_clock_true(proc->clock, proc->timer_at_ns);
+    uint64_t true_ns = proc->timer_at_ns == UINT64_MAX
+                           ? UINT64_MAX
+                           : sim_clock_true(proc->clock, proc->timer_at_ns);
 
-    if (true_ns == UINT64_MAX) {
-        return;
+    if (true_ns == UINT64_MAX && proc->timer_at_ns != UINT64_MAX) {
+        true_ns = world->now_ns + STOPPED_NS; /* the clock stands: look again */
+    }
+    if (true_ns >= proc->timer_event_ns) {
+        return; /* the event that is there will ask again */
     }
     true_ns = true_ns > world->now_ns ? true_ns : world->now_ns;
     true_ns += sim_rng_below(&world->rng, proc->slack_max_ns + 1);
-    sim_proc_post(proc, true_ns, fire_timer, proc, proc->timer_number);
+    proc->timer_event_ns = true_ns;
+    proc->timer_number++;
+    sim_world_post(world, true_ns, fire_timer, proc, proc->timer_number);
 }
 
 static void env_set_timer(void *arg, uint64_t at_ns)
 {
     struct sim_proc *proc = arg;
 
-    proc->timer_number++;
     proc->timer_at_ns = at_ns;
-    if (at_ns != UINT64_MAX && !proc->is_dying) {
+    if (!proc->is_dying) {
         post_timer(proc);
     }
 }
@@ -295,6 +316,8 @@ void sim_proc_start(struct sim_proc *proc)
     proc->paused_until_ns = 0;
     proc->deferred_to_ns = 0;
     proc->timer_number++;
+    proc->timer_at_ns = UINT64_MAX;
+    proc->timer_event_ns = UINT64_MAX;
     proc->life++;
 }
 

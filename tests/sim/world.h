@@ -44,8 +44,9 @@ struct sim_proc {
     struct sim_clock *clock;  /* of its machine; borrowed */
     struct sim_rng rng;
     struct coord_env env;
-    uint64_t timer_number; /* only the newest request fires */
-    uint64_t timer_at_ns;  /* local time */
+    uint64_t timer_at_ns;    /* asked for, local time; UINT64_MAX: none */
+    uint64_t timer_event_ns; /* of the event behind it, true time; UINT64_MAX: none */
+    uint64_t timer_number;   /* of that event */
     uint64_t slack_max_ns; /* timers come late by up to this */
     /* Set by whoever starts the process. */
     void (*on_timer)(void *arg);

@@ -21,7 +21,7 @@ static void test_rng(void **state)
     for (int i = 0; i < 100000; i++) {
         uint64_t wait = sim_rng_wait(&a, 1000000);
 
-        assert_true(wait >= 1 && wait <= 8000000);
+        assert_true(wait >= 1 && wait <= 8004000);
         sum += wait;
         hits += sim_rng_ppm(&a, 250000);
         assert_true(sim_rng_between(&a, 3, 5) - 3 <= 2);

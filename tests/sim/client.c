@@ -1,0 +1,226 @@
+/* The workload: each client asks one thing at a time, repeats it under the same number until it is
+ * answered or given up, and remembers what it saw for its next swap. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "tests/sim/cluster.h"
+#include "tests/sim/mem.h"
+
+enum {
+    HOP_NS = 200000,
+    PATIENCE_NS = 300 * 1000000, /* of one attempt, at least */
+    PAUSE_NS = 30 * 1000000,     /* between attempts */
+    GIVE_UP_NS = 1500 * 1000000, /* of an operation, at least */
+    LOSS_PPM = 5000,
+};
+
+/* On its way to a machine, or back. */
+struct letter {
+    struct sim_run *run;
+    uint32_t machine;
+    uint32_t client;
+    uint64_t ticket;
+    struct sim_op op;
+    int status;
+    struct sim_answer answer;
+};
+
+static void attempt(struct sim_client *client);
+static void think(struct sim_client *client);
+
+static uint64_t now_ns(const struct sim_client *client)
+{
+    return client->run->world->now_ns;
+}
+
+static uint64_t hop_ns(struct sim_run *run)
+{
+    return run->world->now_ns + HOP_NS + sim_rng_below(&run->client_rng, HOP_NS);
+}
+
+static bool is_lost(struct sim_run *run)
+{
+    return !run->is_healed && sim_rng_ppm(&run->client_rng, LOSS_PPM);
+}
+
+static uint64_t ticket_of(const struct sim_client *client)
+{
+    return (uint64_t)client->number << 32 | client->attempt;
+}
+
+static void deliver(void *arg, uint64_t tag, bool is_alive)
+{
+    struct letter *letter = arg;
+    struct sim_run *run = letter->run;
+
+    (void)tag;
+    if (is_alive) {
+        run->ops->ask(run->machines[letter->machine].node, &letter->op, letter->ticket);
+    }
+    free(letter);
+}
+
+static void finish(struct sim_client *client)
+{
+    client->is_busy = false;
+    client->attempt++;
+    think(client);
+}
+
+static void try_again(void *arg, uint64_t tag, bool is_alive)
+{
+    struct sim_client *client = arg;
+
+    if (is_alive && client->is_busy && tag == client->attempt) {
+        attempt(client);
+    }
+}
+
+/* The attempt came to nothing, as far as anyone knows. */
+static void fail_attempt(struct sim_client *client, uint64_t wait_ns)
+{
+    struct sim_run *run = client->run;
+
+    client->attempt++;
+    client->target = (uint32_t)sim_rng_below(&run->client_rng, run->cluster.node_count);
+    if (!run->is_healed && now_ns(client) >= client->give_up_ns) {
+        finish(client);
+        return;
+    }
+    sim_world_post(run->world, now_ns(client) + wait_ns, try_again, client, client->attempt);
+}
+
+static void time_out(void *arg, uint64_t tag, bool is_alive)
+{
+    struct sim_client *client = arg;
+
+    if (is_alive && client->is_busy && tag == client->attempt) {
+        fail_attempt(client, 1);
+    }
+}
+
+static void attempt(struct sim_client *client)
+{
+    struct sim_run *run = client->run;
+    struct letter *letter = sim_alloc(1, sizeof *letter);
+    uint64_t patience_ns = PATIENCE_NS + sim_rng_below(&run->client_rng, (uint64_t)PATIENCE_NS * 2);
+
+    *letter = (struct letter){.run = run,
+                              .machine = client->target,
+                              .client = client->number,
+                              .ticket = ticket_of(client),
+                              .op = run->history.ops[client->position]};
+    sim_world_post(run->world, now_ns(client) + patience_ns, time_out, client, client->attempt);
+    if (is_lost(run)) {
+        free(letter);
+        return;
+    }
+    sim_proc_post(run->machines[client->target].proc, hop_ns(run), deliver, letter, 0);
+}
+
+static void record(struct sim_client *client, const struct sim_answer *answer)
+{
+    struct sim_op *op = &client->run->history.ops[client->position];
+
+    op->is_known = true;
+    op->return_ns = now_ns(client);
+    op->index = answer->index;
+    op->has_failed = answer->has_failed;
+    if (op->kind == SIM_OP_READ) {
+        op->value = answer->value;
+    } else {
+        sim_check_log_acked(&client->run->log, answer->index);
+    }
+    if (!op->has_failed) {
+        client->seen[op->key] = op->value;
+    }
+}
+
+static void hear(void *arg, uint64_t tag, bool is_alive)
+{
+    struct letter *letter = arg;
+    struct sim_client *client = &letter->run->clients[letter->client];
+
+    (void)tag;
+    if (is_alive && client->is_busy && letter->ticket == ticket_of(client)) {
+        if (letter->status == RAY_OK) {
+            record(client, &letter->answer);
+            finish(client);
+        } else {
+            fail_attempt(client, sim_rng_between(&letter->run->client_rng, 1, PAUSE_NS));
+        }
+    }
+    free(letter);
+}
+
+void sim_client_answered(struct sim_run *run, uint64_t ticket, int status,
+                         const struct sim_answer *answer)
+{
+    struct letter *letter = sim_alloc(1, sizeof *letter);
+
+    *letter = (struct letter){.run = run,
+                              .client = (uint32_t)(ticket >> 32),
+                              .ticket = ticket,
+                              .status = status,
+                              .answer = *answer};
+    assert(letter->client < run->cluster.client_count);
+    if (is_lost(run)) {
+        free(letter);
+        return;
+    }
+    sim_world_post(run->world, hop_ns(run), hear, letter, 0);
+}
+
+static void ask(void *arg, uint64_t tag, bool is_alive)
+{
+    struct sim_client *client = arg;
+    struct sim_run *run = client->run;
+    struct sim_rng *rng = &run->client_rng;
+
+    (void)tag;
+    if (!is_alive || now_ns(client) >= run->stop_ns) {
+        return;
+    }
+    struct sim_op op = {.client = client->number,
+                        .sequence = ++client->sequence,
+                        .key = (uint32_t)sim_rng_below(rng, run->cluster.key_count),
+                        .call_ns = now_ns(client)};
+
+    switch (sim_rng_below(rng, 5)) {
+    case 0:
+    case 1:
+        op.kind = SIM_OP_READ;
+        break;
+    case 2:
+        op.kind = SIM_OP_SWAP;
+        op.expected = client->seen[op.key];
+        break;
+    default:
+        op.kind = SIM_OP_WRITE;
+    }
+    if (op.kind != SIM_OP_READ) {
+        op.value = (uint64_t)(client->number + 1) << 32 | op.sequence;
+    }
+    client->position = sim_history_call(&run->history, &op);
+    client->is_busy = true;
+    client->give_up_ns = now_ns(client) + GIVE_UP_NS + sim_rng_below(rng, GIVE_UP_NS);
+    run->result->op_count++;
+    attempt(client);
+}
+
+static void think(struct sim_client *client)
+{
+    struct sim_run *run = client->run;
+
+    sim_world_post(run->world, now_ns(client) + sim_rng_wait(&run->client_rng, run->think_ns), ask,
+                   client, 0);
+}
+
+void sim_clients_begin(struct sim_run *run)
+{
+    for (uint32_t i = 0; i < run->cluster.client_count; i++) {
+        run->clients[i] = (struct sim_client){.run = run, .number = i};
+        run->clients[i].target = (uint32_t)sim_rng_below(&run->client_rng, run->cluster.node_count);
+        think(&run->clients[i]);
+    }
+}

@@ -1,0 +1,95 @@
+/* tests/sim/cluster.h - the parts of a run, for run.c, machine.c, fault.c and client.c.
+ *
+ * Memory: all of it belongs to the run.  Threads: one.  Blocks: never.  Trust: none. */
+#ifndef RAY_TESTS_SIM_CLUSTER_H
+#define RAY_TESTS_SIM_CLUSTER_H
+
+#include "tests/sim/check_log.h"
+#include "tests/sim/check_witness.h"
+#include "tests/sim/disk.h"
+#include "tests/sim/history.h"
+#include "tests/sim/net.h"
+#include "tests/sim/node.h"
+#include "tests/sim/run.h"
+#include "tests/sim/world.h"
+
+enum { SIM_MACHINES_MAX = 7, SIM_CLIENTS_MAX = 16, SIM_KEYS_MAX = 16 };
+
+struct sim_run;
+
+struct sim_machine {
+    struct sim_run *run;
+    uint32_t index; /* also its place in the network */
+    struct sim_clock clock;
+    struct sim_disk *disk;
+    struct sim_proc *proc;
+    struct coord_disk *disk_user; /* these three: while it is up */
+    struct ray_link *link;
+    struct sim_node *node;
+    uint64_t start_count;
+    bool is_start_due;
+    bool was_damaged;
+    bool is_quarantined;
+};
+
+struct sim_client {
+    struct sim_run *run;
+    uint32_t number;
+    uint64_t sequence;
+    bool is_busy;
+    size_t position; /* of its operation in the history */
+    uint32_t attempt;
+    uint64_t give_up_ns;
+    uint32_t target;             /* the machine it believes in */
+    uint64_t seen[SIM_KEYS_MAX]; /* last value by key */
+};
+
+struct sim_run {
+    struct sim_world *world;
+    struct sim_net *net;
+    const struct sim_node_ops *ops;
+    struct sim_cluster cluster;
+    struct sim_net_config net_config;
+    struct sim_disk_config disk_config;
+    struct sim_machine machines[SIM_MACHINES_MAX];
+    struct sim_client clients[SIM_CLIENTS_MAX];
+    struct sim_rng fault_rng;
+    struct sim_rng client_rng;
+    uint64_t think_ns;
+    uint64_t heal_ns;
+    uint64_t stop_ns; /* clients ask nothing more */
+    uint64_t end_ns;
+    bool is_healed;
+    size_t damaged_max;
+    struct sim_history history;
+    struct sim_verdict verdict;
+    struct sim_check_log log;
+    struct sim_witness witness;
+    struct sim_result *result;
+};
+
+/* ---- machine.c ---- */
+
+void sim_machine_init(struct sim_run *run, uint32_t index);
+void sim_machine_fini(struct sim_machine *machine);
+/* Does nothing when it is up. */
+void sim_machine_start(struct sim_machine *machine);
+/* Does nothing when it is down. */
+void sim_machine_stop(struct sim_machine *machine, bool is_power_cut);
+/* Starts it after a while, once. */
+void sim_machine_start_later(struct sim_machine *machine);
+bool sim_machine_is_up(const struct sim_machine *machine);
+
+/* ---- fault.c ---- */
+
+void sim_faults_begin(struct sim_run *run);
+/* Everything works from now on. */
+void sim_faults_heal(struct sim_run *run);
+
+/* ---- client.c ---- */
+
+void sim_clients_begin(struct sim_run *run);
+void sim_client_answered(struct sim_run *run, uint64_t ticket, int status,
+                         const struct sim_answer *answer);
+
+#endif

@@ -1,0 +1,323 @@
+/* Faults by kind. A run draws which kinds it has and how often each comes, so that some runs are
+ * all of one thing and others a bit of everything; ticks and messages stay far more common than
+ * any fault. */
+#include <assert.h>
+#include <inttypes.h>
+
+#include "tests/sim/cluster.h"
+
+enum { DRIFT_PPM_MAX = 10000, ROT_AGE = 4 };
+
+static struct sim_machine *any_machine(struct sim_run *run)
+{
+    return &run->machines[sim_rng_below(&run->fault_rng, run->cluster.node_count)];
+}
+
+static void fault_kill(struct sim_run *run)
+{
+    struct sim_machine *machine = any_machine(run);
+
+    sim_machine_stop(machine, false);
+    sim_machine_start_later(machine);
+}
+
+static void fault_power(struct sim_run *run)
+{
+    struct sim_machine *machine = any_machine(run);
+
+    sim_machine_stop(machine, true);
+    sim_machine_start_later(machine);
+}
+
+static void fault_power_of_all(struct sim_run *run)
+{
+    for (uint32_t i = 0; i < run->cluster.node_count; i++) {
+        sim_machine_stop(&run->machines[i], true);
+        sim_machine_start_later(&run->machines[i]);
+    }
+}
+
+static void fault_power_in_write(struct sim_run *run)
+{
+    sim_disk_cut_within(any_machine(run)->disk, sim_rng_between(&run->fault_rng, 1, 4));
+}
+
+static void fault_pause(struct sim_run *run)
+{
+    struct sim_machine *machine = any_machine(run);
+    uint64_t until_ns = run->world->now_ns + sim_rng_wait(&run->fault_rng, 300 * SIM_MS);
+
+    if (sim_machine_is_up(machine)) {
+        until_ns = until_ns < run->heal_ns ? until_ns : run->heal_ns;
+        sim_trace(run->world, "n%" PRIu32 " is paused until %" PRIu64 " ms", machine->index,
+                  until_ns / SIM_MS);
+        sim_proc_pause(machine->proc, until_ns);
+    }
+}
+
+static void heal_net(void *arg, uint64_t tag, bool is_alive)
+{
+    struct sim_run *run = arg;
+
+    if (is_alive) {
+        uint32_t from = tag >> 4 & 15;
+        uint32_t to = tag & 15;
+
+        sim_net_heal(run->net, from, to);
+    }
+}
+
+static void cut(struct sim_run *run, uint32_t from, uint32_t to, uint64_t heal_ns)
+{
+    if (from == to || sim_net_is_cut(run->net, from, to)) {
+        return;
+    }
+    sim_trace(run->world, "net: cut %" PRIu32 " to %" PRIu32 " until %" PRIu64 " ms", from, to,
+              heal_ns / SIM_MS);
+    sim_net_cut(run->net, from, to);
+    sim_world_post(run->world, heal_ns, heal_net, run, (uint64_t)from << 4 | to);
+}
+
+static void fault_cut_direction(struct sim_run *run)
+{
+    cut(run, any_machine(run)->index, any_machine(run)->index,
+        run->world->now_ns + sim_rng_wait(&run->fault_rng, SIM_S));
+}
+
+/* One machine, in one direction or both. */
+static void fault_cut_machine(struct sim_run *run)
+{
+    uint32_t index = any_machine(run)->index;
+    uint64_t heal_ns = run->world->now_ns + sim_rng_wait(&run->fault_rng, SIM_S);
+    uint64_t directions = sim_rng_between(&run->fault_rng, 1, 3);
+
+    for (uint32_t i = 0; i < run->cluster.node_count; i++) {
+        if (directions & 1) {
+            cut(run, index, i, heal_ns);
+        }
+        if (directions & 2) {
+            cut(run, i, index, heal_ns);
+        }
+    }
+}
+
+static void fault_split(struct sim_run *run)
+{
+    uint64_t sides = sim_rng_next(&run->fault_rng);
+    uint64_t heal_ns = run->world->now_ns + sim_rng_wait(&run->fault_rng, SIM_S);
+
+    for (uint32_t a = 0; a < run->cluster.node_count; a++) {
+        for (uint32_t b = 0; b < run->cluster.node_count; b++) {
+            if ((sides >> a & 1) != (sides >> b & 1)) {
+                cut(run, a, b, heal_ns);
+            }
+        }
+    }
+}
+
+static void fault_reset(struct sim_run *run)
+{
+    uint32_t a = any_machine(run)->index;
+    uint32_t b = any_machine(run)->index;
+
+    if (a != b) {
+        sim_net_reset(run->net, a, b);
+    }
+}
+
+static void mend_disk(void *arg, uint64_t tag, bool is_alive)
+{
+    struct sim_run *run = arg;
+
+    if (is_alive) {
+        sim_disk_set_config(run->machines[tag].disk, &run->disk_config);
+    }
+}
+
+static void spoil_disk(struct sim_run *run, const struct sim_machine *machine,
+                       const struct sim_disk_config *config)
+{
+    sim_disk_set_config(machine->disk, config);
+    sim_world_post(run->world, run->world->now_ns + sim_rng_wait(&run->fault_rng, SIM_S), mend_disk,
+                   run, machine->index);
+}
+
+static void fault_slow_disk(struct sim_run *run)
+{
+    struct sim_disk_config config = run->disk_config;
+
+    config.jitter_ns = sim_rng_between(&run->fault_rng, SIM_MS, 60 * SIM_MS);
+    spoil_disk(run, any_machine(run), &config);
+}
+
+static void fault_stall(struct sim_run *run)
+{
+    struct sim_disk_config config = run->disk_config;
+
+    config.stall_ppm = 200000;
+    config.stall_ns = sim_rng_between(&run->fault_rng, 100 * SIM_MS, 2 * SIM_S);
+    spoil_disk(run, any_machine(run), &config);
+}
+
+static void fault_disk_errors(struct sim_run *run)
+{
+    struct sim_disk_config config = run->disk_config;
+
+    config.error_ppm = (uint32_t)sim_rng_between(&run->fault_rng, 1000, 300000);
+    spoil_disk(run, any_machine(run), &config);
+}
+
+static void fault_full_disk(struct sim_run *run)
+{
+    struct sim_disk_config config = run->disk_config;
+
+    config.capacity = 0;
+    spoil_disk(run, any_machine(run), &config);
+}
+
+/* No more machines than the cluster can lose for good. */
+static void fault_rot(struct sim_run *run)
+{
+    struct sim_machine *machine = any_machine(run);
+    bool is_unreadable = sim_rng_one_in(&run->fault_rng, 3);
+
+    if ((!machine->was_damaged && run->result->damaged_count >= run->damaged_max) ||
+        !sim_disk_rot(machine->disk, "wal", ROT_AGE, is_unreadable)) {
+        return;
+    }
+    run->result->damaged_count += !machine->was_damaged;
+    machine->was_damaged = true;
+    sim_trace(run->world, "n%" PRIu32 " rots%s", machine->index,
+              is_unreadable ? ", unreadable" : "");
+    if (sim_rng_one_in(&run->fault_rng, 2)) {
+        sim_machine_stop(machine, true);
+        sim_machine_start_later(machine);
+    }
+}
+
+static void fault_drift(struct sim_run *run)
+{
+    struct sim_machine *machine = any_machine(run);
+    int32_t rate_ppm =
+        (int32_t)sim_rng_below(&run->fault_rng, DRIFT_PPM_MAX * UINT64_C(2) + 1) - DRIFT_PPM_MAX;
+
+    if (sim_rng_one_in(&run->fault_rng, 3)) {
+        rate_ppm = rate_ppm < 0 ? -DRIFT_PPM_MAX : DRIFT_PPM_MAX;
+    }
+    sim_clock_set_rate(&machine->clock, run->world->now_ns, rate_ppm);
+}
+
+static void fault_wall(struct sim_run *run)
+{
+    int64_t jump_us =
+        (int64_t)sim_rng_below(&run->fault_rng, UINT64_C(20000000000)) - INT64_C(10000000000);
+
+    sim_clock_set_wall(&any_machine(run)->clock, jump_us);
+}
+
+struct on_node {
+    struct sim_run *run;
+    struct sim_machine *machine;
+    uint64_t draw;
+};
+
+static void change_turn(void *arg)
+{
+    struct on_node *on = arg;
+
+    on->run->ops->change(on->machine->node, on->draw);
+}
+
+static void transfer_turn(void *arg)
+{
+    struct on_node *on = arg;
+
+    on->run->ops->transfer(on->machine->node);
+}
+
+static void on_each(struct sim_run *run, void (*turn)(void *arg))
+{
+    struct on_node on = {.run = run, .draw = sim_rng_next(&run->fault_rng)};
+
+    for (uint32_t i = 0; i < run->cluster.node_count; i++) {
+        on.machine = &run->machines[i];
+        (void)sim_proc_run(on.machine->proc, turn, &on);
+    }
+}
+
+static void fault_change(struct sim_run *run)
+{
+    on_each(run, change_turn);
+}
+
+static void fault_transfer(struct sim_run *run)
+{
+    on_each(run, transfer_turn);
+}
+
+static const struct fault {
+    void (*fn)(struct sim_run *run);
+    uint64_t mean_ms; /* between two, in a run that has it at the usual rate */
+    uint64_t one_in;  /* runs that have it */
+} faults[] = {
+    {fault_kill, 2500, 2},           {fault_power, 3000, 2}, {fault_power_of_all, 5000, 3},
+    {fault_power_in_write, 3000, 2}, {fault_pause, 2000, 2}, {fault_cut_direction, 1500, 2},
+    {fault_cut_machine, 2500, 2},    {fault_split, 4000, 2}, {fault_reset, 1000, 2},
+    {fault_slow_disk, 4000, 3},      {fault_stall, 5000, 4}, {fault_disk_errors, 6000, 5},
+    {fault_full_disk, 6000, 6},      {fault_rot, 4000, 4},   {fault_drift, 2000, 2},
+    {fault_wall, 3000, 3},           {fault_change, 700, 3}, {fault_transfer, 2500, 3},
+};
+
+enum { FAULT_COUNT = sizeof faults / sizeof faults[0] };
+
+/* tag: the fault, and the mean wait in ms. */
+static void strike(void *arg, uint64_t tag, bool is_alive)
+{
+    struct sim_run *run = arg;
+    uint64_t mean_ns = (tag >> 8) * SIM_MS;
+
+    if (!is_alive || run->is_healed) {
+        return;
+    }
+    faults[tag & 255].fn(run);
+    sim_world_post(run->world, run->world->now_ns + sim_rng_wait(&run->fault_rng, mean_ns), strike,
+                   run, tag);
+}
+
+void sim_faults_begin(struct sim_run *run)
+{
+    bool has_change = false;
+
+    for (size_t i = 0; i < FAULT_COUNT; i++) {
+        uint64_t mean_ms = faults[i].mean_ms * sim_rng_between(&run->fault_rng, 1, 8) / 4;
+        uint64_t tag = mean_ms << 8 | i;
+
+        if (!sim_rng_one_in(&run->fault_rng, faults[i].one_in)) {
+            continue;
+        }
+        has_change = has_change || faults[i].fn == fault_change;
+        sim_world_post(run->world,
+                       run->world->now_ns + sim_rng_wait(&run->fault_rng, mean_ms * SIM_MS), strike,
+                       run, tag);
+    }
+    /* A configuration may shrink to few voters; whoever rots then may be all that there is. */
+    run->damaged_max = has_change ? 0 : (run->cluster.node_count - 1) / 2;
+}
+
+void sim_faults_heal(struct sim_run *run)
+{
+    sim_trace(run->world, "healed");
+    run->is_healed = true;
+    sim_net_heal_all(run->net);
+    run->net_config.loss_ppm = 0;
+    sim_net_set_config(run->net, &run->net_config);
+    for (uint32_t i = 0; i < run->cluster.node_count; i++) {
+        struct sim_machine *machine = &run->machines[i];
+
+        sim_disk_set_config(machine->disk, &run->disk_config);
+        sim_disk_cut_within(machine->disk, 0);
+        sim_clock_set_rate(&machine->clock, run->world->now_ns, 0);
+        machine->is_start_due = false;
+        sim_machine_start(machine);
+    }
+}

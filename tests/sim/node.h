@@ -1,0 +1,97 @@
+/* tests/sim/node.h - what the simulator runs in a process: consensus alone (node_raft.c), or the
+ * whole replica of production (node_replica.c).
+ *
+ * A node gets its world as production does and tells an observer what it did; the observer is of
+ * the simulator and is not told anything by a ghost (world.h).
+ * Memory: create and destroy; a crash is destroy without anything before it.
+ * Threads: one.  Blocks: never.  Trust: none. */
+#ifndef RAY_TESTS_SIM_NODE_H
+#define RAY_TESTS_SIM_NODE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/id.h"
+#include "coordinator/entry.h"
+#include "coordinator/env.h"
+#include "coordinator/store/disk.h"
+#include "net/link.h"
+#include "tests/sim/history.h"
+#include "tests/sim/net.h"
+
+struct sim_node;
+
+/* What all nodes of a run share. */
+struct sim_cluster {
+    struct ray_id id;
+    struct ray_id nodes[SIM_NET_PLACES_MAX];
+    uint32_t node_count;
+    uint32_t election_ms;
+    uint32_t heartbeat_ms;
+    uint32_t segment_size;
+    uint32_t key_count;
+    uint32_t client_count;
+};
+
+struct sim_answer {
+    uint64_t index; /* where it ran; a read: the revision it saw */
+    uint64_t value; /* of a read */
+    bool has_failed;
+};
+
+struct sim_observer {
+    void (*leads)(void *arg, uint64_t server, uint64_t term);
+    void (*appended)(void *arg, uint64_t index, uint64_t term, uint64_t hash,
+                     uint64_t previous_term);
+    void (*applied)(void *arg, uint64_t index, uint64_t term, uint64_t hash);
+    void (*state)(void *arg, uint64_t index, uint64_t state_hash);
+    /* Not for a request that was only found to have run before. */
+    void (*executed)(void *arg, const struct sim_op *op);
+    /* RAY_OK: `answer` is the result. Otherwise it may or may not have run, or may yet. */
+    void (*answered)(void *arg, uint64_t ticket, int status, const struct sim_answer *answer);
+    void (*quarantined)(void *arg, const char *why);
+    /* It cannot go on and is to be started anew. */
+    void (*failed)(void *arg, const char *why);
+    void *arg;
+};
+
+struct sim_node_world {
+    const struct coord_env *env;
+    struct coord_disk *disk;
+    struct ray_link *link;
+    const struct sim_cluster *cluster;
+    uint32_t place;
+    struct sim_observer observer;
+};
+
+struct sim_node_status {
+    bool is_leader;
+    uint32_t members; /* of the newest configuration that it knows: one bit per place */
+    bool is_quarantined;
+    uint64_t term;
+    uint64_t applied_index;
+    uint64_t commit_index;
+    uint32_t leader; /* place; UINT32_MAX: not known */
+    size_t voter_count;
+};
+
+struct sim_node_ops {
+    const char *name;
+    /* On an empty disk it becomes the node that its place says. */
+    int (*create)(struct sim_node **out, const struct sim_node_world *world, struct ray_err *err);
+    void (*destroy)(struct sim_node *node);
+    void (*on_timer)(struct sim_node *node);
+    void (*turn)(struct sim_node *node);
+    /* Answered later through the observer, or never. */
+    void (*ask)(struct sim_node *node, const struct sim_op *op, uint64_t ticket);
+    void (*status)(const struct sim_node *node, struct sim_node_status *out);
+    /* Where it leads: some change of the configuration, drawn from `draw`; otherwise nothing. */
+    void (*change)(struct sim_node *node, uint64_t draw);
+    /* Where it leads: hands over. */
+    void (*transfer)(struct sim_node *node);
+};
+
+extern const struct sim_node_ops sim_node_raft;
+
+#endif

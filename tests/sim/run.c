@@ -1,0 +1,221 @@
+/* Draws what kind of run a seed is, lets it happen, and asks the checkers. */
+#include "tests/sim/run.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "tests/sim/check_end.h"
+#include "tests/sim/check_linear.h"
+#include "tests/sim/cluster.h"
+#include "tests/sim/mem.h"
+
+static const uint64_t heal_ns = 12 * SIM_S;
+static const uint64_t ask_ns = 4 * SIM_S;   /* after the healing */
+static const uint64_t quiet_ns = 4 * SIM_S; /* as long as anything may take */
+
+enum { SEGMENT_SIZE = 64 << 10, LINEAR_STEPS = 300000, EVENTS_MAX = 3000000 };
+
+static void draw_network(struct sim_run *run, struct sim_rng *rng)
+{
+    struct sim_net_config *config = &run->net_config;
+
+    config->delay_ns = sim_rng_between(rng, 30000, 1500000);
+    config->jitter_ns = config->delay_ns * sim_rng_between(rng, 0, 6);
+    config->give_up_ns = sim_rng_between(rng, 100 * SIM_MS, 3 * SIM_S);
+    config->is_datagram = sim_rng_one_in(rng, 4);
+    config->loss_ppm = sim_rng_one_in(rng, 2) ? (uint32_t)sim_rng_below(rng, 50000) : 0;
+    config->double_ppm = sim_rng_one_in(rng, 2) ? (uint32_t)sim_rng_below(rng, 30000) : 0;
+}
+
+static void draw_cluster(struct sim_run *run, struct sim_rng *rng, uint32_t node_count)
+{
+    static const uint32_t counts[] = {3, 3, 3, 3, 3, 3, 5, 5, 1, 2};
+    struct sim_cluster *cluster = &run->cluster;
+
+    cluster->node_count = counts[sim_rng_below(rng, sizeof counts / sizeof counts[0])];
+    if (node_count > 0) {
+        cluster->node_count = node_count;
+    }
+    assert(cluster->node_count <= SIM_MACHINES_MAX);
+    cluster->election_ms = 200;
+    cluster->heartbeat_ms = 40;
+    cluster->segment_size = SEGMENT_SIZE;
+    cluster->key_count = (uint32_t)sim_rng_between(rng, 1, 6);
+    cluster->client_count = (uint32_t)sim_rng_between(rng, 2, 6);
+    sim_rng_fill(rng, cluster->id.bytes, RAY_ID_SIZE);
+    for (uint32_t i = 0; i < cluster->node_count; i++) {
+        sim_rng_fill(rng, cluster->nodes[i].bytes, RAY_ID_SIZE);
+    }
+}
+
+static void begin(struct sim_run *run, const struct sim_options *options)
+{
+    struct sim_rng rng;
+
+    run->world = sim_world_create(options->seed);
+    run->world->trace = options->trace;
+    run->ops = options->ops;
+    sim_rng_fork(&run->world->rng, &rng);
+    sim_rng_fork(&run->world->rng, &run->fault_rng);
+    sim_rng_fork(&run->world->rng, &run->client_rng);
+    draw_network(run, &rng);
+    draw_cluster(run, &rng, options->node_count);
+    run->disk_config = (struct sim_disk_config){.delay_ns = sim_rng_between(&rng, 50000, 400000),
+                                                .jitter_ns = sim_rng_between(&rng, 0, 3 * SIM_MS),
+                                                .capacity = UINT64_MAX};
+    run->think_ns = sim_rng_between(&rng, 10 * SIM_MS, 150 * SIM_MS);
+    run->heal_ns = heal_ns;
+    run->stop_ns = heal_ns + ask_ns;
+    run->end_ns = run->stop_ns + quiet_ns;
+    sim_check_log_init(&run->log, &run->verdict);
+    sim_witness_init(&run->witness, &run->verdict);
+    run->net = sim_net_create(run->world, &run->net_config);
+    for (uint32_t i = 0; i < run->cluster.node_count; i++) {
+        sim_machine_init(run, i);
+    }
+    for (uint32_t i = 0; i < run->cluster.node_count; i++) {
+        sim_machine_start(&run->machines[i]);
+    }
+    sim_clients_begin(run);
+    sim_faults_begin(run);
+}
+
+static void pass(struct sim_run *run, uint64_t until_ns)
+{
+    while (!run->verdict.is_bad && sim_world_step(run->world, until_ns)) {
+        if (run->world->event_count > EVENTS_MAX) {
+            sim_verdict_fail(&run->verdict, SIM_CHECK_PROGRESS,
+                             "something goes round in circles at %" PRIu64 " ns",
+                             run->world->now_ns);
+        }
+    }
+}
+
+/* ---- the judgement ---- */
+
+static void count_ops(struct sim_run *run, struct sim_end *end)
+{
+    end->pending_since_ns = UINT64_MAX;
+    for (size_t i = 0; i < run->history.count; i++) {
+        const struct sim_op *op = &run->history.ops[i];
+
+        run->result->done_count += op->is_known;
+        end->healed_done_count += op->is_known && op->call_ns > run->heal_ns;
+    }
+    for (uint32_t i = 0; i < run->cluster.client_count; i++) {
+        const struct sim_client *client = &run->clients[i];
+
+        if (client->is_busy) {
+            uint64_t since_ns = run->history.ops[client->position].call_ns;
+
+            end->pending_count++;
+            end->pending_since_ns =
+                since_ns < end->pending_since_ns ? since_ns : end->pending_since_ns;
+        }
+    }
+}
+
+/* As the leader sees it; all where nobody leads. */
+static uint32_t find_members(const struct sim_run *run)
+{
+    struct sim_node_status status;
+    uint64_t term = 0;
+    uint32_t members = UINT32_MAX;
+
+    for (uint32_t i = 0; i < run->cluster.node_count; i++) {
+        if (run->machines[i].node == NULL) {
+            continue;
+        }
+        run->ops->status(run->machines[i].node, &status);
+        if (status.is_leader && status.term > term) {
+            term = status.term;
+            members = status.members;
+        }
+    }
+    return members;
+}
+
+static void judge_end(struct sim_run *run)
+{
+    struct sim_end_node nodes[SIM_MACHINES_MAX];
+    struct sim_end end = {.nodes = nodes};
+    uint32_t members = find_members(run);
+
+    count_ops(run, &end);
+    for (uint32_t i = 0; i < run->cluster.node_count; i++) {
+        struct sim_machine *machine = &run->machines[i];
+        struct sim_node_status status = {.term = 0};
+
+        if (machine->node != NULL) {
+            run->ops->status(machine->node, &status);
+        }
+        /* Removed, it hears nothing any more. */
+        if ((members >> i & 1) == 0) {
+            continue;
+        }
+        nodes[end.node_count++] = (struct sim_end_node){.is_up = sim_machine_is_up(machine),
+                                                        .is_leader = status.is_leader,
+                                                        .is_quarantined = machine->is_quarantined,
+                                                        .was_damaged = machine->was_damaged,
+                                                        .applied_index = status.applied_index};
+        if (!machine->is_quarantined && machine->node != NULL) {
+            sim_check_log_end(&run->log, i, status.applied_index);
+        }
+    }
+    sim_check_progress(&end, &run->verdict);
+}
+
+static void judge(struct sim_run *run, const struct sim_options *options)
+{
+    if (run->verdict.is_bad) {
+        return;
+    }
+    sim_witness_check(&run->witness, &run->history);
+    judge_end(run);
+    if (options->linear_every > 0 && options->seed % options->linear_every == 0) {
+        run->result->linear_count =
+            sim_check_linear(&run->history, LINEAR_STEPS, &run->verdict) ? 1 : 0;
+    }
+}
+
+static void end(struct sim_run *run)
+{
+    struct sim_result *result = run->result;
+
+    result->verdict = run->verdict;
+    result->hash = run->world->hash;
+    result->event_count = run->world->event_count;
+    result->message_count = sim_net_message_count(run->net);
+    result->commit_count = run->log.committed_max;
+    for (uint32_t i = 0; i < run->cluster.node_count; i++) {
+        sim_machine_stop(&run->machines[i], false);
+    }
+    sim_world_drain(run->world);
+    for (uint32_t i = 0; i < run->cluster.node_count; i++) {
+        sim_machine_fini(&run->machines[i]);
+    }
+    sim_net_destroy(run->net);
+    sim_world_destroy(run->world);
+    sim_check_log_fini(&run->log);
+    sim_witness_fini(&run->witness);
+    sim_history_fini(&run->history);
+}
+
+void sim_run(const struct sim_options *options, struct sim_result *out)
+{
+    struct sim_run run = {.result = out};
+
+    *out = (struct sim_result){.hash = 0};
+    begin(&run, options);
+    pass(&run, run.heal_ns);
+    if (!run.verdict.is_bad) {
+        sim_faults_heal(&run);
+    }
+    pass(&run, run.end_ns);
+    judge(&run, options);
+    if (run.verdict.is_bad) {
+        sim_trace(run.world, "%s: %s", sim_checker_name(run.verdict.checker), run.verdict.text);
+    }
+    end(&run);
+}

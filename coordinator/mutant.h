@@ -43,6 +43,8 @@
     X(CORE_SHORT_CONTACT, "two ticks within a round trip end pipelining", "test:coord_core_guard") \
     X(CORE_LAST_DEMOTED, "of two voters the demoted one never stands again, though only it can",   \
       "test:coord_core_guard")                                                                     \
+    X(CORE_HIDDEN_TERM, "a pre-vote is refused without telling the newer term",                    \
+      "test:coord_core_guard")                                                                     \
     X(CORE_LOST_CHANGE, "two changes in a row: the older one is forgotten", "test:coord_core_guard")
 
 #define RAY_MUTANT_MAP_STORE(X)                                                                    \

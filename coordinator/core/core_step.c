@@ -333,6 +333,12 @@ static void send_vote_result(struct coord_core *core, const struct raft_message 
 
     if (message != NULL) {
         message->term = from->request_vote_result.term;
+        /* libraft answers a pre-vote in the candidate's term, also from a newer one: then two
+         * who only ask for pre-votes never agree on a term. */
+        if (!from->request_vote_result.vote_granted && message->term < core->raft.current_term &&
+            !RAY_MUTANT(CORE_HIDDEN_TERM)) {
+            message->term = core->raft.current_term;
+        }
         message->vote_result.is_granted = from->request_vote_result.vote_granted;
         message->vote_result.is_pre_vote = from->request_vote_result.pre_vote;
     }

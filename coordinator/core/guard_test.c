@@ -552,6 +552,42 @@ static void test_late_answer_to_a_pre_vote(void **state)
     }
 }
 
+/* Two voters: one has the better log, the other the newer term. */
+static void test_refused_pre_vote_tells_the_term(void **state)
+{
+    struct coord_config three = voters(3);
+    const struct coord_message *result;
+    struct lone lone;
+
+    (void)state;
+    lone_start(&lone, &three, 3);
+    hear_append(&lone, 9, 3, 1, NULL, 0, 1);
+    step(&lone, coord_core_leader_lost(lone.core, lone.now_ms, 2, &lone.out, NULL));
+    hear(&lone,
+         (struct coord_message){.type = COORD_VOTE,
+                                .from = 3,
+                                .term = 6,
+                                .vote = {.last_index = 10, .last_term = 4, .is_pre_vote = true}});
+    result = sent(&lone, COORD_VOTE_RESULT, 3);
+    assert_non_null(result);
+    assert_false(result->vote_result.is_granted);
+    assert_int_equal(result->term, 9);
+    coord_core_destroy(lone.core);
+    /* And the other side takes it. */
+    lone_start(&lone, &three, 3);
+    while (coord_core_state(lone.core) != COORD_CANDIDATE) {
+        lone.now_ms += 400;
+        step(&lone, coord_core_tick(lone.core, lone.now_ms, &lone.out, NULL));
+    }
+    hear(&lone, (struct coord_message){.type = COORD_VOTE_RESULT,
+                                       .from = 2,
+                                       .term = 9,
+                                       .vote_result = {.is_pre_vote = true}});
+    assert_int_equal(lone.out.hard.term, 9);
+    assert_true(lone.out.is_hard_changed);
+    coord_core_destroy(lone.core);
+}
+
 /* Two changes come with one leader's log, the second is truncated by the next leader: the first
  * stays, for it was committed before the second was proposed. */
 static void test_two_changes_in_a_row(void **state)
@@ -679,6 +715,7 @@ int main(void)
         cmocka_unit_test(test_entries_below_the_snapshot),
         cmocka_unit_test(test_needless_snapshot),
         cmocka_unit_test(test_late_answer_to_a_pre_vote),
+        cmocka_unit_test(test_refused_pre_vote_tells_the_term),
         cmocka_unit_test(test_two_changes_in_a_row),
         cmocka_unit_test(test_demoted_voter_stands_once_more),
         cmocka_unit_test(test_pipelining_goes_on),

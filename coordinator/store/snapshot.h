@@ -64,8 +64,8 @@ void coord_snapshot_writer_finish(struct coord_snapshot_writer *writer, coord_di
 /* After done: what was made. */
 const struct coord_snapshot_info *
 coord_snapshot_writer_info(const struct coord_snapshot_writer *writer);
-/* Any time but from within its callbacks; an unfinished file is removed. It may live on unseen
- * until the disk has answered. NULL is fine. */
+/* Any time, also from its callbacks. An unfinished file goes when the next one is begun. It may
+ * live on unseen until the disk has answered. NULL is fine. */
 void coord_snapshot_writer_destroy(struct coord_snapshot_writer *writer);
 
 /* --- reading, for loading and for sending --- */
@@ -108,7 +108,7 @@ int coord_snapshot_receiver_put(struct coord_snapshot_receiver *receiver, uint32
 /* RAY_EAGAIN through `done`: chunks are missing. Otherwise renames, removes old generations. */
 void coord_snapshot_receiver_finish(struct coord_snapshot_receiver *receiver, coord_disk_done *done,
                                     void *arg);
-/* What came stays for the next attempt. NULL is fine. */
+/* Any time, also from its callbacks. What came stays for the next attempt. NULL is fine. */
 void coord_snapshot_receiver_destroy(struct coord_snapshot_receiver *receiver);
 
 /* --- pure --- */

@@ -10,6 +10,18 @@
 
 enum { NO_SLOT = RAY_GRANT_SLOTS_MAX };
 
+static size_t find_end(const struct ray_grant_page *page)
+{
+    struct ray_epoch epoch;
+    struct ray_id id;
+    size_t end = RAY_GRANT_SLOTS_MAX;
+
+    while (end > 0 && !ray_grant_page_pair(page, end - 1, &id, &epoch)) {
+        end--;
+    }
+    return end;
+}
+
 void coord_lease_agent_init(struct coord_lease_agent *agent, struct ray_grant_page *page,
                             const struct ray_id *node, const struct ray_id *incarnation,
                             uint64_t cluster_epoch, uint64_t interval_ns)
@@ -22,6 +34,7 @@ void coord_lease_agent_init(struct coord_lease_agent *agent, struct ray_grant_pa
     agent->incarnation = *incarnation;
     agent->cluster_epoch = cluster_epoch;
     agent->interval_ns = interval_ns;
+    agent->slot_end = find_end(page);
 }
 
 uint64_t coord_lease_agent_renew_at(const struct coord_lease_agent *agent)
@@ -52,7 +65,7 @@ static size_t find_slot(const struct coord_lease_agent *agent, const struct ray_
     struct ray_epoch epoch;
     struct ray_id other;
 
-    for (size_t slot = 0; slot < RAY_GRANT_SLOTS_MAX; slot++) {
+    for (size_t slot = 0; slot < agent->slot_end; slot++) {
         if (ray_grant_page_pair(agent->page, slot, &other, &epoch) && ray_id_equal(&other, id)) {
             return slot;
         }
@@ -60,7 +73,7 @@ static size_t find_slot(const struct coord_lease_agent *agent, const struct ray_
     return NO_SLOT;
 }
 
-static size_t find_or_take_slot(const struct coord_lease_agent *agent, const struct ray_id *id,
+static size_t find_or_take_slot(struct coord_lease_agent *agent, const struct ray_id *id,
                                 struct ray_epoch epoch)
 {
     struct ray_epoch other_epoch;
@@ -73,6 +86,7 @@ static size_t find_or_take_slot(const struct coord_lease_agent *agent, const str
     for (slot = 0; slot < RAY_GRANT_SLOTS_MAX; slot++) {
         if (!ray_grant_page_pair(agent->page, slot, &other, &other_epoch)) {
             ray_grant_page_set(agent->page, slot, id, epoch, 0);
+            agent->slot_end = slot < agent->slot_end ? agent->slot_end : slot + 1;
             return slot;
         }
     }
@@ -109,7 +123,7 @@ static void clear_unused_slots(struct coord_lease_agent *agent)
     struct ray_epoch epoch;
     struct ray_id id;
 
-    for (size_t slot = 0; slot < RAY_GRANT_SLOTS_MAX; slot++) {
+    for (size_t slot = 0; slot < agent->slot_end; slot++) {
         if (ray_grant_page_pair(agent->page, slot, &id, &epoch) && !agent->has_monitor[slot] &&
             coord_lease_agent_pair(agent, &id) == NULL) {
             ray_grant_page_clear(agent->page, slot);
@@ -135,15 +149,22 @@ static void move_pairs(struct coord_lease_agent *agent, uint64_t deadline_ns)
             slot = find_or_take_slot(agent, &pair->id, pair->epoch);
             agent->pair_slots[i] = (uint16_t)slot;
         }
-        if (slot != NO_SLOT) {
-            ray_grant_page_set(agent->page, slot, &pair->id, pair->epoch, deadline_ns);
+        if (slot == NO_SLOT) {
+            continue;
         }
+        if (RAY_MUTANT(LEASE_HALF_SLOT) && deadline_ns % 2 == 0) {
+            /* As seen from between the steps of a wrong order. */
+            ray_grant_page_step(agent->page, slot, RAY_GRANT_STEP_DEADLINE, &pair->id, pair->epoch,
+                                deadline_ns);
+            continue;
+        }
+        ray_grant_page_set(agent->page, slot, &pair->id, pair->epoch, deadline_ns);
     }
     if (RAY_MUTANT(LEASE_NODE_DEADLINE)) {
         struct ray_epoch epoch;
         struct ray_id id;
 
-        for (size_t slot = 0; slot < RAY_GRANT_SLOTS_MAX; slot++) {
+        for (size_t slot = 0; slot < agent->slot_end; slot++) {
             if (ray_grant_page_pair(agent->page, slot, &id, &epoch)) {
                 ray_grant_page_set(agent->page, slot, &id, epoch, deadline_ns);
             }

@@ -32,6 +32,7 @@ struct coord_lease_agent {
     uint64_t last_t_send_ns;   /* of the renewals sent */
     uint64_t dropped_at_ns;    /* answers to renewals not younger than this count for nothing */
     struct coord_lease_clock_check clock_check;
+    size_t slot_end; /* no slot from here on has a pair */
     bool is_refused; /* duplicate or removed: nothing will be granted to this incarnation */
     bool has_list;   /* of this process; else the hash sent is zeros */
     struct coord_lease_hash hash;

@@ -58,7 +58,8 @@ int coord_lease_book_create(struct coord_lease_book **out, const struct coord_le
 void coord_lease_book_destroy(struct coord_lease_book *book);
 
 /* Elected: forgets every other term. `noop_index` is the entry that this leader appended first;
- * nothing is granted before it is applied. */
+ * nothing is granted before it is applied. After a quorum recovery that is the entry that raises
+ * the cluster epoch: older ones of that log, never acknowledged, are applied with it. */
 void coord_lease_book_begin(struct coord_lease_book *book, uint64_t now_ns, uint64_t noop_index);
 /* Deposed, or not the leader for any other reason: forgets all; no request is answered. */
 void coord_lease_book_end(struct coord_lease_book *book);

@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <stddef.h>
 
+#include "coordinator/mutant.h"
+
 static struct coord_lease_choice choice(enum coord_lease_act act, struct ray_epoch epoch)
 {
     return (struct coord_lease_choice){.act = act, .epoch = epoch};
@@ -14,6 +16,9 @@ static bool is_copy_of(const struct coord_lease_facts *facts)
 {
     const struct coord_lease_pair *pair = facts->pair;
 
+    if (RAY_MUTANT(LEASE_FOREIGN_COPY)) {
+        return true;
+    }
     if (!ray_epoch_equal(pair->from, facts->copy_epoch)) {
         return false;
     }
@@ -41,6 +46,9 @@ static struct coord_lease_choice choose_with_monitor(const struct coord_lease_fa
     if (facts->copy == RAY_GRANT_COPY_FROZEN) {
         return choice(COORD_LEASE_ACT_PROPOSE_CANCEL, pair->epoch);
     }
+    if (!facts->is_wanted && RAY_MUTANT(LEASE_STOPPED_UNBURNED)) {
+        return choice(COORD_LEASE_ACT_PROPOSE_STOPPED, pair->epoch);
+    }
     if (!facts->is_wanted || facts->copy == RAY_GRANT_COPY_LOADED) {
         return choice(COORD_LEASE_ACT_END, pair->epoch);
     }
@@ -51,6 +59,9 @@ static struct coord_lease_choice choose_without_monitor(const struct coord_lease
 {
     const struct coord_lease_pair *pair = facts->pair;
 
+    if (RAY_MUTANT(LEASE_SECOND_RUN) && facts->is_wanted && facts->is_alive) {
+        return choice(COORD_LEASE_ACT_FORK, pair->epoch);
+    }
     if (ray_epoch_compare(pair->epoch, facts->burned) <= 0) {
         if (!facts->is_wanted) {
             return choice(COORD_LEASE_ACT_PROPOSE_STOPPED, pair->epoch);

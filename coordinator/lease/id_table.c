@@ -6,6 +6,19 @@
 
 #include "base/fault.h"
 
+static void reset(struct coord_id_table *table)
+{
+    table->count = 0;
+    for (uint32_t i = 0; i <= table->bucket_mask; i++) {
+        table->heads[i] = COORD_ID_TABLE_NONE;
+    }
+    for (uint32_t i = 0; i < table->capacity; i++) {
+        table->nexts[i] = i + 1 < table->capacity ? i + 1 : COORD_ID_TABLE_NONE;
+    }
+    memset(table->ids, 0, table->capacity * sizeof *table->ids);
+    table->free_head = 0;
+}
+
 int coord_id_table_init(struct coord_id_table *table, uint32_t capacity, struct ray_err *err)
 {
     uint32_t bucket_count = 1;
@@ -24,7 +37,7 @@ int coord_id_table_init(struct coord_id_table *table, uint32_t capacity, struct 
         coord_id_table_fini(table);
         return ray_fail(err, RAY_ENOMEM, "table of %u identities", capacity);
     }
-    coord_id_table_clear(table);
+    reset(table);
     return RAY_OK;
 }
 
@@ -42,15 +55,9 @@ void coord_id_table_fini(struct coord_id_table *table)
 void coord_id_table_clear(struct coord_id_table *table)
 {
     assert(table != NULL && table->heads != NULL);
-    table->count = 0;
-    for (uint32_t i = 0; i <= table->bucket_mask; i++) {
-        table->heads[i] = COORD_ID_TABLE_NONE;
+    if (table->count > 0) {
+        reset(table);
     }
-    for (uint32_t i = 0; i < table->capacity; i++) {
-        table->nexts[i] = i + 1 < table->capacity ? i + 1 : COORD_ID_TABLE_NONE;
-    }
-    memset(table->ids, 0, table->capacity * sizeof *table->ids);
-    table->free_head = 0;
 }
 
 static uint32_t *bucket_of(const struct coord_id_table *table, const struct ray_id *id)

@@ -23,7 +23,8 @@ int coord_launcher_check(const struct coord_launcher *launcher, struct ray_err *
 {
     assert(launcher != NULL);
     if (launcher->magic != launcher_magic || launcher->version != LAUNCHER_VERSION ||
-        launcher->guest_count_max != COORD_LAUNCHER_GUESTS_MAX) {
+        launcher->guest_count_max != COORD_LAUNCHER_GUESTS_MAX ||
+        launcher->guest_end > COORD_LAUNCHER_GUESTS_MAX) {
         return ray_fail(err, RAY_EUNSUPPORTED, "table of guests of version %u with %u places",
                         launcher->version, launcher->guest_count_max);
     }
@@ -34,7 +35,7 @@ const struct coord_launcher_guest *coord_launcher_find(const struct coord_launch
                                                        const struct ray_id *guest)
 {
     assert(launcher != NULL && guest != NULL);
-    for (size_t i = 0; i < COORD_LAUNCHER_GUESTS_MAX; i++) {
+    for (size_t i = 0; i < launcher->guest_end; i++) {
         if (ray_id_equal(&launcher->guests[i].id, guest) && !ray_id_is_none(guest)) {
             return &launcher->guests[i];
         }
@@ -69,6 +70,7 @@ static int find_or_add(struct coord_launcher *launcher, const struct ray_id *gue
     for (size_t i = 0; found == NULL && i < COORD_LAUNCHER_GUESTS_MAX; i++) {
         if (ray_id_is_none(&launcher->guests[i].id)) {
             found = &launcher->guests[i];
+            launcher->guest_end = i < launcher->guest_end ? launcher->guest_end : i + 1;
             *found = (struct coord_launcher_guest){.id = *guest, .burned = launcher->floor};
         }
     }
@@ -170,7 +172,8 @@ int coord_launcher_adopt(struct coord_launcher *launcher, const struct ray_id *g
     }
     is_cancel = at->copy == RAY_GRANT_COPY_FROZEN && origin == RAY_EPOCH_CANCEL;
     is_arrival = at->copy == RAY_GRANT_COPY_LOADED && origin == RAY_EPOCH_MIGRATION;
-    if ((!is_cancel && !is_arrival) || !ray_epoch_equal(from, at->epoch)) {
+    if (((!is_cancel && !is_arrival) || !ray_epoch_equal(from, at->epoch)) &&
+        !RAY_MUTANT(LEASE_FOREIGN_COPY)) {
         return ray_fail(err, RAY_ECONFLICT, "the copy here is not the one of that epoch");
     }
     if (ray_epoch_compare(epoch, at->burned) <= 0) {

@@ -34,6 +34,7 @@ struct coord_launcher {
     uint32_t version;
     uint32_t guest_count_max;
     struct ray_epoch floor; /* burned by guests that were forgotten */
+    uint64_t guest_end;     /* no place from here on is in use */
     struct coord_launcher_guest guests[COORD_LAUNCHER_GUESTS_MAX];
 };
 

@@ -12,6 +12,15 @@
 
 enum { MEAN_SIZE_START = 256 };
 
+/* Our notice of a snapshot is small and may be repeated: after an election time without an
+ * answer. Until then libraft takes the refusal of a newer snapshot's place for a stale one. */
+static void apply_timing(struct coord_core *core)
+{
+    raft_set_election_timeout(&core->raft, core->config.election_ms);
+    raft_set_heartbeat_timeout(&core->raft, core->config.heartbeat_ms);
+    raft_set_install_snapshot_timeout(&core->raft, core->config.election_ms);
+}
+
 static int check_config(const struct coord_core_config *config, struct ray_err *err)
 {
     if (config->self_id == 0) {
@@ -258,8 +267,7 @@ int coord_core_start(struct coord_core *core, uint64_t now_ms, const struct coor
         return rc;
     }
     (void)coord_core_open(core, now_ms, NULL);
-    raft_set_election_timeout(&core->raft, core->config.election_ms);
-    raft_set_heartbeat_timeout(&core->raft, core->config.heartbeat_ms);
+    apply_timing(core);
     core->is_started = true;
     if (boot->snapshot != NULL) {
         core->snapshot = *boot->snapshot;
@@ -404,8 +412,7 @@ void coord_core_set_timing(struct coord_core *core, uint32_t election_ms, uint32
     core->config.election_ms = election_ms;
     core->config.heartbeat_ms = heartbeat_ms;
     if (core->is_started) {
-        raft_set_election_timeout(&core->raft, election_ms);
-        raft_set_heartbeat_timeout(&core->raft, heartbeat_ms);
+        apply_timing(core);
     }
 }
 

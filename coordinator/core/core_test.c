@@ -454,6 +454,40 @@ static void test_a_straggler_gets_a_snapshot(void **state)
     submit_many(cluster, 50, 100);
 }
 
+static bool pass_no_snapshot(void *arg, const struct coord_message *message)
+{
+    (void)arg;
+    return message->type != COORD_SNAPSHOT;
+}
+
+/* The word of the first snapshot is lost, then there is a newer one. */
+static void test_a_lost_notice_is_repeated(void **state)
+{
+    struct cluster *cluster = *state;
+    uint64_t leader_id;
+    uint64_t healed_at_ms;
+
+    cluster_init(cluster, 3);
+    cluster_grow(cluster, 3);
+    leader_id = cluster_await_leader(cluster);
+    cluster_crash(cluster, leader_id % 3 + 1);
+    submit_many(cluster, 100, 100);
+    cluster_snapshot(cluster, leader_id, 0);
+    cluster->filter = pass_no_snapshot;
+    cluster_start(cluster, leader_id % 3 + 1);
+    cluster_run(cluster, 1000);
+    for (int i = 0; i < 100; i++) {
+        (void)cluster_submit(cluster, leader_id, 100);
+    }
+    cluster_run(cluster, 100);
+    cluster_snapshot(cluster, leader_id, 0);
+    cluster_run(cluster, 1000);
+    cluster->filter = NULL;
+    healed_at_ms = cluster->now_ms;
+    cluster_await_applied(cluster, cluster->applied_max);
+    assert_true(cluster->now_ms - healed_at_ms < 3 * (uint64_t)CLUSTER_ELECTION_MS);
+}
+
 static void test_old_entries_come_from_the_log(void **state)
 {
     struct cluster *cluster = *state;
@@ -571,6 +605,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_changes_that_are_refused, make, drop),
         cmocka_unit_test_setup_teardown(test_a_new_node_gets_a_snapshot, make, drop),
         cmocka_unit_test_setup_teardown(test_a_straggler_gets_a_snapshot, make, drop),
+        cmocka_unit_test_setup_teardown(test_a_lost_notice_is_repeated, make, drop),
         cmocka_unit_test_setup_teardown(test_old_entries_come_from_the_log, make, drop),
         cmocka_unit_test_setup_teardown(test_snapshots_that_are_refused, make, drop),
         cmocka_unit_test_setup_teardown(test_boots_that_are_refused, make, no_cluster),

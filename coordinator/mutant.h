@@ -50,7 +50,9 @@
 #define RAY_MUTANT_MAP_STORE(X)                                                                    \
     X(STORE_EARLY_DURABLE, "an entry is reported durable before the disk has it", "acked_durable") \
     X(STORE_TAIL_AS_ROT, "an unacknowledged torn tail quarantines the node", "quarantine")         \
-    X(STORE_ROT_AS_TAIL, "rot below durable_index is truncated like a tail", "acked_durable")
+    X(STORE_ROT_AS_TAIL, "rot below durable_index is truncated like a tail", "acked_durable")      \
+    X(STORE_APPLIED_OUTSIDE, "the applied index is not in the checkpoint's transaction",           \
+      "test:coord_checkpoint")
 
 #define RAY_MUTANT_MAP_FSM(X)
 

@@ -1,0 +1,202 @@
+#include "coordinator/store/checkpoint_batch.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <string.h>
+
+#include "coordinator/store/bytes.h"
+#include "coordinator/store/crc32c.h"
+
+static const uint8_t magic[8] = {'R', 'A', 'Y', 'C', 'H', 'K', 'P', '\n'};
+
+enum {
+    OP_HEAD_SIZE = 12, /* kind, size of key, size of value */
+    VERSION = 1,
+    CRC_AT = COORD_CHECKPOINT_HEAD_SIZE - 4,
+    STATE_HASH_AT = 56,
+};
+
+static_assert(STATE_HASH_AT + COORD_CHECKPOINT_STATE_HASH_SIZE <= CRC_AT, "one after another");
+
+void coord_checkpoint_batch_init(struct coord_checkpoint_batch *batch)
+{
+    *batch = (struct coord_checkpoint_batch){0};
+    ray_buf_init(&batch->ops, COORD_CHECKPOINT_BATCH_SIZE_MAX);
+}
+
+void coord_checkpoint_batch_fini(struct coord_checkpoint_batch *batch)
+{
+    if (batch != NULL) {
+        ray_buf_fini(&batch->ops);
+        batch->count = 0;
+    }
+}
+
+void coord_checkpoint_batch_reset(struct coord_checkpoint_batch *batch)
+{
+    ray_buf_clear(&batch->ops);
+    batch->count = 0;
+}
+
+static int add(struct coord_checkpoint_batch *batch, const struct coord_checkpoint_op *op)
+{
+    uint8_t head[OP_HEAD_SIZE];
+    int rc;
+
+    if (op->key_size > COORD_CHECKPOINT_KEY_SIZE_MAX ||
+        op->value_size > COORD_CHECKPOINT_VALUE_SIZE_MAX) {
+        return RAY_ETOOBIG;
+    }
+    rc = ray_buf_reserve(&batch->ops, OP_HEAD_SIZE + op->key_size + op->value_size);
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    coord_put_u32(head, (uint32_t)op->kind);
+    coord_put_u32(head + 4, (uint32_t)op->key_size);
+    coord_put_u32(head + 8, (uint32_t)op->value_size);
+    rc = ray_buf_append(&batch->ops, head, sizeof head);
+    if (rc == RAY_OK && op->key_size > 0) {
+        rc = ray_buf_append(&batch->ops, op->key, op->key_size);
+    }
+    if (rc == RAY_OK && op->value_size > 0) {
+        rc = ray_buf_append(&batch->ops, op->value, op->value_size);
+    }
+    assert(rc == RAY_OK); /* it was reserved */
+    batch->count++;
+    return RAY_OK;
+}
+
+int coord_checkpoint_put(struct coord_checkpoint_batch *batch, const void *key, size_t key_size,
+                         const void *value, size_t value_size)
+{
+    assert(key_size > 0);
+    return add(batch, &(struct coord_checkpoint_op){.kind = COORD_CHECKPOINT_PUT,
+                                                    .key = key,
+                                                    .key_size = key_size,
+                                                    .value = value,
+                                                    .value_size = value_size});
+}
+
+int coord_checkpoint_delete(struct coord_checkpoint_batch *batch, const void *key, size_t key_size)
+{
+    assert(key_size > 0);
+    return add(batch, &(struct coord_checkpoint_op){
+                          .kind = COORD_CHECKPOINT_DELETE, .key = key, .key_size = key_size});
+}
+
+/* What was put before is nobody's any more. */
+int coord_checkpoint_clear(struct coord_checkpoint_batch *batch)
+{
+    coord_checkpoint_batch_reset(batch);
+    return add(batch, &(struct coord_checkpoint_op){.kind = COORD_CHECKPOINT_CLEAR});
+}
+
+bool coord_checkpoint_batch_next(const struct coord_checkpoint_batch *batch, size_t *at,
+                                 struct coord_checkpoint_op *out)
+{
+    const uint8_t *bytes = batch->ops.data + *at;
+
+    if (*at == batch->ops.size) {
+        return false;
+    }
+    assert(batch->ops.size - *at >= OP_HEAD_SIZE);
+    *out = (struct coord_checkpoint_op){
+        .kind = (enum coord_checkpoint_op_kind)coord_get_u32(bytes),
+        .key = bytes + OP_HEAD_SIZE,
+        .key_size = coord_get_u32(bytes + 4),
+        .value_size = coord_get_u32(bytes + 8),
+    };
+    out->value = out->key + out->key_size;
+    *at += OP_HEAD_SIZE + out->key_size + out->value_size;
+    assert(*at <= batch->ops.size);
+    return true;
+}
+
+static void record_hash(const void *key, size_t key_size, const void *value, size_t value_size,
+                        uint64_t out[static 2])
+{
+    crypto_generichash_state state;
+    uint8_t hash[crypto_generichash_BYTES_MIN];
+    uint8_t sizes[8];
+    int rc = crypto_generichash_init(&state, NULL, 0, sizeof hash);
+
+    static_assert(sizeof hash == 16, "two numbers");
+    coord_put_u32(sizes, (uint32_t)key_size);
+    coord_put_u32(sizes + 4, (uint32_t)value_size);
+    rc |= crypto_generichash_update(&state, sizes, sizeof sizes);
+    rc |= crypto_generichash_update(&state, key, key_size);
+    rc |= crypto_generichash_update(&state, value, value_size);
+    rc |= crypto_generichash_final(&state, hash, sizeof hash);
+    assert(rc == 0);
+    (void)rc;
+    out[0] = coord_get_u64(hash);
+    out[1] = coord_get_u64(hash + 8);
+}
+
+void coord_checkpoint_sum_add(struct coord_checkpoint_sum *sum, const void *key, size_t key_size,
+                              const void *value, size_t value_size)
+{
+    uint64_t hash[2];
+
+    record_hash(key, key_size, value, value_size, hash);
+    sum->low += hash[0];
+    sum->high += hash[1] + (sum->low < hash[0] ? 1 : 0);
+    sum->count++;
+}
+
+void coord_checkpoint_sum_subtract(struct coord_checkpoint_sum *sum, const void *key,
+                                   size_t key_size, const void *value, size_t value_size)
+{
+    uint64_t hash[2];
+
+    record_hash(key, key_size, value, value_size, hash);
+    sum->high -= hash[1] + (sum->low < hash[0] ? 1 : 0);
+    sum->low -= hash[0];
+    sum->count--;
+}
+
+bool coord_checkpoint_sum_equal(const struct coord_checkpoint_sum *a,
+                                const struct coord_checkpoint_sum *b)
+{
+    return a->low == b->low && a->high == b->high && a->count == b->count;
+}
+
+void coord_checkpoint_head_encode(const struct coord_checkpoint_head *head,
+                                  const struct coord_checkpoint_sum *sum, uint8_t *out)
+{
+    memset(out, 0, COORD_CHECKPOINT_HEAD_SIZE);
+    memcpy(out, magic, sizeof magic);
+    coord_put_u32(out + 8, VERSION);
+    coord_put_u64(out + 16, head->applied_index);
+    coord_put_u64(out + 24, head->applied_term);
+    coord_put_u64(out + 32, sum->low);
+    coord_put_u64(out + 40, sum->high);
+    coord_put_u64(out + 48, sum->count);
+    memcpy(out + STATE_HASH_AT, head->state_hash, COORD_CHECKPOINT_STATE_HASH_SIZE);
+    coord_put_u32(out + CRC_AT, coord_crc32c(0, out, CRC_AT));
+}
+
+int coord_checkpoint_head_decode(const void *bytes, size_t size, struct coord_checkpoint_head *out,
+                                 struct coord_checkpoint_sum *out_sum, struct ray_err *err)
+{
+    const uint8_t *in = bytes;
+
+    if (size != COORD_CHECKPOINT_HEAD_SIZE || memcmp(in, magic, sizeof magic) != 0 ||
+        coord_get_u32(in + CRC_AT) != coord_crc32c(0, in, CRC_AT)) {
+        return ray_fail(err, RAY_EMALFORMED, "the checkpoint's head is damaged");
+    }
+    if (coord_get_u32(in + 8) != VERSION) {
+        return ray_fail(err, RAY_EUNSUPPORTED, "a checkpoint of format %u, this program knows %d",
+                        coord_get_u32(in + 8), VERSION);
+    }
+    *out = (struct coord_checkpoint_head){
+        .applied_index = coord_get_u64(in + 16),
+        .applied_term = coord_get_u64(in + 24),
+        .record_count = coord_get_u64(in + 48),
+    };
+    memcpy(out->state_hash, in + STATE_HASH_AT, COORD_CHECKPOINT_STATE_HASH_SIZE);
+    *out_sum = (struct coord_checkpoint_sum){.low = coord_get_u64(in + 32),
+                                             .high = coord_get_u64(in + 40),
+                                             .count = coord_get_u64(in + 48)};
+    return RAY_OK;
+}

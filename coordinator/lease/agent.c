@@ -152,7 +152,7 @@ static void move_pairs(struct coord_lease_agent *agent, uint64_t deadline_ns)
         if (slot == NO_SLOT) {
             continue;
         }
-        if (RAY_MUTANT(LEASE_HALF_SLOT) && deadline_ns % 2 == 0) {
+        if (RAY_MUTANT(LEASE_HALF_SLOT) && deadline_ns / 1000 % 2 == 0) {
             /* As seen from between the steps of a wrong order. */
             ray_grant_page_step(agent->page, slot, RAY_GRANT_STEP_DEADLINE, &pair->id, pair->epoch,
                                 deadline_ns);

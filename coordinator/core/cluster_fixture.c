@@ -16,6 +16,14 @@ struct cluster_node *cluster_node(struct cluster *cluster, uint64_t id)
     return &cluster->nodes[id - 1];
 }
 
+static void *grow(void *old, size_t size)
+{
+    void *memory = realloc(old, size);
+
+    assert_non_null(memory);
+    return memory;
+}
+
 /* ---- disk ---- */
 
 static uint64_t last_of(const struct cluster_node *node)
@@ -56,8 +64,7 @@ static void append_log(struct cluster_node *node, const struct coord_entry *entr
     assert_int_equal(entry->index, node->log_first + node->log_count);
     if (node->log_count == node->log_capacity) {
         node->log_capacity = node->log_capacity == 0 ? 64 : 2 * node->log_capacity;
-        node->log = realloc(node->log, node->log_capacity * sizeof node->log[0]);
-        assert_non_null(node->log);
+        node->log = grow(node->log, node->log_capacity * sizeof node->log[0]);
     }
     node->log[node->log_count++] = (struct cluster_record){
         .term = entry->term,
@@ -106,8 +113,7 @@ static void push_frame(struct cluster *cluster, struct cluster_frame frame)
     }
     if (cluster->frame_count == cluster->frame_capacity) {
         cluster->frame_capacity = cluster->frame_capacity == 0 ? 64 : 2 * cluster->frame_capacity;
-        cluster->frames = realloc(cluster->frames, cluster->frame_capacity * sizeof frame);
-        assert_non_null(cluster->frames);
+        cluster->frames = grow(cluster->frames, cluster->frame_capacity * sizeof frame);
     }
     cluster->frames[cluster->frame_first + cluster->frame_count++] = frame;
 }

@@ -18,9 +18,10 @@
 enum {
     CLUSTER_NODES_MAX = 8,
     CLUSTER_INDEX_MAX = 200000,
-    CLUSTER_ELECTION_MS = 200,
     CLUSTER_HEARTBEAT_MS = 40,
 };
+
+#define CLUSTER_ELECTION_MS UINT32_C(200)
 
 struct cluster_record {
     uint64_t term;

@@ -77,7 +77,7 @@ static void test_a_new_leader_after_a_crash(void **state)
     crashed_at_ms = cluster->now_ms;
     second = cluster_await_leader(cluster);
     assert_int_not_equal(first, second);
-    assert_true(cluster->now_ms - crashed_at_ms < 6 * CLUSTER_ELECTION_MS);
+    assert_true(cluster->now_ms - crashed_at_ms < 6 * (uint64_t)CLUSTER_ELECTION_MS);
     submit_many(cluster, 10, 100);
     cluster_start(cluster, first);
     submit_many(cluster, 10, 100);
@@ -129,7 +129,7 @@ static void test_a_cut_off_leader_is_overruled(void **state)
         (void)cluster_submit(cluster, old->id, 50);
     }
     old_last = coord_core_last_index(old->core);
-    cluster_run(cluster, 3 * CLUSTER_ELECTION_MS);
+    cluster_run(cluster, 3 * (uint64_t)CLUSTER_ELECTION_MS);
     assert_int_not_equal(coord_core_state(old->core), COORD_LEADER);
     submit_many(cluster, 0, 0);
     (void)cluster_submit(cluster, cluster_await_leader(cluster), 10);
@@ -284,7 +284,7 @@ static void test_transfer_to_the_silent_ends(void **state)
     assert_int_equal(coord_core_transfer(leader->core, cluster->now_ms, target, &leader->out, NULL),
                      RAY_OK);
     cluster_handle(cluster, leader);
-    cluster_run(cluster, 2 * CLUSTER_ELECTION_MS);
+    cluster_run(cluster, 2 * (uint64_t)CLUSTER_ELECTION_MS);
     assert_false(coord_core_is_transferring(leader->core));
     submit_many(cluster, 3, 10);
     assert_int_equal(coord_core_transfer(leader->core, cluster->now_ms, target, &leader->out, NULL),

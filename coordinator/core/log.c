@@ -122,7 +122,7 @@ int coord_log_append(struct coord_log *log, const struct coord_entry *entries, s
             .size = entry->size,
             .type = entry->type,
         };
-        if (entry->size > 0) {
+        if (entry->size > 0 && at != NULL) {
             memcpy(at, entry->data, entry->size);
             at += entry->size;
         }

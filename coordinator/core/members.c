@@ -328,7 +328,7 @@ static bool standbys_leave(struct plan *plan)
             last = server;
         }
     }
-    return plan->standbys > COORD_STANDBYS_MAX && drop(plan, last->id);
+    return last != NULL && plan->standbys > COORD_STANDBYS_MAX && drop(plan, last->id);
 }
 
 static bool too_few_voters(struct plan *plan)

@@ -318,8 +318,11 @@ static void read_entry(struct coord_wire_reader *reader, struct coord_entry *ent
         if (coord_wire_is_uint(&field, ENTRY_TERM)) {
             entry->term = field.value;
         } else if (coord_wire_is_uint(&field, ENTRY_TYPE)) {
-            /* Kept as it is: unknown ones are refused by the check. */
-            entry->type = (enum coord_entry_type)(field.value > UINT8_MAX ? 0 : field.value);
+            if (field.value < COORD_ENTRY_COMMAND || field.value > COORD_ENTRY_CHANGE) {
+                reader->is_bad = true;
+                return;
+            }
+            entry->type = (enum coord_entry_type)field.value;
         } else if (coord_wire_is_bytes(&field, ENTRY_DATA)) {
             entry->data = field.size == 0 ? NULL : field.bytes;
             entry->size = (uint32_t)field.size;
@@ -359,7 +362,7 @@ static int read_entries(struct coord_wire_reader reader, struct ray_arena *arena
         inner = coord_wire_inner(&field);
         read_entry(&inner, &entries[count]);
         if (inner.is_bad) {
-            return malformed(err, "an entry that is cut short");
+            return malformed(err, "an entry that is cut short or of unknown type");
         }
         count++;
         entries[count - 1].index = message->append.prev_index + count;

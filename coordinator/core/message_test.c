@@ -289,6 +289,7 @@ static void test_limits(void **state)
 {
     static struct coord_message messages[COORD_FRAME_MESSAGES_MAX + 1];
     static uint8_t buffer[COORD_FRAME_SIZE_MAX + 1];
+    static const uint8_t one_more[] = {0x3a, 0x04, 0x08, 0x01, 0x2a, 0x00};
     struct coord_frame frame = {.from = 1, .to = 2, .messages = messages};
     struct coord_frame back;
     struct ray_arena arena;
@@ -303,8 +304,9 @@ static void test_limits(void **state)
     assert_int_equal(coord_frame_encode(&frame, buffer, sizeof buffer, &size, NULL), RAY_OK);
     assert_int_equal(coord_frame_decode(buffer, size, &arena, &back, NULL), RAY_OK);
     /* One message more, by hand: frames may be joined. */
-    memcpy(buffer + size, "\x3a\x04\x08\x01\x2a\x00", 6);
-    assert_int_equal(coord_frame_decode(buffer, size + 6, &arena, &back, NULL), RAY_ETOOBIG);
+    memcpy(buffer + size, one_more, sizeof one_more);
+    assert_int_equal(coord_frame_decode(buffer, size + sizeof one_more, &arena, &back, NULL),
+                     RAY_ETOOBIG);
     frame.count++;
     assert_int_equal(coord_frame_encode(&frame, buffer, sizeof buffer, &size, NULL), RAY_ETOOBIG);
     assert_int_equal(coord_frame_decode(buffer, sizeof buffer, &arena, &back, NULL), RAY_ETOOBIG);

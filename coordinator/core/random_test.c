@@ -201,7 +201,7 @@ static void run_seed(uint32_t seed)
     for (int i = 0; i < 5; i++) {
         uint64_t id = cluster_await_leader(cluster);
 
-        cluster_run(cluster, 2 * CLUSTER_ELECTION_MS);
+        cluster_run(cluster, 2 * (uint64_t)CLUSTER_ELECTION_MS);
         if (cluster_await_leader(cluster) == id &&
             !coord_core_is_transferring(cluster_node(cluster, id)->core)) {
             (void)cluster_submit(cluster, id, 10);

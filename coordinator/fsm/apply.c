@@ -67,8 +67,8 @@ static int open_command(const uint8_t *bytes, size_t size, struct ray_arena *are
     int rc;
 
     if (size > COORD_FSM_COMMAND_SIZE_MAX) {
-        return ray_fail(err, RAY_ETOOBIG, "a command of %zu bytes, at most %d", size,
-                        COORD_FSM_COMMAND_SIZE_MAX);
+        return fsm_refuse(err, RAY_ETOOBIG, "a command of %zu bytes, at most %d", size,
+                          COORD_FSM_COMMAND_SIZE_MAX);
     }
     rc = ray_proto_unpack(&rayos__registry__command__descriptor, bytes, size, arena, &message, err);
     if (rc != RAY_OK) {
@@ -80,19 +80,19 @@ static int open_command(const uint8_t *bytes, size_t size, struct ray_arena *are
     }
     command = (Rayos__Registry__Command *)message;
     if (command->header == NULL) {
-        return ray_fail(err, RAY_EMALFORMED, "a command without header");
+        return fsm_refuse(err, RAY_EMALFORMED, "a command without header");
     }
     if (command->header->version != COORD_FSM_COMMAND_VERSION) {
-        return ray_fail(err, RAY_EUNSUPPORTED, "a command of version %u, this build has %d",
-                        command->header->version, COORD_FSM_COMMAND_VERSION);
+        return fsm_refuse(err, RAY_EUNSUPPORTED, "a command of version %u, this build has %d",
+                          command->header->version, COORD_FSM_COMMAND_VERSION);
     }
     if (handler_of(command) == NULL) {
-        return ray_fail(err, RAY_EUNSUPPORTED, "a command of no kind that this version knows");
+        return fsm_refuse(err, RAY_EUNSUPPORTED, "a command of no kind that this version knows");
     }
     if (command->body_case == RAYOS__REGISTRY__COMMAND__BODY_FEATURE_RAISE &&
         command->feature_raise->level > COORD_FSM_FEATURE_LEVEL) {
-        return ray_fail(err, RAY_EUNSUPPORTED, "feature level %u, this version has %d",
-                        command->feature_raise->level, COORD_FSM_FEATURE_LEVEL);
+        return fsm_refuse(err, RAY_EUNSUPPORTED, "feature level %u, this version has %d",
+                          command->feature_raise->level, COORD_FSM_FEATURE_LEVEL);
     }
     *out = command;
     return RAY_OK;
@@ -115,7 +115,7 @@ static int check_header(const Rayos__Registry__Header *header, struct ray_id *ou
         rc = fsm_optional_id(&header->incarnation, "incarnation", out_incarnation, err);
     }
     if (rc == RAY_OK && !ray_id_is_none(out_session) && header->sequence == 0) {
-        rc = ray_fail(err, RAY_EINVAL, "requests of a session are counted from 1");
+        rc = fsm_refuse(err, RAY_EINVAL, "requests of a session are counted from 1");
     }
     return rc;
 }
@@ -191,12 +191,13 @@ static int run(struct fsm_apply *apply, const Rayos__Registry__Command *command,
 
     apply->what = handler->what;
     if (apply->fsm->cluster == NULL && !handler->is_before_cluster) {
-        code = ray_fail(apply->err, RAY_ECONFLICT, "there is no cluster yet");
+        code = fsm_refuse(apply->err, RAY_ECONFLICT, "there is no cluster yet");
     } else {
         /* All members of the union are pointers. */
         code = handler->run(apply, command->cluster_create);
     }
     if (code == RAY_ENOMEM || apply->is_fatal) {
+        assert(code != RAY_OK);
         return code;
     }
     rc = fsm_finish(apply);
@@ -259,14 +260,14 @@ static int run_in_session(struct fsm_apply *apply, const Rayos__Registry__Comman
     int code;
 
     if (is_about_sessions(command)) {
-        code = ray_fail(apply->err, RAY_EINVAL, "such a command belongs to no session");
+        code = fsm_refuse(apply->err, RAY_EINVAL, "such a command belongs to no session");
     } else {
         session = fsm_session_find(apply->fsm, session_id);
         if (session == NULL) {
-            code = ray_fail(apply->err, RAY_ENOTFOUND,
-                            "no such session: it has expired, or was never opened");
+            code = fsm_refuse(apply->err, RAY_ENOTFOUND,
+                              "no such session: it has expired, or was never opened");
         } else if (strcmp(session->principal, command->header->principal) != 0) {
-            code = ray_fail(apply->err, RAY_EDENIED, "the session belongs to somebody else");
+            code = fsm_refuse(apply->err, RAY_EDENIED, "the session belongs to somebody else");
         } else {
             return run_once(apply, command, session, out);
         }
@@ -295,8 +296,8 @@ static int halt(struct coord_fsm *fsm, int code)
 static int begin_entry(struct coord_fsm *fsm, uint64_t index, uint64_t term, struct ray_err *err)
 {
     if (fsm->halt_code != RAY_OK) {
-        return ray_fail(err, fsm->halt_code, "the state machine has halted at entry %llu",
-                        (unsigned long long)fsm->index);
+        return fsm_refuse(err, fsm->halt_code, "the state machine has halted at entry %llu",
+                          (unsigned long long)fsm->index);
     }
     assert(index == fsm->index + 1 && term >= fsm->term);
     fsm_arena_reset(&fsm->arena);
@@ -395,7 +396,7 @@ int coord_fsm_result_pack(const struct coord_fsm_result *result, struct ray_buf 
     message.body = (ProtobufCBinaryData){.len = result->body_size, .data = (uint8_t *)result->body};
     size = rayos__registry__result__get_packed_size(&message);
     if (ray_buf_reserve(out, size) != RAY_OK) {
-        return ray_fail(err, RAY_ENOMEM, "a result of %zu bytes", size);
+        return fsm_refuse(err, RAY_ENOMEM, "a result of %zu bytes", size);
     }
     (void)rayos__registry__result__pack(&message, out->data + out->size);
     out->size += size;

@@ -10,7 +10,7 @@ int fsm_id(const ProtobufCBinaryData *bytes, const char *what, struct ray_id *ou
            struct ray_err *err)
 {
     if (ray_id_from_bytes(bytes->data, bytes->len, out, NULL) != RAY_OK) {
-        return ray_fail(err, RAY_EINVAL, "%s: not the 16 bytes of an id", what);
+        return fsm_refuse(err, RAY_EINVAL, "%s: not the 16 bytes of an id", what);
     }
     return RAY_OK;
 }
@@ -32,7 +32,7 @@ int fsm_home(const Rayos__Registry__Home *message, const char *what, struct coor
     int rc;
 
     if (message == NULL) {
-        return ray_fail(err, RAY_EINVAL, "%s: no node is named", what);
+        return fsm_refuse(err, RAY_EINVAL, "%s: no node is named", what);
     }
     rc = fsm_id(&message->node, what, &home.node, err);
     if (rc == RAY_OK) {
@@ -48,7 +48,7 @@ int fsm_fixed(const ProtobufCBinaryData *bytes, const char *what, uint8_t *out, 
               struct ray_err *err)
 {
     if (bytes->len != size) {
-        return ray_fail(err, RAY_EINVAL, "%s: %zu bytes, not %zu", what, bytes->len, size);
+        return fsm_refuse(err, RAY_EINVAL, "%s: %zu bytes, not %zu", what, bytes->len, size);
     }
     memcpy(out, bytes->data, size);
     return RAY_OK;
@@ -59,10 +59,10 @@ int fsm_line(const char *text, const char *what, char *out, size_t out_size, str
     size_t size = strlen(text);
 
     if (size >= out_size) {
-        return ray_fail(err, RAY_EINVAL, "%s: %zu bytes, at most %zu", what, size, out_size - 1);
+        return fsm_refuse(err, RAY_EINVAL, "%s: %zu bytes, at most %zu", what, size, out_size - 1);
     }
-    memset(out, 0, out_size);
-    memcpy(out, text, size);
+    memset(out, 0, out_size); /* with its NUL */
+    memcpy(out, text, size + 1);
     return RAY_OK;
 }
 
@@ -70,7 +70,7 @@ int fsm_word(const char *text, const char *what, char *out, size_t out_size, str
 {
     for (const char *at = text; *at != '\0'; at++) {
         if (*at <= ' ' || *at > '~') {
-            return ray_fail(err, RAY_EINVAL, "%s: only printable ASCII without spaces", what);
+            return fsm_refuse(err, RAY_EINVAL, "%s: only printable ASCII without spaces", what);
         }
     }
     return fsm_line(text, what, out, out_size, err);
@@ -90,15 +90,15 @@ static int check_label(const Rayos__Registry__Label *label, const char *previous
     size_t key_size = strlen(label->key);
 
     if (key_size == 0 || key_size > COORD_LABEL_KEY_SIZE_MAX) {
-        return ray_fail(err, RAY_EINVAL, "a label's key has 1 to %d bytes",
-                        COORD_LABEL_KEY_SIZE_MAX);
+        return fsm_refuse(err, RAY_EINVAL, "a label's key has 1 to %d bytes",
+                          COORD_LABEL_KEY_SIZE_MAX);
     }
     if (label->value.len > COORD_LABEL_VALUE_SIZE_MAX) {
-        return ray_fail(err, RAY_ETOOBIG, "a label's value has at most %d bytes",
-                        COORD_LABEL_VALUE_SIZE_MAX);
+        return fsm_refuse(err, RAY_ETOOBIG, "a label's value has at most %d bytes",
+                          COORD_LABEL_VALUE_SIZE_MAX);
     }
     if (previous_key != NULL && strcmp(previous_key, label->key) >= 0) {
-        return ray_fail(err, RAY_EINVAL, "labels are not sorted by key, or twice there");
+        return fsm_refuse(err, RAY_EINVAL, "labels are not sorted by key, or twice there");
     }
     *size += key_size + label->value.len;
     return RAY_OK;
@@ -112,7 +112,7 @@ int fsm_labels(Rayos__Registry__Label **messages, size_t count, struct ray_arena
     size_t size = 0;
 
     if (count > COORD_LABELS_MAX) {
-        return ray_fail(err, RAY_ETOOBIG, "%zu labels, at most %d", count, COORD_LABELS_MAX);
+        return fsm_refuse(err, RAY_ETOOBIG, "%zu labels, at most %d", count, COORD_LABELS_MAX);
     }
     labels = ray_arena_alloc(arena, (count + 1) * sizeof *labels);
     if (labels == NULL) {
@@ -130,8 +130,8 @@ int fsm_labels(Rayos__Registry__Label **messages, size_t count, struct ray_arena
         labels[i].value.data = labels[i].value.size > 0 ? messages[i]->value.data : NULL;
     }
     if (size > COORD_LABELS_SIZE_MAX) {
-        return ray_fail(err, RAY_ETOOBIG, "labels of %zu bytes, at most %d", size,
-                        COORD_LABELS_SIZE_MAX);
+        return fsm_refuse(err, RAY_ETOOBIG, "labels of %zu bytes, at most %d", size,
+                          COORD_LABELS_SIZE_MAX);
     }
     *out = labels;
     return RAY_OK;
@@ -149,7 +149,7 @@ int fsm_timing(const Rayos__Registry__Timing *message, struct coord_timing *out,
     int rc;
 
     if (message == NULL) {
-        return ray_fail(err, RAY_EINVAL, "no timing is given");
+        return fsm_refuse(err, RAY_EINVAL, "no timing is given");
     }
     rc = fsm_word(message->profile, "timing's profile", timing.profile, sizeof timing.profile, err);
     if (rc != RAY_OK) {
@@ -163,19 +163,19 @@ int fsm_timing(const Rayos__Registry__Timing *message, struct coord_timing *out,
     timing.drift_ppm = message->drift_ppm;
     if (!is_between(timing.heartbeat_ms, 1, 60000) ||
         !is_between(timing.election_ms, timing.heartbeat_ms * 2, 600000)) {
-        return ray_fail(err, RAY_EINVAL,
-                        "an election takes at least two heartbeats of 1 ms to "
-                        "1 min, and at most 10 min");
+        return fsm_refuse(err, RAY_EINVAL,
+                          "an election takes at least two heartbeats of 1 ms to "
+                          "1 min, and at most 10 min");
     }
     if (!is_between(timing.grant_ms, 2, 3600000) ||
         !is_between(timing.renew_ms, 1, timing.grant_ms - 1) ||
         !is_between(timing.margin_ms, 1, timing.grant_ms - 1)) {
-        return ray_fail(err, RAY_EINVAL,
-                        "renew interval and margin are shorter than the grant "
-                        "time, which is at most 1 h");
+        return fsm_refuse(err, RAY_EINVAL,
+                          "renew interval and margin are shorter than the grant "
+                          "time, which is at most 1 h");
     }
     if (timing.drift_ppm > 100000) {
-        return ray_fail(err, RAY_EINVAL, "a drift above 10 %% is no clock");
+        return fsm_refuse(err, RAY_EINVAL, "a drift above 10 %% is no clock");
     }
     *out = timing;
     return RAY_OK;
@@ -258,11 +258,11 @@ int fsm_strict(const ProtobufCMessage *message, struct ray_err *err)
         const ProtobufCMessage *child;
 
         if (frame->field == 0 && frame->index == 0 && frame->message->n_unknown_fields > 0) {
-            return ray_fail(err, RAY_EUNSUPPORTED,
-                            "%s has field %u, which this version does "
-                            "not know",
-                            frame->message->descriptor->name,
-                            frame->message->unknown_fields[0].tag);
+            return fsm_refuse(err, RAY_EUNSUPPORTED,
+                              "%s has field %u, which this version does "
+                              "not know",
+                              frame->message->descriptor->name,
+                              frame->message->unknown_fields[0].tag);
         }
         child = next_child(frame);
         if (child == NULL) {

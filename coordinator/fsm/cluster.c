@@ -49,8 +49,8 @@ int fsm_find_or_fail(struct fsm_apply *apply, enum coord_kind kind, const Protob
     }
     object = fsm_find(apply->fsm, kind, &wanted);
     if (object == NULL) {
-        return ray_fail(apply->err, RAY_ENOTFOUND, "no %s %s", names[kind],
-                        ray_id_format(&wanted, text));
+        return fsm_refuse(apply->err, RAY_ENOTFOUND, "no %s %s", names[kind],
+                          ray_id_format(&wanted, text));
     }
     *out = object;
     return RAY_OK;
@@ -62,7 +62,7 @@ int fsm_name_check(struct fsm_apply *apply, enum coord_kind kind, const char *na
     const struct fsm_object *other = fsm_find_name(apply->fsm, kind, name);
 
     if (other != NULL && other != self) {
-        return ray_fail(apply->err, RAY_EEXISTS, "the name '%s' is taken", name);
+        return fsm_refuse(apply->err, RAY_EEXISTS, "the name '%s' is taken", name);
     }
     return RAY_OK;
 }
@@ -93,7 +93,7 @@ static int check_tokens(struct fsm_apply *apply, const Rayos__Registry__ClusterC
     int rc = RAY_OK;
 
     if (command->n_tokens > CREATE_TOKENS_MAX) {
-        return ray_fail(apply->err, RAY_ETOOBIG, "at most %d tokens", CREATE_TOKENS_MAX);
+        return fsm_refuse(apply->err, RAY_ETOOBIG, "at most %d tokens", CREATE_TOKENS_MAX);
     }
     for (size_t i = 0; i < command->n_tokens && rc == RAY_OK; i++) {
         rc = fsm_token_check(apply, command->tokens[i]);
@@ -101,7 +101,7 @@ static int check_tokens(struct fsm_apply *apply, const Rayos__Registry__ClusterC
             if (command->tokens[i]->id.len == command->tokens[j]->id.len &&
                 memcmp(command->tokens[i]->id.data, command->tokens[j]->id.data,
                        command->tokens[i]->id.len) == 0) {
-                rc = ray_fail(apply->err, RAY_EINVAL, "a token is twice there");
+                rc = fsm_refuse(apply->err, RAY_EINVAL, "a token is twice there");
             }
         }
     }
@@ -114,7 +114,7 @@ static int check_create(struct fsm_apply *apply, const Rayos__Registry__ClusterC
     int rc;
 
     if (apply->fsm->cluster != NULL) {
-        return ray_fail(apply->err, RAY_EEXISTS, "the cluster is there already");
+        return fsm_refuse(apply->err, RAY_EEXISTS, "the cluster is there already");
     }
     rc = fsm_id(&command->id, "cluster", &out->id, apply->err);
     if (rc == RAY_OK) {
@@ -127,7 +127,7 @@ static int check_create(struct fsm_apply *apply, const Rayos__Registry__ClusterC
         rc = fsm_principal_check(apply, command->admin);
     }
     if (rc == RAY_OK && !command->admin->principal->is_admin) {
-        rc = ray_fail(apply->err, RAY_EINVAL, "the first principal must be an admin");
+        rc = fsm_refuse(apply->err, RAY_EINVAL, "the first principal must be an admin");
     }
     return rc == RAY_OK ? check_tokens(apply, command) : rc;
 }
@@ -211,16 +211,17 @@ int fsm_hash(struct fsm_apply *apply, const void *command)
 
     if (hash->hash.len != COORD_HASH_SIZE || hash->index == 0 ||
         hash->index % COORD_FSM_HASH_INTERVAL != 0) {
-        return ray_fail(apply->err, RAY_EINVAL, "no hash of a multiple of %d",
-                        COORD_FSM_HASH_INTERVAL);
+        return fsm_refuse(apply->err, RAY_EINVAL, "no hash of a multiple of %d",
+                          COORD_FSM_HASH_INTERVAL);
     }
     if (fsm->hashes[slot].index != hash->index) {
         return RAY_OK; /* before our snapshot, or long ago: nothing to compare with */
     }
     if (memcmp(fsm->hashes[slot].hash, hash->hash.data, COORD_HASH_SIZE) != 0) {
         apply->is_fatal = true;
-        return ray_fail(apply->err, RAY_ECONFLICT, "our state after entry %llu is not the leader's",
-                        (unsigned long long)hash->index);
+        return fsm_refuse(apply->err, RAY_ECONFLICT,
+                          "our state after entry %llu is not the leader's",
+                          (unsigned long long)hash->index);
     }
     return RAY_OK;
 }
@@ -234,8 +235,8 @@ int fsm_feature_raise(struct fsm_apply *apply, const void *command)
     /* Above our own level the state machine has halted before this. */
     assert(raise->level <= COORD_FSM_FEATURE_LEVEL);
     if (raise->level <= apply->fsm->cluster->pub.cluster.feature_level) {
-        return ray_fail(apply->err, RAY_ECONFLICT, "the feature level is %u already",
-                        apply->fsm->cluster->pub.cluster.feature_level);
+        return fsm_refuse(apply->err, RAY_ECONFLICT, "the feature level is %u already",
+                          apply->fsm->cluster->pub.cluster.feature_level);
     }
     cluster = fsm_cluster_of(apply, &rc);
     if (cluster != NULL) {
@@ -263,9 +264,9 @@ int fsm_timing_set(struct fsm_apply *apply, const void *command)
         return rc;
     }
     if (!apply->fsm->cluster->pub.cluster.is_settled) {
-        return ray_fail(apply->err, RAY_ECONFLICT,
-                        "the last change of timing has not settled yet: a grant of the old one "
-                        "may live");
+        return fsm_refuse(apply->err, RAY_ECONFLICT,
+                          "the last change of timing has not settled yet: a grant of the old one "
+                          "may live");
     }
     object = fsm_cluster_of(apply, &rc);
     if (object == NULL) {
@@ -289,8 +290,8 @@ int fsm_timing_settled(struct fsm_apply *apply, const void *command)
     int rc;
 
     if (settled->timing_revision != apply->fsm->cluster->pub.cluster.timing_revision) {
-        return ray_fail(apply->err, RAY_ECONFLICT, "timing was changed by entry %llu",
-                        (unsigned long long)apply->fsm->cluster->pub.cluster.timing_revision);
+        return fsm_refuse(apply->err, RAY_ECONFLICT, "timing was changed by entry %llu",
+                          (unsigned long long)apply->fsm->cluster->pub.cluster.timing_revision);
     }
     if (apply->fsm->cluster->pub.cluster.is_settled) {
         return RAY_OK;
@@ -314,7 +315,7 @@ int fsm_voters_set(struct fsm_apply *apply, const void *command)
     int rc;
 
     if (set->wanted_voters != 1 && set->wanted_voters != 3 && set->wanted_voters != 5) {
-        return ray_fail(apply->err, RAY_EINVAL, "1, 3 or 5 voters, not %u", set->wanted_voters);
+        return fsm_refuse(apply->err, RAY_EINVAL, "1, 3 or 5 voters, not %u", set->wanted_voters);
     }
     cluster = fsm_cluster_of(apply, &rc);
     if (cluster != NULL) {
@@ -359,11 +360,11 @@ static int check_survivors(struct fsm_apply *apply, const Rayos__Registry__Clust
         rc = fsm_find_or_fail(apply, COORD_NODE, &command->survivors[i], &node);
         if (rc == RAY_OK && (node->pub.node.state == COORD_NODE_PENDING ||
                              node->pub.node.state == COORD_NODE_REMOVED)) {
-            rc = ray_fail(apply->err, RAY_ECONFLICT, "a survivor is no member");
+            rc = fsm_refuse(apply->err, RAY_ECONFLICT, "a survivor is no member");
         }
     }
     if (rc == RAY_OK && command->n_survivors == 0) {
-        rc = ray_fail(apply->err, RAY_EINVAL, "a recovery needs a survivor");
+        rc = fsm_refuse(apply->err, RAY_EINVAL, "a recovery needs a survivor");
     }
     return rc;
 }
@@ -408,9 +409,9 @@ int fsm_cluster_recover(struct fsm_apply *apply, const void *command)
         return rc;
     }
     if (recover->expected_cluster_epoch != object->pub.cluster.cluster_epoch) {
-        return ray_fail(apply->err, RAY_ECONFLICT, "the cluster epoch is %llu, not %llu",
-                        (unsigned long long)object->pub.cluster.cluster_epoch,
-                        (unsigned long long)recover->expected_cluster_epoch);
+        return fsm_refuse(apply->err, RAY_ECONFLICT, "the cluster epoch is %llu, not %llu",
+                          (unsigned long long)object->pub.cluster.cluster_epoch,
+                          (unsigned long long)recover->expected_cluster_epoch);
     }
     object = fsm_cluster_of(apply, &rc);
     if (object == NULL) {
@@ -492,7 +493,7 @@ int fsm_event_add(struct fsm_apply *apply, const void *command)
     }
     if (rc == RAY_OK &&
         (what[0] == '\0' || add->object_kind < 0 || add->object_kind >= (int)COORD_KIND_COUNT)) {
-        rc = ray_fail(apply->err, RAY_EINVAL, "an event says what happened to which kind");
+        rc = fsm_refuse(apply->err, RAY_EINVAL, "an event says what happened to which kind");
     }
     return rc == RAY_OK ? fsm_happen(apply, what, (enum coord_kind)add->object_kind, &id, text)
                         : rc;

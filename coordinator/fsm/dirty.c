@@ -15,7 +15,7 @@ static int pack_object(const struct fsm_object *object, struct ray_arena *arena,
     message.object = fsm_object_message(&object->pub, arena);
     message.changes = fsm_changes_message(object, arena, &message.n_changes);
     if (message.object == NULL || message.changes == NULL) {
-        return ray_fail(err, RAY_ENOMEM, "an object's record");
+        return fsm_refuse(err, RAY_ENOMEM, "an object's record");
     }
     return ray_proto_pack(&message.base, COORD_FSM_RECORD_SIZE_MAX, arena, out_bytes, out_size,
                           err);
@@ -55,7 +55,7 @@ static int pack_session(const struct fsm_session *session, struct ray_arena *are
         ray_arena_alloc(arena, COORD_FSM_SESSION_WINDOW * sizeof(void *));
 
     if (results == NULL || list == NULL) {
-        return ray_fail(err, RAY_ENOMEM, "a session's record");
+        return fsm_refuse(err, RAY_ENOMEM, "a session's record");
     }
     message.id = (ProtobufCBinaryData){.len = RAY_ID_SIZE, .data = (uint8_t *)session->id.bytes};
     message.ttl_us = session->ttl_us;

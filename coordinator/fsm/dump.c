@@ -26,7 +26,7 @@ static int put_record(struct ray_buf *out, const uint8_t *key, const uint8_t *va
     int rc = ray_buf_reserve(out, sizeof head + size);
 
     if (rc != RAY_OK) {
-        return ray_fail(err, rc, "a record of %zu bytes", size);
+        return fsm_refuse(err, rc, "a record of %zu bytes", size);
     }
     store32(head, (uint32_t)(COORD_FSM_RECORD_KEY_SIZE + size));
     memcpy(head + FRAME_SIZE, key, COORD_FSM_RECORD_KEY_SIZE);
@@ -69,16 +69,16 @@ int coord_fsm_dump_begin(struct coord_fsm *fsm, struct ray_err *err)
     int rc;
 
     if (dump->slots != NULL) {
-        return ray_fail(err, RAY_EAGAIN, "a dump is under way");
+        return fsm_refuse(err, RAY_EAGAIN, "a dump is under way");
     }
     if (fsm->halt_code != RAY_OK) {
-        return ray_fail(err, fsm->halt_code, "the state machine has halted");
+        return fsm_refuse(err, fsm->halt_code, "the state machine has halted");
     }
     *dump = (struct fsm_dump){.index = fsm->index, .term = fsm->term};
     ray_buf_init(&dump->head, COORD_FSM_RECORD_SIZE_MAX);
     dump->slots = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : calloc(count + 1, sizeof *dump->slots);
     if (dump->slots == NULL) {
-        return ray_fail(err, RAY_ENOMEM, "a dump of %zu records", count);
+        return fsm_refuse(err, RAY_ENOMEM, "a dump of %zu records", count);
     }
     rc = put_machine(fsm, err);
     if (rc != RAY_OK) {
@@ -193,7 +193,7 @@ int coord_fsm_dump_next(struct coord_fsm *fsm, struct ray_buf *out, size_t size_
     if (dump->head.size > 0) {
         rc = ray_buf_append(out, dump->head.data, dump->head.size);
         if (rc != RAY_OK) {
-            return ray_fail(err, rc, "the first record of a dump");
+            return fsm_refuse(err, rc, "the first record of a dump");
         }
         ray_buf_clear(&dump->head);
     }

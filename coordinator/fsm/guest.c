@@ -27,10 +27,10 @@ static int check_epoch(struct fsm_apply *apply, const struct fsm_object *guest,
     if (ray_epoch_equal(epoch, expected)) {
         return RAY_OK;
     }
-    return ray_fail(apply->err, RAY_ECONFLICT, "guest %s is at epoch %llu.%llu, not %llu.%llu",
-                    guest->pub.name, (unsigned long long)epoch.cluster,
-                    (unsigned long long)epoch.index, (unsigned long long)expected.cluster,
-                    (unsigned long long)expected.index);
+    return fsm_refuse(apply->err, RAY_ECONFLICT, "guest %s is at epoch %llu.%llu, not %llu.%llu",
+                      guest->pub.name, (unsigned long long)epoch.cluster,
+                      (unsigned long long)epoch.index, (unsigned long long)expected.cluster,
+                      (unsigned long long)expected.index);
 }
 
 static bool is_admitted(const struct coord_fsm *fsm, const struct coord_home *home)
@@ -48,15 +48,15 @@ static int check_target(struct fsm_apply *apply, const struct coord_home *to)
     const struct fsm_object *node = fsm_find(apply->fsm, COORD_NODE, &to->node);
 
     if (node == NULL || node->pub.node.state != COORD_NODE_MEMBER) {
-        return ray_fail(apply->err, RAY_ECONFLICT, "the destination takes no guests");
+        return fsm_refuse(apply->err, RAY_ECONFLICT, "the destination takes no guests");
     }
     if (!ray_id_equal(&node->pub.node.incarnation, &to->incarnation)) {
-        return ray_fail(apply->err, RAY_ECONFLICT, "node %s has booted again since",
-                        node->pub.name);
+        return fsm_refuse(apply->err, RAY_ECONFLICT, "node %s has booted again since",
+                          node->pub.name);
     }
     if (!node->pub.node.is_fit_for_leases) {
-        return ray_fail(apply->err, RAY_ECONFLICT, "node %s has no clock that is fit for grants",
-                        node->pub.name);
+        return fsm_refuse(apply->err, RAY_ECONFLICT, "node %s has no clock that is fit for grants",
+                          node->pub.name);
     }
     return RAY_OK;
 }
@@ -64,8 +64,8 @@ static int check_target(struct fsm_apply *apply, const struct coord_home *to)
 static int check_wanted(struct fsm_apply *apply, const struct fsm_object *guest)
 {
     if (guest->pub.is_gone || !guest->pub.guest.is_wanted) {
-        return ray_fail(apply->err, RAY_ECONFLICT, "guest %s is not wanted running",
-                        guest->pub.name);
+        return fsm_refuse(apply->err, RAY_ECONFLICT, "guest %s is not wanted running",
+                          guest->pub.name);
     }
     return RAY_OK;
 }
@@ -73,8 +73,8 @@ static int check_wanted(struct fsm_apply *apply, const struct fsm_object *guest)
 static int check_run(struct fsm_apply *apply, const struct fsm_object *guest, bool has_run)
 {
     if (guest->pub.guest.has_run != has_run) {
-        return ray_fail(apply->err, RAY_ECONFLICT, "guest %s has %s", guest->pub.name,
-                        has_run ? "no run" : "a run");
+        return fsm_refuse(apply->err, RAY_ECONFLICT, "guest %s has %s", guest->pub.name,
+                          has_run ? "no run" : "a run");
     }
     return RAY_OK;
 }
@@ -82,8 +82,8 @@ static int check_run(struct fsm_apply *apply, const struct fsm_object *guest, bo
 static int check_migration(struct fsm_apply *apply, const struct fsm_object *guest)
 {
     if (ray_id_is_none(&guest->pub.guest.migration)) {
-        return ray_fail(apply->err, RAY_ECONFLICT, "guest %s has no open migration",
-                        guest->pub.name);
+        return fsm_refuse(apply->err, RAY_ECONFLICT, "guest %s has no open migration",
+                          guest->pub.name);
     }
     return RAY_OK;
 }
@@ -93,12 +93,13 @@ static int check_proposer(struct fsm_apply *apply, const struct fsm_object *gues
                           const struct coord_home *home, bool is_present)
 {
     if (!ray_id_equal(&apply->incarnation, &home->incarnation)) {
-        return ray_fail(apply->err, RAY_ECONFLICT, "guest %s: this is not for the proposer to say",
-                        guest->pub.name);
+        return fsm_refuse(apply->err, RAY_ECONFLICT,
+                          "guest %s: this is not for the proposer to say", guest->pub.name);
     }
     if (is_present && !is_admitted(apply->fsm, home)) {
-        return ray_fail(apply->err, RAY_ECONFLICT,
-                        "guest %s: the proposer was removed or has booted again", guest->pub.name);
+        return fsm_refuse(apply->err, RAY_ECONFLICT,
+                          "guest %s: the proposer was removed or has booted again",
+                          guest->pub.name);
     }
     return RAY_OK;
 }
@@ -117,8 +118,8 @@ static int check_take_over(struct fsm_apply *apply, const struct fsm_object *gue
         rc = check_wanted(apply, guest);
     }
     if (rc == RAY_OK && coord_home_equal(to, &guest->pub.guest.home)) {
-        rc = ray_fail(apply->err, RAY_EINVAL, "guest %s cannot be taken over by its own home",
-                      guest->pub.name);
+        rc = fsm_refuse(apply->err, RAY_EINVAL, "guest %s cannot be taken over by its own home",
+                        guest->pub.name);
     }
     return rc == RAY_OK ? check_target(apply, to) : rc;
 }
@@ -191,7 +192,7 @@ static int check_outcome(struct fsm_apply *apply, const Rayos__Registry__Outcome
     case RAY_EPOCH_ORIGIN_COUNT:
         break;
     }
-    return ray_fail(apply->err, RAY_EINVAL, "no such outcome: %d", (int)outcome->entry);
+    return fsm_refuse(apply->err, RAY_EINVAL, "no such outcome: %d", (int)outcome->entry);
 }
 
 static int close_migration(struct fsm_apply *apply, struct fsm_object *guest,
@@ -373,7 +374,7 @@ int fsm_guest_report(struct fsm_apply *apply, const void *command)
     }
     if (rc == RAY_OK &&
         (report->state < 0 || report->state > (int)RAYOS__REGISTRY__GUEST_STATE__GUEST_FAILED)) {
-        rc = ray_fail(apply->err, RAY_EINVAL, "no such state of a guest: %d", (int)report->state);
+        rc = fsm_refuse(apply->err, RAY_EINVAL, "no such state of a guest: %d", (int)report->state);
     }
     if (rc == RAY_OK) {
         rc = check_epoch(apply, guest, fsm_epoch(report->epoch));
@@ -433,13 +434,14 @@ static int check_open(struct fsm_apply *apply, const Rayos__Registry__MigrationO
         rc = check_wanted(apply, guest);
     }
     if (rc == RAY_OK && !ray_id_is_none(&guest->pub.guest.migration)) {
-        rc = ray_fail(apply->err, RAY_ECONFLICT, "guest %s is migrating already", guest->pub.name);
+        rc =
+            fsm_refuse(apply->err, RAY_ECONFLICT, "guest %s is migrating already", guest->pub.name);
     }
     if (rc == RAY_OK) {
         rc = fsm_home(open->to, "destination", to, apply->err);
     }
     if (rc == RAY_OK && ray_id_equal(&to->node, &guest->pub.guest.home.node)) {
-        rc = ray_fail(apply->err, RAY_EINVAL, "guest %s is there already", guest->pub.name);
+        rc = fsm_refuse(apply->err, RAY_EINVAL, "guest %s is there already", guest->pub.name);
     }
     return rc == RAY_OK ? check_target(apply, to) : rc;
 }
@@ -469,7 +471,7 @@ int fsm_migration_open(struct fsm_apply *apply, const void *command)
         rc = fsm_id(&open->id, "migration", &id, apply->err);
     }
     if (rc == RAY_OK && fsm_find(apply->fsm, COORD_MIGRATION, &id) != NULL) {
-        rc = ray_fail(apply->err, RAY_EEXISTS, "this migration is known already");
+        rc = fsm_refuse(apply->err, RAY_EEXISTS, "this migration is known already");
     }
     if (rc == RAY_OK) {
         rc = fsm_find_or_fail(apply, COORD_GUEST, &open->guest, &guest);
@@ -549,16 +551,16 @@ int fsm_volume_attach(struct fsm_apply *apply, const void *command)
     }
     own = &guest->pub.guest;
     if (volume->pub.is_gone || guest->pub.is_gone || !ray_id_is_none(&volume->pub.volume.guest)) {
-        return ray_fail(apply->err, RAY_ECONFLICT,
-                        "volume %s is attached, or it or the guest "
-                        "are being deleted",
-                        volume->pub.name);
+        return fsm_refuse(apply->err, RAY_ECONFLICT,
+                          "volume %s is attached, or it or the guest "
+                          "are being deleted",
+                          volume->pub.name);
     }
     if (own->volume_count == COORD_GUEST_VOLUMES_MAX || !ray_id_is_none(&own->migration)) {
-        return ray_fail(apply->err, RAY_ECONFLICT,
-                        "guest %s has %u volumes (at most %d), or is "
-                        "migrating",
-                        guest->pub.name, own->volume_count, COORD_GUEST_VOLUMES_MAX);
+        return fsm_refuse(apply->err, RAY_ECONFLICT,
+                          "guest %s has %u volumes (at most %d), or is "
+                          "migrating",
+                          guest->pub.name, own->volume_count, COORD_GUEST_VOLUMES_MAX);
     }
     rc = fsm_touch(apply, volume);
     if (rc == RAY_OK) {
@@ -602,7 +604,7 @@ int fsm_volume_detach(struct fsm_apply *apply, const void *command)
         return rc;
     }
     if (ray_id_is_none(&volume->pub.volume.guest)) {
-        return ray_fail(apply->err, RAY_ECONFLICT, "volume %s is not attached", volume->pub.name);
+        return fsm_refuse(apply->err, RAY_ECONFLICT, "volume %s is not attached", volume->pub.name);
     }
     return detach(apply, volume);
 }

@@ -27,7 +27,7 @@ int coord_fsm_load_begin(struct coord_fsm_load **out_load, struct ray_err *err)
     int rc;
 
     if (load == NULL) {
-        return ray_fail(err, RAY_ENOMEM, "loading a state machine");
+        return fsm_refuse(err, RAY_ENOMEM, "loading a state machine");
     }
     rc = coord_fsm_create(&load->fsm, err);
     if (rc != RAY_OK) {
@@ -56,7 +56,7 @@ static int unpack(struct coord_fsm_load *load, const ProtobufCMessageDescriptor 
     int rc;
 
     if (record->value_size > COORD_FSM_RECORD_SIZE_MAX) {
-        return ray_fail(err, RAY_EMALFORMED, "a record of %zu bytes", record->value_size);
+        return fsm_refuse(err, RAY_EMALFORMED, "a record of %zu bytes", record->value_size);
     }
     fsm_arena_reset(&load->fsm->scratch);
     rc = ray_proto_unpack(type, record->value, record->value_size, &load->fsm->scratch, out, err);
@@ -76,11 +76,11 @@ static int read_machine(struct coord_fsm_load *load, const struct coord_fsm_reco
     }
     machine = (const Rayos__Registry__StoredMachine *)message;
     if (machine->version != COORD_FSM_COMMAND_VERSION) {
-        return ray_fail(err, RAY_EUNSUPPORTED, "a state of version %u", machine->version);
+        return fsm_refuse(err, RAY_EUNSUPPORTED, "a state of version %u", machine->version);
     }
     if (machine->tick_term_clock_us > machine->clock_us || machine->tick_term > machine->term ||
         machine->clock_us > UINT64_MAX / 2) {
-        return ray_fail(err, RAY_EMALFORMED, "a state whose clock is impossible");
+        return fsm_refuse(err, RAY_EMALFORMED, "a state whose clock is impossible");
     }
     fsm->index = machine->index;
     fsm->term = machine->term;
@@ -106,7 +106,7 @@ static int compare(struct coord_fsm_load *load, const struct fsm_item *item,
         return rc;
     }
     if (size != record->value_size || memcmp(bytes, record->value, size) != 0) {
-        return ray_fail(err, RAY_EMALFORMED, "a record that we would have written otherwise");
+        return fsm_refuse(err, RAY_EMALFORMED, "a record that we would have written otherwise");
     }
     return RAY_OK;
 }
@@ -115,23 +115,14 @@ static int read_change(struct coord_fsm *fsm, struct fsm_object *object,
                        const Rayos__Registry__Change *in, struct ray_err *err)
 {
     struct fsm_change change = {.revision = in->revision, .time_us = in->time_us};
-    char principal[COORD_NAME_SIZE];
-    char reason[COORD_FSM_REASON_SIZE_MAX + 1];
-    char what[COORD_WORD_SIZE * 2];
-    int rc = fsm_line(in->principal, "principal", principal, sizeof principal, err);
 
-    if (rc == RAY_OK) {
-        rc = fsm_line(in->reason, "reason", reason, sizeof reason, err);
+    if (strlen(in->principal) >= COORD_NAME_SIZE || strlen(in->what) >= COORD_NAME_SIZE ||
+        strlen(in->reason) > COORD_FSM_REASON_SIZE_MAX) {
+        return fsm_refuse(err, RAY_EMALFORMED, "a change with too long a text");
     }
-    if (rc == RAY_OK) {
-        rc = fsm_line(in->what, "change", what, sizeof what, err);
-    }
-    if (rc != RAY_OK) {
-        return rc;
-    }
-    change.principal = fsm_text_get(fsm, principal, strlen(principal));
-    change.reason = fsm_text_get(fsm, reason, strlen(reason));
-    change.what = fsm_text_get(fsm, what, strlen(what));
+    change.principal = fsm_text_get(fsm, in->principal, strlen(in->principal));
+    change.reason = fsm_text_get(fsm, in->reason, strlen(in->reason));
+    change.what = fsm_text_get(fsm, in->what, strlen(in->what));
     if (change.principal == NULL || change.reason == NULL || change.what == NULL) {
         fsm_text_drop(fsm, change.principal);
         fsm_text_drop(fsm, change.reason);
@@ -147,7 +138,7 @@ static int read_stored(struct coord_fsm_load *load, struct fsm_object *object,
     int rc = fsm_object_read(load->fsm, object, stored->object, err);
 
     if (stored->n_changes > COORD_CHANGES_MAX) {
-        return ray_fail(err, RAY_EMALFORMED, "%zu changes of one object", stored->n_changes);
+        return fsm_refuse(err, RAY_EMALFORMED, "%zu changes of one object", stored->n_changes);
     }
     for (size_t i = 0; i < stored->n_changes && rc == RAY_OK; i++) {
         rc = read_change(load->fsm, object, stored->changes[i], err);
@@ -175,7 +166,7 @@ static int read_object(struct coord_fsm_load *load, const struct coord_fsm_recor
         record->key[1] >= COORD_KIND_COUNT || (int)stored->object->kind != record->key[1] ||
         fsm_id(&stored->object->id, "object", &id, NULL) != RAY_OK ||
         memcmp(id.bytes, record->key + 2, RAY_ID_SIZE) != 0) {
-        return ray_fail(err, RAY_EMALFORMED, "a record that is not of its key");
+        return fsm_refuse(err, RAY_EMALFORMED, "a record that is not of its key");
     }
     object = fsm_object_create(fsm, (enum coord_kind)record->key[1], &id);
     if (object == NULL) {
@@ -201,7 +192,7 @@ static int read_result(struct coord_fsm *fsm, struct fsm_session *session,
     };
 
     if (in->sequence <= session->last_sequence) {
-        return ray_fail(err, RAY_EMALFORMED, "results of a session are not sorted");
+        return fsm_refuse(err, RAY_EMALFORMED, "results of a session are not sorted");
     }
     return fsm_session_store(fsm, session, in->sequence, &result);
 }
@@ -215,7 +206,7 @@ static int fill_session(struct coord_fsm_load *load, struct fsm_session *session
     if (rc == RAY_OK &&
         (in->n_results > COORD_FSM_SESSION_WINDOW || in->ttl_us < COORD_FSM_SESSION_TTL_MIN_US ||
          in->ttl_us > COORD_FSM_SESSION_TTL_MAX_US || in->used_at_us > load->fsm->clock_us)) {
-        rc = ray_fail(err, RAY_EMALFORMED, "a session that is impossible");
+        rc = fsm_refuse(err, RAY_EMALFORMED, "a session that is impossible");
     }
     session->ttl_us = in->ttl_us;
     session->used_at_us = in->used_at_us;
@@ -240,7 +231,7 @@ static int read_session(struct coord_fsm_load *load, const struct coord_fsm_reco
     stored = (const Rayos__Registry__StoredSession *)message;
     if (record->key[1] != 0 || fsm_id(&stored->id, "session", &id, NULL) != RAY_OK ||
         memcmp(id.bytes, record->key + 2, RAY_ID_SIZE) != 0) {
-        return ray_fail(err, RAY_EMALFORMED, "a record that is not of its key");
+        return fsm_refuse(err, RAY_EMALFORMED, "a record that is not of its key");
     }
     session = fsm_session_create(load->fsm, &id);
     if (session == NULL) {
@@ -261,13 +252,13 @@ static int read_record(struct coord_fsm_load *load, const struct coord_fsm_recor
 
     if (!load->has_machine) {
         if (memcmp(record->key, machine_key, sizeof machine_key) != 0) {
-            return ray_fail(err, RAY_EMALFORMED, "the first record is not the machine's");
+            return fsm_refuse(err, RAY_EMALFORMED, "the first record is not the machine's");
         }
         return read_machine(load, record, err);
     }
     if (memcmp(record->key, load->last_key, sizeof load->last_key) <= 0 ||
         load->record_count >= COORD_FSM_OBJECTS_MAX + COORD_FSM_SESSIONS_MAX) {
-        return ray_fail(err, RAY_EMALFORMED, "records are not sorted, or too many");
+        return fsm_refuse(err, RAY_EMALFORMED, "records are not sorted, or too many");
     }
     load->record_count++;
     if (record->key[0] == FSM_RECORD_OBJECT) {
@@ -276,7 +267,7 @@ static int read_record(struct coord_fsm_load *load, const struct coord_fsm_recor
     if (record->key[0] == FSM_RECORD_SESSION) {
         return read_session(load, record, err);
     }
-    return ray_fail(err, RAY_EUNSUPPORTED, "a record of type %u", record->key[0]);
+    return fsm_refuse(err, RAY_EUNSUPPORTED, "a record of type %u", record->key[0]);
 }
 
 /* What a field may not be is "invalid" in a command; in a record it is damage. */
@@ -314,7 +305,7 @@ static int read_frames(struct coord_fsm_load *load, struct ray_err *err)
 
         if (size < COORD_FSM_RECORD_KEY_SIZE ||
             size > COORD_FSM_RECORD_KEY_SIZE + COORD_FSM_RECORD_SIZE_MAX) {
-            return ray_fail(err, RAY_EMALFORMED, "a record of %zu bytes", size);
+            return fsm_refuse(err, RAY_EMALFORMED, "a record of %zu bytes", size);
         }
         if (pending->size - at - FRAME_SIZE < size) {
             break;
@@ -342,7 +333,7 @@ int coord_fsm_load_bytes(struct coord_fsm_load *load, const uint8_t *bytes, size
         int rc = ray_buf_append(&load->pending, bytes, piece);
 
         if (rc != RAY_OK) {
-            return ray_fail(err, rc, "%zu bytes of a snapshot", piece);
+            return fsm_refuse(err, rc, "%zu bytes of a snapshot", piece);
         }
         rc = read_frames(load, err);
         if (rc != RAY_OK) {
@@ -434,21 +425,21 @@ static int check_whole(const struct coord_fsm_load *load, struct ray_err *err)
     uint8_t hash[COORD_HASH_SIZE];
 
     if (!load->has_machine || load->pending.size > 0 || load->record_count != load->wanted_count) {
-        return ray_fail(err, RAY_EMALFORMED, "the snapshot is not whole");
+        return fsm_refuse(err, RAY_EMALFORMED, "the snapshot is not whole");
     }
     if (fsm->order[COORD_CLUSTER].count != (fsm->objects.count > 0 ? 1 : 0) ||
         fsm->order[COORD_NODE].count > COORD_FSM_NODES_MAX) {
-        return ray_fail(err, RAY_EMALFORMED, "a state of several clusters, or none");
+        return fsm_refuse(err, RAY_EMALFORMED, "a state of several clusters, or none");
     }
     for (size_t at = 0; (object = fsm_table_each(&fsm->objects, &at)) != NULL;) {
         if (!is_object_right(fsm, &object->pub)) {
-            return ray_fail(err, RAY_EMALFORMED, "an object of kind %d does not fit the others",
-                            (int)object->pub.kind);
+            return fsm_refuse(err, RAY_EMALFORMED, "an object of kind %d does not fit the others",
+                              (int)object->pub.kind);
         }
     }
     coord_fsm_hash(fsm, hash);
     if (memcmp(hash, load->hash, sizeof hash) != 0) {
-        return ray_fail(err, RAY_EMALFORMED, "the state has another hash than its record says");
+        return fsm_refuse(err, RAY_EMALFORMED, "the state has another hash than its record says");
     }
     return RAY_OK;
 }

@@ -45,7 +45,7 @@ static int read_texts(struct fsm_apply *apply, const Rayos__Registry__Object *me
     int rc = fsm_word(message->name, "name", out->name, sizeof out->name, apply->err);
 
     if (rc == RAY_OK && out->name[0] == '\0') {
-        rc = ray_fail(apply->err, RAY_EINVAL, "a node has a name");
+        rc = fsm_refuse(apply->err, RAY_EINVAL, "a node has a name");
     }
     if (rc == RAY_OK) {
         rc = fsm_word(message->node->address, "address", out->address, sizeof out->address,
@@ -65,7 +65,7 @@ static int read_newcomer(struct fsm_apply *apply, const Rayos__Registry__Object 
 
     if (message == NULL || message->kind != RAYOS__REGISTRY__KIND__KIND_NODE ||
         message->body_case != RAYOS__REGISTRY__OBJECT__BODY_NODE) {
-        return ray_fail(apply->err, RAY_EINVAL, "no node is described");
+        return fsm_refuse(apply->err, RAY_EINVAL, "no node is described");
     }
     rc = fsm_id(&message->id, "node", &out->id, apply->err);
     if (rc == RAY_OK) {
@@ -131,7 +131,7 @@ int fsm_first_node_check(struct fsm_apply *apply, const Rayos__Registry__Object 
     struct newcomer newcomer;
 
     if (ray_id_is_none(&apply->incarnation)) {
-        return ray_fail(apply->err, RAY_EINVAL, "the first node does not say its incarnation");
+        return fsm_refuse(apply->err, RAY_EINVAL, "the first node does not say its incarnation");
     }
     return read_newcomer(apply, message, &newcomer);
 }
@@ -178,20 +178,20 @@ static int find_known(struct fsm_apply *apply, const struct newcomer *newcomer,
     *out = known;
     if (known == NULL) {
         if (apply->fsm->order[COORD_NODE].count >= COORD_FSM_NODES_MAX) {
-            return ray_fail(apply->err, RAY_ETOOBIG, "the cluster has %d nodes, its limit",
-                            COORD_FSM_NODES_MAX);
+            return fsm_refuse(apply->err, RAY_ETOOBIG, "the cluster has %d nodes, its limit",
+                              COORD_FSM_NODES_MAX);
         }
         return fsm_name_check(apply, COORD_NODE, newcomer->name, NULL);
     }
     if (!has_keys(&known->pub.node, newcomer)) {
-        return ray_fail(apply->err, RAY_EDENIED, "node %s is known with other keys",
-                        known->pub.name);
+        return fsm_refuse(apply->err, RAY_EDENIED, "node %s is known with other keys",
+                          known->pub.name);
     }
     if (known->pub.node.state == COORD_NODE_REMOVED) {
-        return ray_fail(apply->err, RAY_ECONFLICT,
-                        "node %s was removed, its guests have not all "
-                        "moved yet",
-                        known->pub.name);
+        return fsm_refuse(apply->err, RAY_ECONFLICT,
+                          "node %s was removed, its guests have not all "
+                          "moved yet",
+                          known->pub.name);
     }
     return RAY_OK;
 }
@@ -215,8 +215,8 @@ static int ask_in(struct fsm_apply *apply, const struct newcomer *newcomer,
 
     if (known == NULL) {
         if (count_pending(apply->fsm) >= COORD_FSM_NODES_PENDING_MAX) {
-            return ray_fail(apply->err, RAY_ETOOBIG, "%d nodes wait for approval already",
-                            COORD_FSM_NODES_PENDING_MAX);
+            return fsm_refuse(apply->err, RAY_ETOOBIG, "%d nodes wait for approval already",
+                              COORD_FSM_NODES_PENDING_MAX);
         }
         rc = add_node(apply, newcomer, &known);
         if (rc != RAY_OK) {
@@ -238,8 +238,8 @@ static int find_token(struct fsm_apply *apply, const ProtobufCBinaryData *hash,
         token = fsm_find(apply->fsm, COORD_TOKEN, &id);
     }
     if (token == NULL || memcmp(token->pub.token.hash, hash->data, COORD_KEY_SIZE) != 0) {
-        return ray_fail(apply->err, RAY_EDENIED,
-                        "the token is not known: used up, expired or withdrawn");
+        return fsm_refuse(apply->err, RAY_EDENIED,
+                          "the token is not known: used up, expired or withdrawn");
     }
     *out = token;
     return RAY_OK;
@@ -259,7 +259,7 @@ static int duplicate(struct fsm_apply *apply, const struct fsm_object *node,
     if (rc != RAY_OK) {
         return rc;
     }
-    return ray_fail(apply->err, RAY_ECONFLICT, "node %s: %s", node->pub.name, text);
+    return fsm_refuse(apply->err, RAY_ECONFLICT, "node %s: %s", node->pub.name, text);
 }
 
 static int use_token(struct fsm_apply *apply, struct fsm_object *token)
@@ -348,8 +348,8 @@ int fsm_node_approve(struct fsm_apply *apply, const void *command)
         return rc;
     }
     if (object->pub.node.state != COORD_NODE_PENDING) {
-        return ray_fail(apply->err, RAY_ECONFLICT, "node %s does not wait for approval",
-                        object->pub.name);
+        return fsm_refuse(apply->err, RAY_ECONFLICT, "node %s does not wait for approval",
+                          object->pub.name);
     }
     rc = fsm_touch(apply, object);
     if (rc == RAY_OK) {
@@ -384,11 +384,11 @@ int fsm_node_admit(struct fsm_apply *apply, const void *command)
     }
     node = &object->pub.node;
     if (!is_member(node)) {
-        return ray_fail(apply->err, RAY_EDENIED, "node %s is no member", object->pub.name);
+        return fsm_refuse(apply->err, RAY_EDENIED, "node %s is no member", object->pub.name);
     }
     if (request->cluster_epoch != apply->fsm->cluster->pub.cluster.cluster_epoch) {
-        return ray_fail(apply->err, RAY_ECONFLICT, "node %s is at another cluster epoch",
-                        object->pub.name);
+        return fsm_refuse(apply->err, RAY_ECONFLICT, "node %s is at another cluster epoch",
+                          object->pub.name);
     }
     if (!ray_id_equal(&node->incarnation, &incarnation)) {
         if (!ray_id_is_none(&node->incarnation) && request->boot_counter <= node->boot_counter) {
@@ -415,8 +415,8 @@ static int check_report(struct fsm_apply *apply, const Rayos__Registry__NodeRepo
         rc = fsm_line(report->message, "message", out->message, sizeof out->message, apply->err);
     }
     if (rc == RAY_OK && report->facts.len > COORD_FACTS_SIZE_MAX) {
-        rc = ray_fail(apply->err, RAY_ETOOBIG, "facts of %zu bytes, at most %d", report->facts.len,
-                      COORD_FACTS_SIZE_MAX);
+        rc = fsm_refuse(apply->err, RAY_ETOOBIG, "facts of %zu bytes, at most %d",
+                        report->facts.len, COORD_FACTS_SIZE_MAX);
     }
     return rc;
 }
@@ -449,8 +449,8 @@ int fsm_node_report(struct fsm_apply *apply, const void *command)
     node = &object->pub.node;
     if (ray_id_is_none(&apply->incarnation) ||
         !ray_id_equal(&node->incarnation, &apply->incarnation)) {
-        return ray_fail(apply->err, RAY_ECONFLICT, "node %s: not from its admitted incarnation",
-                        object->pub.name);
+        return fsm_refuse(apply->err, RAY_ECONFLICT, "node %s: not from its admitted incarnation",
+                          object->pub.name);
     }
     if (is_same_report(node, &said, report)) {
         return RAY_OK;
@@ -475,9 +475,9 @@ int fsm_node_report(struct fsm_apply *apply, const void *command)
 static int check_raft_id(struct fsm_apply *apply, const struct fsm_object *object, uint64_t raft_id)
 {
     if (object->pub.node.raft_id != raft_id || raft_id == 0) {
-        return ray_fail(apply->err, RAY_ECONFLICT, "node %s has raft id %llu, not %llu",
-                        object->pub.name, (unsigned long long)object->pub.node.raft_id,
-                        (unsigned long long)raft_id);
+        return fsm_refuse(apply->err, RAY_ECONFLICT, "node %s has raft id %llu, not %llu",
+                          object->pub.name, (unsigned long long)object->pub.node.raft_id,
+                          (unsigned long long)raft_id);
     }
     return RAY_OK;
 }
@@ -495,7 +495,7 @@ int fsm_node_role(struct fsm_apply *apply, const void *command)
         return rc;
     }
     if (role->role < (int)COORD_NODE_OBSERVER || role->role > (int)COORD_NODE_VOTER) {
-        return ray_fail(apply->err, RAY_EINVAL, "no such role: %d", (int)role->role);
+        return fsm_refuse(apply->err, RAY_EINVAL, "no such role: %d", (int)role->role);
     }
     if ((enum coord_node_role)role->role == object->pub.node.role) {
         return RAY_OK;
@@ -517,7 +517,7 @@ int fsm_node_renumber(struct fsm_apply *apply, const void *command)
         rc = check_raft_id(apply, object, renumber->expected_raft_id);
     }
     if (rc == RAY_OK && !is_member(&object->pub.node)) {
-        rc = ray_fail(apply->err, RAY_ECONFLICT, "node %s is no member", object->pub.name);
+        rc = fsm_refuse(apply->err, RAY_ECONFLICT, "node %s is no member", object->pub.name);
     }
     if (rc == RAY_OK) {
         rc = fsm_touch(apply, object);
@@ -543,7 +543,7 @@ int fsm_node_drain(struct fsm_apply *apply, const void *command)
         return rc;
     }
     if (!is_member(&object->pub.node)) {
-        return ray_fail(apply->err, RAY_ECONFLICT, "node %s is no member", object->pub.name);
+        return fsm_refuse(apply->err, RAY_ECONFLICT, "node %s is no member", object->pub.name);
     }
     if (object->pub.node.state == state) {
         return RAY_OK;
@@ -560,10 +560,10 @@ static int check_remove(struct fsm_apply *apply, const struct fsm_object *object
     int rc = RAY_OK;
 
     if (object->home_first != NULL) {
-        rc = ray_fail(apply->err, RAY_ECONFLICT, "node %s has guests", object->pub.name);
+        rc = fsm_refuse(apply->err, RAY_ECONFLICT, "node %s has guests", object->pub.name);
     } else if (object->pub.node.role != COORD_NODE_OBSERVER) {
-        rc = ray_fail(apply->err, RAY_ECONFLICT, "node %s is a %s", object->pub.name,
-                      object->pub.node.role == COORD_NODE_VOTER ? "voter" : "standby");
+        rc = fsm_refuse(apply->err, RAY_ECONFLICT, "node %s is a %s", object->pub.name,
+                        object->pub.node.role == COORD_NODE_VOTER ? "voter" : "standby");
     }
     if (rc != RAY_OK) {
         (void)ray_next(apply->err, "run 'clusterctl node drain %s' and wait", object->pub.name);

@@ -166,7 +166,7 @@ int fsm_object_seal(struct coord_fsm *fsm, struct fsm_object *object, struct ray
         bytes = ray_arena_alloc(arena, SEAL_ROOM_SIZE + size);
     }
     if (bytes == NULL) {
-        return ray_fail(err, RAY_ENOMEM, "an object's record");
+        return fsm_refuse(err, RAY_ENOMEM, "an object's record");
     }
     bytes += SEAL_ROOM_SIZE;
     (void)rayos__registry__object__pack(message, bytes);
@@ -251,7 +251,7 @@ bool fsm_labels_set(struct coord_object *object, const struct coord_label *label
             return false;
         }
     }
-    at = (char *)(copy + count);
+    at = count > 0 ? (char *)(copy + count) : NULL;
     for (size_t i = 0; i < count; i++) {
         size_t key_size = strlen(labels[i].key) + 1;
         uint32_t value_size = labels[i].value.size;

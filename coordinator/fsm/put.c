@@ -25,7 +25,7 @@ static int read_put(struct fsm_apply *apply, const Rayos__Registry__Object *mess
 
     if (message == NULL || message->kind <= (int)COORD_NONE ||
         message->kind >= (int)COORD_KIND_COUNT) {
-        return ray_fail(apply->err, RAY_EINVAL, "no object of a known kind");
+        return fsm_refuse(apply->err, RAY_EINVAL, "no object of a known kind");
     }
     out->message = message;
     out->kind = (enum coord_kind)message->kind;
@@ -38,8 +38,8 @@ static int read_put(struct fsm_apply *apply, const Rayos__Registry__Object *mess
                         apply->err);
     }
     if (rc == RAY_OK && message->spec.len > fsm_spec_size_max(out->kind)) {
-        rc = ray_fail(apply->err, RAY_ETOOBIG, "a spec of %zu bytes, at most %zu",
-                      message->spec.len, fsm_spec_size_max(out->kind));
+        rc = fsm_refuse(apply->err, RAY_ETOOBIG, "a spec of %zu bytes, at most %zu",
+                        message->spec.len, fsm_spec_size_max(out->kind));
     }
     return rc;
 }
@@ -57,13 +57,13 @@ static int store_put(const struct put *put, struct fsm_object *object)
 static int check_room(struct fsm_apply *apply, const struct put *put)
 {
     if (apply->fsm->objects.count >= COORD_FSM_OBJECTS_MAX) {
-        return ray_fail(apply->err, RAY_ETOOBIG, "the registry has %d objects, its limit",
-                        COORD_FSM_OBJECTS_MAX);
+        return fsm_refuse(apply->err, RAY_ETOOBIG, "the registry has %d objects, its limit",
+                          COORD_FSM_OBJECTS_MAX);
     }
     if (apply->fsm->state_size + put->message->spec.len + COORD_LABELS_SIZE_MAX >
         COORD_FSM_STATE_SIZE_MAX) {
-        return ray_fail(apply->err, RAY_ETOOBIG, "the registry has %llu bytes, its limit",
-                        (unsigned long long)apply->fsm->state_size);
+        return fsm_refuse(apply->err, RAY_ETOOBIG, "the registry has %llu bytes, its limit",
+                          (unsigned long long)apply->fsm->state_size);
     }
     return RAY_OK;
 }
@@ -76,10 +76,10 @@ int fsm_principal_check(struct fsm_apply *apply, const Rayos__Registry__Object *
 
     if (rc == RAY_OK && (put.kind != COORD_PRINCIPAL ||
                          message->body_case != RAYOS__REGISTRY__OBJECT__BODY_PRINCIPAL)) {
-        rc = ray_fail(apply->err, RAY_EINVAL, "no principal is described");
+        rc = fsm_refuse(apply->err, RAY_EINVAL, "no principal is described");
     }
     if (rc == RAY_OK && put.name[0] == '\0') {
-        rc = ray_fail(apply->err, RAY_EINVAL, "a principal has a name");
+        rc = fsm_refuse(apply->err, RAY_EINVAL, "a principal has a name");
     }
     return rc == RAY_OK
                ? fsm_fixed(&message->principal->key, "principal's key", key, sizeof key, apply->err)
@@ -97,7 +97,7 @@ int fsm_token_check(struct fsm_apply *apply, const Rayos__Registry__Object *mess
         return rc;
     }
     if (put.kind != COORD_TOKEN || message->body_case != RAYOS__REGISTRY__OBJECT__BODY_TOKEN) {
-        return ray_fail(apply->err, RAY_EINVAL, "no token is described");
+        return fsm_refuse(apply->err, RAY_EINVAL, "no token is described");
     }
     token = message->token;
     rc = fsm_fixed(&token->hash, "token's hash", hash, sizeof hash, apply->err);
@@ -105,14 +105,15 @@ int fsm_token_check(struct fsm_apply *apply, const Rayos__Registry__Object *mess
         return rc;
     }
     if (memcmp(hash, put.id.bytes, RAY_ID_SIZE) != 0) {
-        return ray_fail(apply->err, RAY_EINVAL, "a token's id is the beginning of its hash");
+        return fsm_refuse(apply->err, RAY_EINVAL, "a token's id is the beginning of its hash");
     }
     if (token->uses_left == 0 || token->uses_left > TOKEN_USES_MAX ||
         token->ttl_us > UINT64_MAX / 2) {
-        return ray_fail(apply->err, RAY_EINVAL, "a token is good for 1 to %d uses", TOKEN_USES_MAX);
+        return fsm_refuse(apply->err, RAY_EINVAL, "a token is good for 1 to %d uses",
+                          TOKEN_USES_MAX);
     }
     if (put.name[0] != '\0') {
-        return ray_fail(apply->err, RAY_EINVAL, "tokens have no names");
+        return fsm_refuse(apply->err, RAY_EINVAL, "tokens have no names");
     }
     return RAY_OK;
 }
@@ -171,7 +172,7 @@ static size_t count_admins(const struct coord_fsm *fsm)
 static int check_not_last_admin(struct fsm_apply *apply, const struct fsm_object *principal)
 {
     if (principal->pub.principal.is_admin && count_admins(apply->fsm) == 1) {
-        return ray_fail(apply->err, RAY_ECONFLICT, "%s is the last admin", principal->pub.name);
+        return fsm_refuse(apply->err, RAY_ECONFLICT, "%s is the last admin", principal->pub.name);
     }
     return RAY_OK;
 }
@@ -199,10 +200,10 @@ static int check_presentation(struct fsm_apply *apply, const struct put *put,
         count += other != object && ray_id_equal(&other->pub.presentation.guest, &guest->pub.id);
     }
     if (rc == RAY_OK && (guest->pub.is_gone || count >= COORD_FSM_GUEST_PRESENTATIONS_MAX)) {
-        rc = ray_fail(apply->err, RAY_ECONFLICT,
-                      "guest %s is being deleted, or has %d "
-                      "presentations",
-                      guest->pub.name, COORD_FSM_GUEST_PRESENTATIONS_MAX);
+        rc = fsm_refuse(apply->err, RAY_ECONFLICT,
+                        "guest %s is being deleted, or has %d "
+                        "presentations",
+                        guest->pub.name, COORD_FSM_GUEST_PRESENTATIONS_MAX);
     }
     return rc;
 }
@@ -230,7 +231,7 @@ static int check_body(struct fsm_apply *apply, const struct put *put,
 
     if (body != RAYOS__REGISTRY__OBJECT__BODY__NOT_SET &&
         (int)body != (int)fsm_body_of(put->kind)) {
-        return ray_fail(apply->err, RAY_EINVAL, "the body is that of another kind");
+        return fsm_refuse(apply->err, RAY_EINVAL, "the body is that of another kind");
     }
     switch (put->kind) {
     case COORD_POLICY:
@@ -241,7 +242,7 @@ static int check_body(struct fsm_apply *apply, const struct put *put,
         return RAY_OK;
     case COORD_NODE:
         if (object == NULL) {
-            return ray_fail(apply->err, RAY_EINVAL, "a node comes in by joining");
+            return fsm_refuse(apply->err, RAY_EINVAL, "a node comes in by joining");
         }
         if (body != RAYOS__REGISTRY__OBJECT__BODY__NOT_SET) {
             char domain[COORD_DOMAIN_SIZE];
@@ -262,22 +263,22 @@ static int check_body(struct fsm_apply *apply, const struct put *put,
         return fsm_principal_check(apply, put->message);
     case COORD_TOKEN:
         if (object != NULL) {
-            return ray_fail(apply->err, RAY_EEXISTS, "a token is made once");
+            return fsm_refuse(apply->err, RAY_EEXISTS, "a token is made once");
         }
         if (apply->fsm->order[COORD_TOKEN].count >= COORD_FSM_TOKENS_MAX) {
-            return ray_fail(apply->err, RAY_ETOOBIG, "there are %d tokens, the limit",
-                            COORD_FSM_TOKENS_MAX);
+            return fsm_refuse(apply->err, RAY_ETOOBIG, "there are %d tokens, the limit",
+                              COORD_FSM_TOKENS_MAX);
         }
         return fsm_token_check(apply, put->message);
     case COORD_PRESENTATION:
         return body != RAYOS__REGISTRY__OBJECT__BODY__NOT_SET
                    ? check_presentation(apply, put, object)
-                   : ray_fail(apply->err, RAY_EINVAL, "a presentation says guest and node");
+                   : fsm_refuse(apply->err, RAY_EINVAL, "a presentation says guest and node");
     case COORD_OPERATION:
         return body != RAYOS__REGISTRY__OBJECT__BODY__NOT_SET ? check_operation(apply, put)
                                                               : RAY_OK;
     default:
-        return ray_fail(apply->err, RAY_EINVAL, "objects of this kind are not put");
+        return fsm_refuse(apply->err, RAY_EINVAL, "objects of this kind are not put");
     }
 }
 
@@ -370,8 +371,8 @@ static int check_revision(struct fsm_apply *apply, const struct fsm_object *obje
                           uint64_t expected)
 {
     if (expected != 0 && object->pub.revision != expected) {
-        return ray_fail(apply->err, RAY_ECONFLICT, "its revision is %llu, not %llu",
-                        (unsigned long long)object->pub.revision, (unsigned long long)expected);
+        return fsm_refuse(apply->err, RAY_ECONFLICT, "its revision is %llu, not %llu",
+                          (unsigned long long)object->pub.revision, (unsigned long long)expected);
     }
     return RAY_OK;
 }
@@ -380,10 +381,10 @@ static int check_existing(struct fsm_apply *apply, const Rayos__Registry__Object
                           const struct fsm_object *object)
 {
     if (command->is_create) {
-        return ray_fail(apply->err, RAY_EEXISTS, "the object is there already");
+        return fsm_refuse(apply->err, RAY_EEXISTS, "the object is there already");
     }
     if (object->pub.is_gone) {
-        return ray_fail(apply->err, RAY_ECONFLICT, "it is being deleted");
+        return fsm_refuse(apply->err, RAY_ECONFLICT, "it is being deleted");
     }
     return check_revision(apply, object, command->expected_revision);
 }
@@ -402,7 +403,7 @@ int fsm_object_put(struct fsm_apply *apply, const void *command)
     if (object != NULL) {
         rc = check_existing(apply, request, object);
     } else if (request->is_update || request->expected_revision != 0) {
-        rc = ray_fail(apply->err, RAY_ENOTFOUND, "the object is not there");
+        rc = fsm_refuse(apply->err, RAY_ENOTFOUND, "the object is not there");
     }
     if (rc == RAY_OK) {
         rc = check_body(apply, &put, object);
@@ -469,8 +470,8 @@ static int check_merged(struct fsm_apply *apply, const struct coord_label *label
         size += strlen(labels[i].key) + labels[i].value.size;
     }
     if (count > COORD_LABELS_MAX || size > COORD_LABELS_SIZE_MAX) {
-        return ray_fail(apply->err, RAY_ETOOBIG, "%zu labels of %zu bytes, at most %d of %d", count,
-                        size, COORD_LABELS_MAX, COORD_LABELS_SIZE_MAX);
+        return fsm_refuse(apply->err, RAY_ETOOBIG, "%zu labels of %zu bytes, at most %d of %d",
+                          count, size, COORD_LABELS_MAX, COORD_LABELS_SIZE_MAX);
     }
     return RAY_OK;
 }
@@ -479,7 +480,7 @@ static int find_by_kind(struct fsm_apply *apply, int kind, const ProtobufCBinary
                         struct fsm_object **out)
 {
     if (kind <= (int)COORD_NONE || kind >= (int)COORD_KIND_COUNT) {
-        return ray_fail(apply->err, RAY_EINVAL, "no such kind: %d", kind);
+        return fsm_refuse(apply->err, RAY_EINVAL, "no such kind: %d", kind);
     }
     return fsm_find_or_fail(apply, (enum coord_kind)kind, id, out);
 }
@@ -497,16 +498,16 @@ int fsm_object_label(struct fsm_apply *apply, const void *command)
         rc = fsm_labels(request->set, request->n_set, &apply->fsm->arena, &set, apply->err);
     }
     if (rc == RAY_OK && request->n_remove > COORD_LABELS_MAX) {
-        rc = ray_fail(apply->err, RAY_ETOOBIG, "at most %d labels are removed at once",
-                      COORD_LABELS_MAX);
+        rc = fsm_refuse(apply->err, RAY_ETOOBIG, "at most %d labels are removed at once",
+                        COORD_LABELS_MAX);
     }
     if (rc == RAY_OK) {
         rc = check_revision(apply, object, request->expected_revision);
     }
     if (rc == RAY_OK && (object->pub.kind == COORD_EVENT || object->pub.is_gone)) {
-        rc = ray_fail(apply->err, RAY_ECONFLICT,
-                      "events, and what is being deleted, stay as "
-                      "they are");
+        rc = fsm_refuse(apply->err, RAY_ECONFLICT,
+                        "events, and what is being deleted, stay as "
+                        "they are");
     }
     if (rc != RAY_OK) {
         return rc;
@@ -565,12 +566,12 @@ int fsm_object_delete(struct fsm_apply *apply, const void *command)
     case COORD_MIGRATION:
         return object->pub.migration.state != COORD_MIGRATION_OPEN
                    ? fsm_remove(apply, object)
-                   : ray_fail(apply->err, RAY_ECONFLICT, "the migration is open");
+                   : fsm_refuse(apply->err, RAY_ECONFLICT, "the migration is open");
     case COORD_NODE:
-        return ray_fail(apply->err, RAY_EINVAL, "a node is removed by node-remove");
+        return fsm_refuse(apply->err, RAY_EINVAL, "a node is removed by node-remove");
     case COORD_CLUSTER:
     case COORD_EVENT:
-        return ray_fail(apply->err, RAY_EINVAL, "objects of this kind are not deleted");
+        return fsm_refuse(apply->err, RAY_EINVAL, "objects of this kind are not deleted");
     default:
         return fsm_remove(apply, object);
     }

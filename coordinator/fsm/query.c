@@ -134,7 +134,7 @@ static int find_one(const struct coord_fsm *fsm, struct question *question, stru
         object = fsm_find_name(fsm, kind, query->name);
     }
     if (object == NULL) {
-        return ray_fail(err, RAY_ENOTFOUND, "no such object");
+        return fsm_refuse(err, RAY_ENOTFOUND, "no such object");
     }
     return add_entry(question, object);
 }
@@ -153,7 +153,7 @@ static int read_key(const Rayos__Registry__Query *query,
     if (query->cursor.len != COORD_FSM_RECORD_KEY_SIZE ||
         query->cursor.data[0] != FSM_RECORD_OBJECT || query->cursor.data[1] < first ||
         query->cursor.data[1] >= COORD_KIND_COUNT) {
-        return ray_fail(err, RAY_EINVAL, "the cursor is of another query");
+        return fsm_refuse(err, RAY_EINVAL, "the cursor is of another query");
     }
     memcpy(key, query->cursor.data, COORD_FSM_RECORD_KEY_SIZE);
     return RAY_OK;
@@ -166,10 +166,10 @@ static int check_query(const Rayos__Registry__Query *query, struct question *que
 
     if (query->kind < (int)COORD_NONE || query->kind >= (int)COORD_KIND_COUNT ||
         (is_one && query->kind == (int)COORD_NONE)) {
-        return ray_fail(err, RAY_EINVAL, "no such kind, or none with an id or name");
+        return fsm_refuse(err, RAY_EINVAL, "no such kind, or none with an id or name");
     }
     if (query->n_labels > LABEL_FILTERS_MAX) {
-        return ray_fail(err, RAY_ETOOBIG, "at most %d labels are looked for", LABEL_FILTERS_MAX);
+        return fsm_refuse(err, RAY_ETOOBIG, "at most %d labels are looked for", LABEL_FILTERS_MAX);
     }
     question->count_max = query->count_max > 0 ? query->count_max : COUNT_DEFAULT;
     if (question->count_max > COORD_FSM_PAGE_COUNT_MAX) {
@@ -190,7 +190,7 @@ static int answer(struct coord_fsm *fsm, struct question *question, struct ray_b
 
     question->entries = ray_arena_alloc(question->arena, question->count_max * sizeof(void *));
     if (question->entries == NULL) {
-        return ray_fail(err, RAY_ENOMEM, "a page of an answer");
+        return fsm_refuse(err, RAY_ENOMEM, "a page of an answer");
     }
     if (query->id.len > 0 || query->name[0] != '\0') {
         rc = find_one(fsm, question, err);
@@ -201,7 +201,7 @@ static int answer(struct coord_fsm *fsm, struct question *question, struct ray_b
         }
     }
     if (rc != RAY_OK) {
-        return rc == RAY_ENOMEM ? ray_fail(err, rc, "a page of an answer") : rc;
+        return rc == RAY_ENOMEM ? fsm_refuse(err, rc, "a page of an answer") : rc;
     }
     message.revision = fsm->index;
     message.entries = question->entries;
@@ -212,7 +212,7 @@ static int answer(struct coord_fsm *fsm, struct question *question, struct ray_b
     size = rayos__registry__answer__get_packed_size(&message);
     rc = ray_buf_reserve(out, size);
     if (rc != RAY_OK) {
-        return ray_fail(err, rc, "an answer of %zu bytes", size);
+        return fsm_refuse(err, rc, "an answer of %zu bytes", size);
     }
     (void)rayos__registry__answer__pack(&message, out->data + out->size);
     out->size += size;

@@ -28,7 +28,7 @@ static int read_unknown(struct coord_cluster *out, const Rayos__Registry__Cluste
     int rc;
 
     if (count > COORD_UNKNOWN_NODES_MAX) {
-        return ray_fail(err, RAY_ETOOBIG, "%zu unknown nodes", count);
+        return fsm_refuse(err, RAY_ETOOBIG, "%zu unknown nodes", count);
     }
     if (count == 0) {
         return RAY_OK;
@@ -42,7 +42,7 @@ static int read_unknown(struct coord_cluster *out, const Rayos__Registry__Cluste
     rc = read_ids(in->unknown_nodes, count, out->unknown_nodes, err);
     for (size_t i = 1; i < count && rc == RAY_OK; i++) {
         if (ray_id_compare(&out->unknown_nodes[i - 1], &out->unknown_nodes[i]) >= 0) {
-            rc = ray_fail(err, RAY_EINVAL, "unknown nodes are not sorted");
+            rc = fsm_refuse(err, RAY_EINVAL, "unknown nodes are not sorted");
         }
     }
     return rc;
@@ -63,8 +63,8 @@ static int read_cluster(struct coord_cluster *out, const Rayos__Registry__Cluste
     out->is_settled = in->is_settled;
     out->last_raft_id = in->last_raft_id;
     if (rc == RAY_OK && in->feature_level > COORD_FSM_FEATURE_LEVEL) {
-        rc = ray_fail(err, RAY_EUNSUPPORTED, "feature level %u, this version has %d",
-                      in->feature_level, COORD_FSM_FEATURE_LEVEL);
+        rc = fsm_refuse(err, RAY_EUNSUPPORTED, "feature level %u, this version has %d",
+                        in->feature_level, COORD_FSM_FEATURE_LEVEL);
     }
     return rc == RAY_OK ? read_unknown(out, in, err) : rc;
 }
@@ -118,7 +118,7 @@ static int read_node(struct coord_node *out, const Rayos__Registry__Node *in, st
     if (in->state < (int)COORD_NODE_PENDING || in->state > (int)COORD_NODE_REMOVED ||
         in->role < (int)COORD_NODE_OBSERVER || in->role > (int)COORD_NODE_VOTER ||
         in->facts.len > COORD_FACTS_SIZE_MAX) {
-        return ray_fail(err, RAY_EINVAL, "a node's state, role or facts");
+        return fsm_refuse(err, RAY_EINVAL, "a node's state, role or facts");
     }
     out->state = (enum coord_node_state)in->state;
     out->role = (enum coord_node_role)in->role;
@@ -145,7 +145,7 @@ static int read_token(struct coord_token *out, const Rayos__Registry__Token *in,
     out->needs_approval = in->needs_approval;
     out->is_ephemeral = in->is_ephemeral;
     if (in->uses_left == 0) {
-        return ray_fail(err, RAY_EINVAL, "a token that is used up");
+        return fsm_refuse(err, RAY_EINVAL, "a token that is used up");
     }
     return fsm_fixed(&in->hash, "token's hash", out->hash, sizeof out->hash, err);
 }
@@ -170,7 +170,7 @@ static int read_guest_home(struct coord_fsm *fsm, struct fsm_object *object,
     }
     rc = fsm_home(in->home, "guest's home", &home, err);
     if (rc == RAY_OK && fsm_find(fsm, COORD_NODE, &home.node) == NULL) {
-        rc = ray_fail(err, RAY_EINVAL, "a guest's home is not there");
+        rc = fsm_refuse(err, RAY_EINVAL, "a guest's home is not there");
     }
     if (rc == RAY_OK) {
         fsm_guest_set_home(fsm, object, &home);
@@ -188,7 +188,7 @@ static int read_guest(struct coord_fsm *fsm, struct fsm_object *object,
         in->entry < (int)RAY_EPOCH_NONE || in->entry >= (int)RAY_EPOCH_ORIGIN_COUNT ||
         in->state < 0 || in->state > (int)RAYOS__REGISTRY__GUEST_STATE__GUEST_FAILED ||
         in->n_volumes > COORD_GUEST_VOLUMES_MAX) {
-        return ray_fail(err, RAY_EINVAL, "a guest's state or volumes");
+        return fsm_refuse(err, RAY_EINVAL, "a guest's state or volumes");
     }
     out->is_wanted = in->wanted != 0;
     out->is_strict = in->is_strict;
@@ -214,7 +214,7 @@ static int read_open_migration(struct coord_fsm *fsm, const struct coord_object 
     struct fsm_object *guest = fsm_find(fsm, COORD_GUEST, &object->migration.guest);
 
     if (guest == NULL || !ray_id_equal(&guest->pub.guest.migration, &object->id)) {
-        return ray_fail(err, RAY_EINVAL, "an open migration that its guest does not have");
+        return fsm_refuse(err, RAY_EINVAL, "an open migration that its guest does not have");
     }
     guest->pub.guest.migration_to = object->migration.to;
     return RAY_OK;
@@ -236,7 +236,7 @@ static int read_migration(struct coord_fsm *fsm, struct coord_object *object,
         return rc;
     }
     if (in->state < (int)COORD_MIGRATION_OPEN || in->state > (int)COORD_MIGRATION_CLOSED) {
-        return ray_fail(err, RAY_EINVAL, "a migration's state");
+        return fsm_refuse(err, RAY_EINVAL, "a migration's state");
     }
     out->state = (enum coord_migration_state)in->state;
     out->epoch = fsm_epoch(in->epoch);
@@ -279,7 +279,7 @@ static int read_event(struct coord_happening *out, const Rayos__Registry__Event 
         rc = fsm_line(in->principal, "principal", out->principal, sizeof out->principal, err);
     }
     if (rc == RAY_OK && (in->object_kind < 0 || in->object_kind >= (int)COORD_KIND_COUNT)) {
-        rc = ray_fail(err, RAY_EINVAL, "an event's kind");
+        rc = fsm_refuse(err, RAY_EINVAL, "an event's kind");
     }
     out->sequence = in->sequence;
     out->object_kind = (enum coord_kind)in->object_kind;
@@ -312,7 +312,7 @@ static int read_body(struct coord_fsm *fsm, struct fsm_object *object,
     struct coord_object *pub = &object->pub;
 
     if (in->body_case != fsm_body_of(pub->kind)) {
-        return ray_fail(err, RAY_EINVAL, "the body is not that of kind %d", (int)pub->kind);
+        return fsm_refuse(err, RAY_EINVAL, "the body is not that of kind %d", (int)pub->kind);
     }
     switch (pub->kind) {
     case COORD_CLUSTER:
@@ -356,7 +356,7 @@ int fsm_object_read(struct coord_fsm *fsm, struct fsm_object *object,
     }
     if (fsm_find_name(fsm, pub->kind, name) != NULL ||
         message->spec.len > fsm_spec_size_max(pub->kind)) {
-        return ray_fail(err, RAY_EINVAL, "a name twice, or a spec that is too large");
+        return fsm_refuse(err, RAY_EINVAL, "a name twice, or a spec that is too large");
     }
     pub->revision = message->revision;
     pub->created_revision = message->created_revision;

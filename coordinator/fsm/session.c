@@ -294,8 +294,8 @@ static int open_new(struct fsm_apply *apply, const struct ray_id *id, uint64_t t
     struct fsm_session *session;
 
     if (fsm->sessions.count >= COORD_FSM_SESSIONS_MAX) {
-        return ray_fail(apply->err, RAY_ETOOBIG, "%d sessions are open, no more are possible",
-                        COORD_FSM_SESSIONS_MAX);
+        return fsm_refuse(apply->err, RAY_ETOOBIG, "%d sessions are open, no more are possible",
+                          COORD_FSM_SESSIONS_MAX);
     }
     session = fsm_session_create(fsm, id);
     if (session == NULL) {
@@ -310,7 +310,7 @@ static int open_new(struct fsm_apply *apply, const struct ray_id *id, uint64_t t
 static int check_owner(struct fsm_apply *apply, const struct fsm_session *session)
 {
     if (strcmp(session->principal, apply->header->principal) != 0) {
-        return ray_fail(apply->err, RAY_EDENIED, "the session belongs to somebody else");
+        return fsm_refuse(apply->err, RAY_EDENIED, "the session belongs to somebody else");
     }
     return RAY_OK;
 }
@@ -327,7 +327,7 @@ int fsm_session_open(struct fsm_apply *apply, const void *command)
     }
     if (open->ttl_us < COORD_FSM_SESSION_TTL_MIN_US ||
         open->ttl_us > COORD_FSM_SESSION_TTL_MAX_US) {
-        return ray_fail(apply->err, RAY_EINVAL, "a session lives between 10 s and a day");
+        return fsm_refuse(apply->err, RAY_EINVAL, "a session lives between 10 s and a day");
     }
     session = fsm_session_find(apply->fsm, &id);
     if (session == NULL) {
@@ -358,7 +358,7 @@ static int find_own(struct fsm_apply *apply, const ProtobufCBinaryData *bytes,
     }
     session = fsm_session_find(apply->fsm, &id);
     if (session == NULL) {
-        return ray_fail(apply->err, RAY_ENOTFOUND, "no such session");
+        return fsm_refuse(apply->err, RAY_ENOTFOUND, "no such session");
     }
     rc = check_owner(apply, session);
     if (rc == RAY_OK) {

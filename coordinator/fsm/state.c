@@ -40,7 +40,7 @@ int coord_fsm_create(struct coord_fsm **out_fsm, struct ray_err *err)
 
     assert(out_fsm != NULL);
     if (fsm == NULL) {
-        return ray_fail(err, RAY_ENOMEM, "state machine");
+        return fsm_refuse(err, RAY_ENOMEM, "state machine");
     }
     ray_arena_init(&fsm->arena, FSM_ARENA_SIZE_MAX);
     ray_arena_init(&fsm->scratch, FSM_ARENA_SIZE_MAX);

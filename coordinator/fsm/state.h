@@ -28,6 +28,10 @@ enum {
     FSM_TICK_TOKENS_MAX = 64,
 };
 
+/* As ray_fail; the code is in sight of compiler and analyzer, so that they know what is set after
+ * RAY_OK. `code` is evaluated twice. */
+#define fsm_refuse(err, code, ...) ((void)ray_fail((err), (code), __VA_ARGS__), (code))
+
 /* First byte of a record's key. */
 enum fsm_record_type { FSM_RECORD_MACHINE, FSM_RECORD_OBJECT, FSM_RECORD_SESSION };
 

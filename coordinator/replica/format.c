@@ -58,6 +58,12 @@ static void on_failed(void *arg, int status)
     leave(arg, status);
 }
 
+static void on_space(void *arg, enum coord_wal_space space)
+{
+    (void)arg;
+    (void)space; /* a disk too small for one entry fails the append */
+}
+
 static int write_first_entry(struct formatting *formatting)
 {
     struct coord_config config = {
@@ -68,7 +74,7 @@ static int write_first_entry(struct formatting *formatting)
                                    .node_id = formatting->meta.node_id,
                                    .segment_size = formatting->segment_size};
     struct coord_wal_user user = {
-        .on_durable = on_durable, .on_failed = on_failed, .arg = formatting};
+        .on_durable = on_durable, .on_failed = on_failed, .on_space = on_space, .arg = formatting};
     struct coord_wal_recovery recovery;
     int rc;
 

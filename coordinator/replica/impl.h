@@ -107,6 +107,7 @@ struct replica_request {
     uint64_t number;
     uint8_t *command;
     size_t size;
+    size_t time_offset; /* of Header.time_us in the command */
     coord_replica_done *done;
     coord_replica_read_done *read_done;
     coord_replica_renew_done *renew_done;

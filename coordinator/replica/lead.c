@@ -215,7 +215,8 @@ static enum coord_node_role role_in(const struct coord_config *config, uint64_t 
 static void write_roles(struct coord_replica *r)
 {
     const struct coord_object *node = coord_fsm_next(r->fsm, COORD_NODE, NULL);
-    const struct coord_config *config = coord_core_committed_configuration(r->core, NULL);
+    uint64_t config_index;
+    const struct coord_config *config = coord_core_committed_configuration(r->core, &config_index);
 
     while (node != NULL) {
         struct ray_id id = node->id;

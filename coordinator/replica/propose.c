@@ -17,6 +17,7 @@
 
 enum {
     STAMP_SIZE_MAX = 16,
+    TIME_SIZE = 10,          /* of a varint that has room for every time */
     TAG_HEADER = 1 << 3 | 2, /* Command.header */
     TAG_TIME = 6 << 3 | 0,   /* Header.time_us */
     BATCH_SIZE_MAX = 1 << 20,
@@ -129,22 +130,76 @@ static void look_at(struct coord_replica *r, struct replica_request *request)
     }
 }
 
-/* Sets Header.time_us: messages that are written one after the other are merged, so a second
- * header with nothing but the time does it without touching what the client wrote. */
-static size_t stamp(uint8_t *out, uint64_t time_us)
+static size_t varint_size(uint64_t value)
 {
-    uint8_t varint[10];
-    size_t size = 0;
+    size_t size = 1;
 
-    do {
-        varint[size++] = (uint8_t)((time_us & 0x7f) | (time_us > 0x7f ? 0x80 : 0));
-        time_us >>= 7;
-    } while (time_us != 0);
-    out[0] = TAG_HEADER;
-    out[1] = (uint8_t)(size + 1);
-    out[2] = TAG_TIME;
-    memcpy(out + 3, varint, size);
-    return size + 3;
+    for (; value > 0x7f; value >>= 7) {
+        size++;
+    }
+    return size;
+}
+
+static uint8_t *put_varint(uint8_t *out, uint64_t value, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        *out++ = (uint8_t)((value & 0x7f) | (i + 1 < size ? 0x80 : 0));
+        value >>= 7;
+    }
+    return out;
+}
+
+/* The length of the header that a command begins with, and of the field's own head. False: it
+ * begins with something else. */
+static bool find_header(const uint8_t *command, size_t size, size_t *out_head_size,
+                        size_t *out_header_size)
+{
+    uint64_t length = 0;
+    size_t at = 1;
+
+    if (size < 2 || command[0] != TAG_HEADER) {
+        return false;
+    }
+    for (unsigned shift = 0; at < size && shift < 32; shift += 7) {
+        uint8_t byte = command[at++];
+
+        length |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte <= 0x7f) {
+            *out_head_size = at;
+            *out_header_size = (size_t)length;
+            return length <= size - at;
+        }
+    }
+    return false;
+}
+
+/* Copies the command with room for Header.time_us at its header's end, where the last of equal
+ * fields counts; a leader fills it in when it appends. */
+static int copy_command(struct replica_request *request, const uint8_t *command, size_t size)
+{
+    size_t head_size;
+    size_t header_size;
+    uint8_t *out;
+
+    if (!find_header(command, size, &head_size, &header_size)) {
+        return RAY_EMALFORMED;
+    }
+    out = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : malloc(size + STAMP_SIZE_MAX);
+    if (out == NULL) {
+        return RAY_ENOMEM;
+    }
+    request->command = out;
+    *out++ = TAG_HEADER;
+    out = put_varint(out, header_size + 1 + TIME_SIZE, varint_size(header_size + 1 + TIME_SIZE));
+    memcpy(out, command + head_size, header_size);
+    out += header_size;
+    *out++ = TAG_TIME;
+    request->time_offset = (size_t)(out - request->command);
+    out = put_varint(out, 0, TIME_SIZE);
+    memcpy(out, command + head_size + header_size, size - head_size - header_size);
+    out += size - head_size - header_size;
+    request->size = (size_t)(out - request->command);
+    return RAY_OK;
 }
 
 /* ---- into the log ---- */
@@ -178,13 +233,13 @@ static size_t gather(struct coord_replica *r, struct coord_entry *entries, uint3
         uint32_t next = request->next;
 
         if (may_append(r, request, index + count)) {
-            size_t stamped = request->size + stamp(request->command + request->size, now_us);
-
-            entries[count] = (struct coord_entry){
-                .type = COORD_ENTRY_COMMAND, .size = (uint32_t)stamped, .data = request->command};
+            (void)put_varint(request->command + request->time_offset, now_us, TIME_SIZE);
+            entries[count] = (struct coord_entry){.type = COORD_ENTRY_COMMAND,
+                                                  .size = (uint32_t)request->size,
+                                                  .data = request->command};
             slots[count] = slot;
             count++;
-            size += stamped;
+            size += request->size;
         }
         slot = next;
     }
@@ -422,23 +477,23 @@ void replica_propose_answered(struct coord_replica *r, struct replica_peer *peer
 
 /* ---- beginnings ---- */
 
-static struct replica_request *take(struct coord_replica *r, const uint8_t *command, size_t size,
-                                    uint64_t *out_ticket)
+static int take(struct coord_replica *r, const uint8_t *command, size_t size,
+                struct replica_request **out_request, uint64_t *out_ticket)
 {
     struct replica_request *request = replica_request_new(&r->proposals, out_ticket);
+    int rc;
 
     if (request == NULL) {
-        return NULL;
+        return RAY_EAGAIN;
     }
-    request->command = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : malloc(size + STAMP_SIZE_MAX);
-    if (request->command == NULL) {
-        free_request(r, request);
-        return NULL;
-    }
-    memcpy(request->command, command, size);
-    request->size = size;
     request->deadline_ns = UINT64_MAX;
-    return request;
+    rc = copy_command(request, command, size);
+    if (rc != RAY_OK) {
+        free_request(r, request);
+        return rc;
+    }
+    *out_request = request;
+    return RAY_OK;
 }
 
 static int check_size(size_t size, struct ray_err *err)
@@ -464,10 +519,10 @@ int coord_replica_propose(struct coord_replica *r, const uint8_t *command, size_
     if (rc != RAY_OK) {
         return rc;
     }
-    request = take(r, command, size, &ticket);
-    if (request == NULL) {
-        return ray_fail(err, RAY_EAGAIN, "%zu commands wait already",
-                        (size_t)r->proposals.slot_count);
+    rc = take(r, command, size, &request, &ticket);
+    if (rc != RAY_OK) {
+        return ray_fail(err, rc, "a command of %zu bytes, %u wait already", size,
+                        r->proposals.slot_count);
     }
     look_at(r, request);
     request->deadline_ns = deadline_ns;
@@ -505,8 +560,8 @@ void replica_propose_remote(struct coord_replica *r, struct replica_peer *peer,
         rc = coord_fsm_check(propose->command.data, propose->command.len, NULL);
     }
     if (rc == RAY_OK) {
-        request = take(r, propose->command.data, propose->command.len, &ticket);
-        rc = request == NULL ? RAY_EAGAIN : RAY_OK;
+        rc = take(r, propose->command.data, propose->command.len, &request, &ticket);
+        rc = rc == RAY_ENOMEM ? RAY_EAGAIN : rc;
     }
     if (rc != RAY_OK) {
         answer_remote(r, &probe, rc, NULL);

@@ -477,6 +477,8 @@ void coord_replica_status(const struct coord_replica *r, struct coord_replica_st
         .role = r->role,
         .cluster_id = r->meta.now.cluster_id,
         .node_id = r->meta.now.node_id,
+        .incarnation = r->meta.now.incarnation,
+        .boot_counter = r->meta.now.boot_counter,
         .leader = r->told_leader,
         .server_id = r->meta.now.server_id,
         .term = r->meta.now.term,

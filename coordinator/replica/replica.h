@@ -173,6 +173,8 @@ struct coord_replica_status {
     enum coord_replica_role role;
     struct ray_id cluster_id;
     struct ray_id node_id;
+    struct ray_id incarnation;
+    uint64_t boot_counter;
     struct ray_id leader; /* none: not known */
     uint64_t server_id;
     uint64_t term;

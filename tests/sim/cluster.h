@@ -49,6 +49,7 @@ struct sim_run {
     struct sim_net *net;
     const struct sim_node_ops *ops;
     struct sim_cluster cluster;
+    uint64_t server_ids[SIM_MACHINES_MAX];
     struct sim_net_config net_config;
     struct sim_disk_config disk_config;
     struct sim_machine machines[SIM_MACHINES_MAX];

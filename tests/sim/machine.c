@@ -170,6 +170,7 @@ static void create(void *arg)
         .link = machine->link,
         .cluster = &machine->run->cluster,
         .place = machine->index,
+        .server_ids = machine->run->server_ids,
         .observer = {.leads = on_leads,
                      .appended = on_appended,
                      .applied = on_applied,

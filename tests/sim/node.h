@@ -62,6 +62,9 @@ struct sim_node_world {
     struct ray_link *link;
     const struct sim_cluster *cluster;
     uint32_t place;
+    /* Of the run, by place: the numbers that the log knows nodes by, 0 until the cluster has
+     * given one. Only the whole replica uses it. */
+    uint64_t *server_ids;
     struct sim_observer observer;
 };
 
@@ -93,5 +96,6 @@ struct sim_node_ops {
 };
 
 extern const struct sim_node_ops sim_node_raft;
+extern const struct sim_node_ops sim_node_replica;
 
 #endif

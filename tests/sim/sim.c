@@ -17,7 +17,7 @@
 #include "coordinator/mutant.h"
 #include "tests/sim/run.h"
 
-static const struct sim_node_ops *const nodes[] = {&sim_node_raft};
+static const struct sim_node_ops *const nodes[] = {&sim_node_raft, &sim_node_replica};
 
 enum { NODE_COUNT = sizeof nodes / sizeof nodes[0] };
 

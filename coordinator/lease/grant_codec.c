@@ -25,7 +25,9 @@ static ProtobufCBinaryData hash_field(const struct coord_lease_hash *hash)
 static int take_hash(const ProtobufCBinaryData *field, struct coord_lease_hash *out,
                      struct ray_err *err)
 {
-    *out = (struct coord_lease_hash){{0}};
+    static const struct coord_lease_hash none;
+
+    *out = none;
     if (field->len == 0) {
         return RAY_OK;
     }
@@ -34,6 +36,9 @@ static int take_hash(const ProtobufCBinaryData *field, struct coord_lease_hash *
                         COORD_LEASE_HASH_SIZE);
     }
     memcpy(out->bytes, field->data, sizeof out->bytes);
+    if (coord_lease_hash_equal(out, &none)) {
+        return ray_fail(err, RAY_EMALFORMED, "a hash of zeros means none");
+    }
     return RAY_OK;
 }
 

@@ -54,9 +54,27 @@
     X(STORE_APPLIED_OUTSIDE, "the applied index is not in the checkpoint's transaction",           \
       "test:coord_checkpoint")
 
-#define RAY_MUTANT_MAP_FSM(X)
+#define RAY_MUTANT_MAP_FSM(X)                                                                      \
+    X(FSM_CANCEL_KEEPS_EPOCH, "cancel keeps the epoch (c)", "test:coord_fsm_guest")                \
+    X(FSM_STOPPED_KEEPS_EPOCH, "stopped keeps the epoch (hole 1)", "test:coord_fsm_guest")         \
+    X(FSM_CLONE_ACCEPTED, "an incarnation comes in whatever its boot counter (e)",                 \
+      "test:coord_fsm_node")                                                                       \
+    X(FSM_T_LOWERED_AT_ONCE, "a change of timing lowers the maxima at once (i)",                   \
+      "test:coord_fsm_node")                                                                       \
+    X(FSM_RECOVERY_TRUSTS, "outcomes are taken while nodes are unknown (hole 5)",                  \
+      "test:coord_fsm_guest")                                                                      \
+    X(FSM_DETACH_AT_ONCE, "a volume leaves a guest that may write to it (hole 8)",                 \
+      "test:coord_fsm_guest")                                                                      \
+    X(FSM_RETRY_RUNS, "a request that has run is run again", "test:coord_fsm_apply")               \
+    X(FSM_UNKNOWN_SKIPPED, "fields of a newer version are ignored", "test:coord_fsm_apply")        \
+    X(FSM_FOREIGN_CLOCK, "ticks of another leader's clock move ours", "test:coord_fsm_apply")      \
+    X(FSM_LATE_DUMP, "a dump shows records as they are when they are written",                     \
+      "test:coord_fsm_property")
 
-#define RAY_MUTANT_MAP_WATCH(X)
+#define RAY_MUTANT_MAP_WATCH(X)                                                                    \
+    X(WATCH_GAP, "who fell out of the ring goes on with what is left of it", "test:coord_watch")   \
+    X(WATCH_BOOKMARK_AHEAD, "a bookmark says the newest revision, whatever was sent",              \
+      "test:coord_watch")
 
 #define RAY_MUTANT_MAP_LEASE(X)                                                                    \
     X(LEASE_NODE_DEADLINE, "an answer moves every slot of the node (a)", "test:coord_lease_world") \

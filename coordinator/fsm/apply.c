@@ -5,6 +5,7 @@
 
 #include "base/size.h"
 #include "coordinator/fsm/state.h"
+#include "coordinator/mutant.h"
 #include "net/proto_codec.h"
 
 struct handler {
@@ -218,6 +219,9 @@ static int run_once(struct fsm_apply *apply, const Rayos__Registry__Command *com
     const struct fsm_stored_result *stored = fsm_session_result(session, sequence);
     int rc;
 
+    if (stored != NULL && RAY_MUTANT(FSM_RETRY_RUNS)) {
+        return run(apply, command, out);
+    }
     if (stored != NULL) {
         stored_result(stored, out);
         return RAY_OK;

@@ -1,6 +1,7 @@
 /* apply_test.c - sessions, retries, logged time, halting, hashes. */
 #include "base/test.h"
 #include "coordinator/fsm/fsm_fixture.h"
+#include "coordinator/mutant.h"
 
 enum { SESSION = 500, IMAGE = 600, TTL_US = 20000000 };
 
@@ -471,5 +472,8 @@ int main(void)
         cmocka_unit_test(test_result_as_bytes),
     };
 
+    if (ray_mutant_from_env(NULL) != RAY_OK) {
+        return 2;
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

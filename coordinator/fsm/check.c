@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "coordinator/fsm/state.h"
+#include "coordinator/mutant.h"
 
 enum { STRICT_DEPTH_MAX = 8 };
 
@@ -257,7 +258,8 @@ int fsm_strict(const ProtobufCMessage *message, struct ray_err *err)
         struct strict_frame *frame = &stack[depth - 1];
         const ProtobufCMessage *child;
 
-        if (frame->field == 0 && frame->index == 0 && frame->message->n_unknown_fields > 0) {
+        if (frame->field == 0 && frame->index == 0 && frame->message->n_unknown_fields > 0 &&
+            !RAY_MUTANT(FSM_UNKNOWN_SKIPPED)) {
             return fsm_refuse(err, RAY_EUNSUPPORTED,
                               "%s has field %u, which this version does "
                               "not know",

@@ -6,6 +6,7 @@
 
 #include "base/fault.h"
 #include "coordinator/fsm/state.h"
+#include "coordinator/mutant.h"
 
 enum { CREATE_TOKENS_MAX = 16, WANTED_VOTERS_DEFAULT = 3 };
 
@@ -22,7 +23,7 @@ int fsm_require_no_recovery(struct fsm_apply *apply)
 {
     const struct coord_cluster *cluster = &apply->fsm->cluster->pub.cluster;
 
-    if (cluster->unknown_count == 0) {
+    if (cluster->unknown_count == 0 || RAY_MUTANT(FSM_RECOVERY_TRUSTS)) {
         return RAY_OK;
     }
     (void)ray_fail(apply->err, RAY_EUNAVAILABLE,
@@ -186,7 +187,7 @@ int fsm_tick(struct fsm_apply *apply, const void *command)
     struct coord_fsm *fsm = apply->fsm;
     int rc;
 
-    if (fsm->tick_term != fsm->term) {
+    if (fsm->tick_term != fsm->term && !RAY_MUTANT(FSM_FOREIGN_CLOCK)) {
         /* Another leader, another clock: it only begins to count. */
         fsm->tick_term = fsm->term;
         fsm->tick_term_clock_us = fsm->clock_us;
@@ -247,7 +248,7 @@ int fsm_feature_raise(struct fsm_apply *apply, const void *command)
 
 static void raise_to(uint32_t *max, uint32_t value)
 {
-    if (value > *max) {
+    if (value > *max || RAY_MUTANT(FSM_T_LOWERED_AT_ONCE)) {
         *max = value;
     }
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "coordinator/fsm/state.h"
+#include "coordinator/mutant.h"
 
 static const char *const outcome_names[] = {
     [RAY_EPOCH_NONE] = "outcome",
@@ -324,7 +325,10 @@ static int apply_outcome(struct fsm_apply *apply, struct fsm_object *guest,
     fsm_guest_set_home(apply->fsm, guest, to);
     own->epoch_from = own->epoch;
     own->epoch.cluster = apply->fsm->cluster->pub.cluster.cluster_epoch;
-    own->epoch.index = apply->index;
+    if (!((RAY_MUTANT(FSM_CANCEL_KEEPS_EPOCH) && entry == RAY_EPOCH_CANCEL) ||
+          (RAY_MUTANT(FSM_STOPPED_KEEPS_EPOCH) && entry == RAY_EPOCH_STOPPED))) {
+        own->epoch.index = apply->index;
+    }
     own->entry = entry;
     set_state(own, entry);
     rc = move_writers(apply, guest);
@@ -583,7 +587,7 @@ static int detach(struct fsm_apply *apply, struct fsm_object *volume)
     int rc;
 
     assert(guest != NULL);
-    if (volume->pub.volume.has_writer) {
+    if (volume->pub.volume.has_writer && !RAY_MUTANT(FSM_DETACH_AT_ONCE)) {
         rc = fsm_touch(apply, volume);
         if (rc == RAY_OK) {
             volume->pub.volume.is_detaching = true;

@@ -1,6 +1,7 @@
 /* guest_test.c - who may say what about a guest, and what it does: DESIGN.md section 8. */
 #include "base/test.h"
 #include "coordinator/fsm/fsm_fixture.h"
+#include "coordinator/mutant.h"
 
 enum { GUEST = 200, OTHER_GUEST, VOLUME = 300, MIGRATION = 400 };
 
@@ -452,5 +453,8 @@ int main(void)
         cmocka_unit_test(test_invalid_outcomes),
     };
 
+    if (ray_mutant_from_env(NULL) != RAY_OK) {
+        return 2;
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "coordinator/fsm/state.h"
+#include "coordinator/mutant.h"
 
 struct newcomer {
     struct ray_id id;
@@ -391,7 +392,8 @@ int fsm_node_admit(struct fsm_apply *apply, const void *command)
                           object->pub.name);
     }
     if (!ray_id_equal(&node->incarnation, &incarnation)) {
-        if (!ray_id_is_none(&node->incarnation) && request->boot_counter <= node->boot_counter) {
+        if (!ray_id_is_none(&node->incarnation) && request->boot_counter <= node->boot_counter &&
+            !RAY_MUTANT(FSM_CLONE_ACCEPTED)) {
             return duplicate(apply, object, &incarnation, request->boot_counter);
         }
         rc = fsm_touch(apply, object);

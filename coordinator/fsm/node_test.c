@@ -1,6 +1,7 @@
 /* node_test.c - tokens, joining, incarnations, roles, timing. */
 #include "base/test.h"
 #include "coordinator/fsm/fsm_fixture.h"
+#include "coordinator/mutant.h"
 
 static const struct coord_node *node(const struct fix *fix, unsigned id)
 {
@@ -288,5 +289,8 @@ int main(void)
         cmocka_unit_test(test_happenings_are_limited),
     };
 
+    if (ray_mutant_from_env(NULL) != RAY_OK) {
+        return 2;
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

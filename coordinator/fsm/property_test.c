@@ -3,6 +3,7 @@
  * checkpoint of changed records is the whole state. */
 #include "base/test.h"
 #include "coordinator/fsm/fsm_fixture.h"
+#include "coordinator/mutant.h"
 
 enum { STEPS = 1500, SEEDS = 16, SESSION = 500, RECORDS_MAX = 8192 };
 
@@ -470,5 +471,8 @@ int main(void)
         cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_load_out_of_memory),
     };
 
+    if (ray_mutant_from_env(NULL) != RAY_OK) {
+        return 2;
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "coordinator/fsm/state.h"
+#include "coordinator/mutant.h"
 
 static void note_nodes(const struct coord_fsm *fsm, struct fsm_touched *touched)
 {
@@ -39,7 +40,7 @@ static int touch(struct fsm_apply *apply, struct fsm_object *object, bool is_qui
         fsm->touched[object->touch_slot - 1].is_quiet &= is_quiet;
         return RAY_OK;
     }
-    if (fsm_dump_save(fsm, &object->item) != RAY_OK) {
+    if (!RAY_MUTANT(FSM_LATE_DUMP) && fsm_dump_save(fsm, &object->item) != RAY_OK) {
         return RAY_ENOMEM;
     }
     touched = add(apply, object);

@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/fault.h"
+#include "coordinator/mutant.h"
 #include "net/proto/registry.pb-c.h"
 #include "net/proto_codec.h"
 
@@ -346,7 +347,7 @@ static int collect(struct coord_watch_hub *hub, const struct watcher *watcher, s
            hub->batch.size < COORD_WATCH_BATCH_SIZE_MAX && rc == RAY_OK) {
         rc = add_revision(hub, watcher, batch);
     }
-    if (batch->number == end) {
+    if (batch->number == end || RAY_MUTANT(WATCH_BOOKMARK_AHEAD)) {
         batch->revision = hub->ring->revision;
     }
     return rc;
@@ -400,6 +401,9 @@ static void serve(struct coord_watch_hub *hub, struct watcher *watcher, uint64_t
         (!watcher->needs_resync && watcher->revision >= hub->ring->revision &&
          watcher->announced >= hub->ring->revision)) {
         return;
+    }
+    if (RAY_MUTANT(WATCH_GAP) && watcher->revision < hub->ring->dropped_revision) {
+        watcher->revision = hub->ring->dropped_revision;
     }
     if (watcher->needs_resync || !coord_watch_ring_has_after(hub->ring, watcher->revision)) {
         resync(hub, watcher, now_ms);

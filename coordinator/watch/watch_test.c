@@ -1,6 +1,7 @@
 /* watch_test.c - ring and hub: in order, once, without gaps, whole revisions; filters, credit,
  * resync. */
 #include "base/test.h"
+#include "coordinator/mutant.h"
 #include "coordinator/watch/hub.h"
 #include "net/proto/registry.pb-c.h"
 
@@ -479,5 +480,8 @@ int main(void)
         cmocka_unit_test(test_out_of_memory),
     };
 
+    if (ray_mutant_from_env(NULL) != RAY_OK) {
+        return 2;
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -186,7 +186,7 @@ static void step(struct coord_snapshot_receiver *receiver)
         break;
     case STAGE_END:
     default:
-        assert(!"nothing is left to do");
+        assert(false && "nothing is left to do");
         break;
     }
 }

@@ -144,7 +144,7 @@ static void step_finishing(struct coord_snapshot_writer *writer)
     case STAGE_CREATE:
     case STAGE_END:
     default:
-        assert(!"nothing to finish");
+        assert(false && "nothing to finish");
         break;
     }
 }

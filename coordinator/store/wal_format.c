@@ -281,7 +281,7 @@ void coord_wal_batch_each(const uint8_t *bytes, const struct coord_wal_batch_hea
         size_t room;
 
         if (record_parse(bytes + at, head->size - at, &record, &room) != RAY_OK) {
-            assert(!"the batch was checked");
+            assert(false && "the batch was checked");
             return;
         }
         each(arg, &record, (uint32_t)at);

@@ -210,7 +210,7 @@ static int task_take_effect(struct coord_wal *wal, enum coord_wal_task task, int
         return RAY_OK;
     case COORD_WAL_TASK_NONE:
     default:
-        assert(!"a task that nobody began");
+        assert(false && "a task that nobody began");
         return RAY_EINTERNAL;
     }
 }

@@ -437,24 +437,20 @@ static void take_answer(struct world *world, int machine, const struct world_mes
     }
 }
 
-static void take_reply(struct world *world, int machine, const struct world_message *message)
+/* The wrong thing: a reply, at once or after any number of retries, is taken for a grant. */
+static void run_by_reply(struct world *world, int machine, const struct world_message *message)
 {
     struct world_machine *m = &world->machines[machine];
-    struct ray_id id = world_guest_id(message->entry.guest);
-    struct coord_lease_pair pair = {.id = id,
+    struct world_copy *copy = &m->copies[message->entry.guest];
+    struct coord_lease_pair pair = {.id = world_guest_id(message->entry.guest),
                                     .epoch = message->epoch,
                                     .from = message->entry.expected,
                                     .origin = message->entry.origin};
-    struct world_copy *copy;
 
-    if (!RAY_MUTANT(LEASE_OUTCOME_GRANTS)) {
-        return; /* an outcome grants nothing */
-    }
-    copy = &m->copies[message->entry.guest];
     if (!copy->is_there) {
         return;
     }
-    ray_grant_page_set(m->page, copy->monitor.slot, &id, message->epoch,
+    ray_grant_page_set(m->page, copy->monitor.slot, &pair.id, message->epoch,
                        world_local(world, m) + 30000);
     if (copy->monitor.copy != RAY_GRANT_COPY_RUN) {
         adopt(world, machine, message->entry.guest, &pair);
@@ -482,7 +478,9 @@ void world_machine_take(struct world *world, int machine, const struct world_mes
     if (message->kind == WORLD_ANSWER) {
         take_answer(world, machine, message);
     } else if (message->kind == WORLD_REPLY) {
-        take_reply(world, machine, message);
+        if (RAY_MUTANT(LEASE_OUTCOME_GRANTS)) { /* else an outcome grants nothing */
+            run_by_reply(world, machine, message);
+        }
     } else if (message->kind == WORLD_STATE) {
         take_state(world, machine, message);
     }

@@ -451,7 +451,7 @@ static void run_by_reply(struct world *world, int machine, const struct world_me
         return;
     }
     ray_grant_page_set(m->page, copy->monitor.slot, &pair.id, message->epoch,
-                       world_local(world, m) + 30000);
+                       world_local(world, m) + m->seen.timing.grant_ns);
     if (copy->monitor.copy != RAY_GRANT_COPY_RUN) {
         adopt(world, machine, message->entry.guest, &pair);
     }

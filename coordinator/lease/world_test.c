@@ -7,7 +7,7 @@
 #include "coordinator/mutant.h"
 
 #ifdef RAY_MUTANTS
-enum { SEEDS = 300 }; /* the rarest mutant needs about seventy */
+enum { SEEDS = 300 }; /* the rarest mutant needs about 150 */
 #else
 enum { SEEDS = 25 };
 #endif

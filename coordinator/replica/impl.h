@@ -29,6 +29,7 @@ enum {
     REPLICA_SAVE_MS = 50,   /* of the checkpoint */
     REPLICA_SAVE_COUNT = 1000,
     REPLICA_DUTY_MS = 1000,            /* a leader's slow work */
+    REPLICA_TICK_MS = 1000,            /* between ticks of the logged clock, at least */
     REPLICA_TRAILING = 20000,          /* entries kept before a snapshot */
     REPLICA_MANIFEST_CHUNK = 0xffffff, /* SnapshotAsk.chunk */
     REPLICA_SNAPSHOT_WINDOW = 2,       /* chunks asked for at once */
@@ -214,6 +215,7 @@ struct coord_replica {
     uint64_t duty_ns;
     uint64_t snapshot_index;
     uint64_t hashed_index;
+    uint64_t ticked_ns;
     uint64_t heard_ns;
     uint32_t election_ms;
     bool is_full;

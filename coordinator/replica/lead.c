@@ -242,9 +242,11 @@ static void tick(struct coord_replica *r)
     Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
     Rayos__Registry__Tick body = RAYOS__REGISTRY__TICK__INIT;
 
-    if (!coord_fsm_can_expire(r->fsm)) {
+    if (!coord_fsm_can_expire(r->fsm) ||
+        replica_now_ns(r) - r->ticked_ns < REPLICA_TICK_MS * RAY_NS_PER_MS) {
         return;
     }
+    r->ticked_ns = replica_now_ns(r);
     body.now_us = replica_now_ns(r) / RAY_NS_PER_US;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_TICK;
     command.tick = &body;
@@ -320,6 +322,7 @@ void replica_lead_turn(struct coord_replica *r)
     }
     r->duty_ns = now_ns + r->config.duty_ms * RAY_NS_PER_MS;
     ask_admission(r);
+    coord_wal_tick(r->wal);
     if (r->role == COORD_REPLICA_LEADER && coord_core_is_ready(r->core) &&
         coord_fsm_cluster(r->fsm) != NULL && !coord_core_is_transferring(r->core)) {
         write_roles(r);

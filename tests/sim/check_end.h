@@ -27,6 +27,7 @@ struct sim_end {
     size_t healed_done_count; /* operations asked and answered after the healing */
     size_t pending_count;     /* never answered */
     uint64_t pending_since_ns;
+    uint64_t settled_index; /* committed long enough ago for all to have it; 0: everything */
 };
 
 void sim_check_progress(const struct sim_end *end, struct sim_verdict *verdict);

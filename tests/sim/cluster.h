@@ -61,6 +61,7 @@ struct sim_run {
     uint64_t stop_ns; /* clients ask nothing more */
     uint64_t end_ns;
     bool is_healed;
+    uint64_t settled_index; /* committed a while before the end */
     size_t damaged_max;
     struct sim_history history;
     struct sim_verdict verdict;

@@ -2,9 +2,9 @@
  * it, and it tears, loses, rots, fills up, fails and stalls.
  *
  * What a write under way leaves at a power cut: nothing, all of it, or any subset of its
- * 512-byte sectors; each write for itself. Names are made, changed and removed whole. A killed process alone tears nothing: its writes
- * happen whole or not at all. The memory of a write must stay as it was until its callback: that
- * is checked.
+ * 512-byte sectors; each write for itself. Names are made, changed and removed whole. A killed
+ * process alone tears nothing: its writes happen whole or not at all. The memory of a write must
+ * stay as it was until its callback: that is checked.
  *
  * Memory: create and destroy; sim_disk_open's result belongs to one life of a process and goes
  * with its own destroy.  Threads: one.  Blocks: never.  Trust: none. */

@@ -297,11 +297,18 @@ void sim_faults_begin(struct sim_run *run)
         }
         has_change = has_change || faults[i].fn == fault_change;
         sim_world_post(run->world,
-                       run->world->now_ns + sim_rng_wait(&run->fault_rng, mean_ms * SIM_MS), strike,
-                       run, tag);
+                       run->world->now_ns + run->ops->warm_up_ns +
+                           sim_rng_wait(&run->fault_rng, mean_ms * SIM_MS),
+                       strike, run, tag);
     }
-    /* A configuration may shrink to few voters; whoever rots then may be all that there is. */
-    run->damaged_max = has_change ? 0 : (run->cluster.node_count - 1) / 2;
+    /* A configuration may shrink to few voters; whoever rots then may be all that there is. The
+     * whole replica keeps three voters, whatever the number of nodes. */
+    run->damaged_max = (run->cluster.node_count - 1) / 2;
+    if (has_change) {
+        run->damaged_max = 0;
+    } else if (run->ops->needs_promises && run->damaged_max > 1) {
+        run->damaged_max = 1;
+    }
 }
 
 void sim_faults_heal(struct sim_run *run)

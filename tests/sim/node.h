@@ -81,6 +81,10 @@ struct sim_node_status {
 
 struct sim_node_ops {
     const char *name;
+    /* It needs what net/link.h promises: no datagram mode. */
+    bool needs_promises;
+    /* Faults begin after that: a cluster of one voter loses everything with its disk. */
+    uint64_t warm_up_ns;
     /* On an empty disk it becomes the node that its place says. */
     int (*create)(struct sim_node **out, const struct sim_node_world *world, struct ray_err *err);
     void (*destroy)(struct sim_node *node);

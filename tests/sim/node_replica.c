@@ -321,6 +321,8 @@ static void begin_cluster(struct sim_node *node)
 
 /* ---- answers to clients ---- */
 
+static void env_log(void *arg, enum ray_log_level level, const char *module, const char *text);
+
 static uint64_t value_of(struct sim_node *node, uint32_t key, uint64_t *out_revision)
 {
     struct ray_id id = key_id(key);
@@ -357,6 +359,7 @@ static void on_written(void *arg, int status, const struct coord_fsm_result *res
         given.has_failed = result->code == RAY_ECONFLICT && ask->op.kind == SIM_OP_SWAP;
         if (result->code != RAY_OK && !given.has_failed) {
             /* No session or no object yet: it did not run. */
+            env_log(ask->node, RAY_LOG_INFO, "client", result->text);
             ask->node->opened_clients &= ~(UINT64_C(1) << ask->op.client);
             status = RAY_EAGAIN;
         }
@@ -789,6 +792,8 @@ static void node_transfer(struct sim_node *node)
 }
 
 const struct sim_node_ops sim_node_replica = {.name = "replica",
+                                              .needs_promises = true,
+                                              .warm_up_ns = UINT64_C(4000000000),
                                               .create = node_create,
                                               .destroy = node_destroy,
                                               .on_timer = node_on_timer,

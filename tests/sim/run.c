@@ -13,6 +13,7 @@
 static const uint64_t heal_ns = 12 * SIM_S;
 static const uint64_t ask_ns = 4 * SIM_S;   /* after the healing */
 static const uint64_t quiet_ns = 4 * SIM_S; /* as long as anything may take */
+static const uint64_t settle_ns = 500000000;
 
 enum { SEGMENT_SIZE = 64 << 10, LINEAR_STEPS = 300000, EVENTS_MAX = 3000000 };
 
@@ -23,7 +24,7 @@ static void draw_network(struct sim_run *run, struct sim_rng *rng)
     config->delay_ns = sim_rng_between(rng, 30000, 1500000);
     config->jitter_ns = config->delay_ns * sim_rng_between(rng, 0, 6);
     config->give_up_ns = sim_rng_between(rng, 100 * SIM_MS, 3 * SIM_S);
-    config->is_datagram = sim_rng_one_in(rng, 4);
+    config->is_datagram = sim_rng_one_in(rng, 4) && !run->ops->needs_promises;
     config->loss_ppm = sim_rng_one_in(rng, 2) ? (uint32_t)sim_rng_below(rng, 50000) : 0;
     config->double_ppm = sim_rng_one_in(rng, 2) ? (uint32_t)sim_rng_below(rng, 30000) : 0;
 }
@@ -65,8 +66,8 @@ static void begin(struct sim_run *run, const struct sim_options *options)
                                                 .jitter_ns = sim_rng_between(&rng, 0, 3 * SIM_MS),
                                                 .capacity = UINT64_MAX};
     run->think_ns = sim_rng_between(&rng, 10 * SIM_MS, 150 * SIM_MS);
-    run->heal_ns = heal_ns;
-    run->stop_ns = heal_ns + ask_ns;
+    run->heal_ns = heal_ns + run->ops->warm_up_ns;
+    run->stop_ns = run->heal_ns + ask_ns;
     run->end_ns = run->stop_ns + quiet_ns;
     sim_check_log_init(&run->log, &run->verdict);
     sim_witness_init(&run->witness, &run->verdict);
@@ -139,7 +140,7 @@ static uint32_t find_members(const struct sim_run *run)
 static void judge_end(struct sim_run *run)
 {
     struct sim_end_node nodes[SIM_MACHINES_MAX];
-    struct sim_end end = {.nodes = nodes};
+    struct sim_end end = {.nodes = nodes, .settled_index = run->settled_index};
     uint32_t members = find_members(run);
 
     count_ops(run, &end);
@@ -150,6 +151,11 @@ static void judge_end(struct sim_run *run)
         if (machine->node != NULL) {
             run->ops->status(machine->node, &status);
         }
+        sim_trace(run->world,
+                  "n%" PRIu32 " ends at term %" PRIu64 ", applied %" PRIu64 " of %" PRIu64
+                  ", leader n%d, %zu voters%s",
+                  i, status.term, status.applied_index, status.commit_index, (int)status.leader,
+                  status.voter_count, status.is_quarantined ? ", quarantined" : "");
         /* Removed, it hears nothing any more. */
         if ((members >> i & 1) == 0) {
             continue;
@@ -212,6 +218,8 @@ void sim_run(const struct sim_options *options, struct sim_result *out)
     if (!run.verdict.is_bad) {
         sim_faults_heal(&run);
     }
+    pass(&run, run.end_ns - settle_ns);
+    run.settled_index = run.log.committed_max;
     pass(&run, run.end_ns);
     judge(&run, options);
     if (run.verdict.is_bad) {

@@ -47,7 +47,7 @@ struct sim_proc {
     uint64_t timer_at_ns;    /* asked for, local time; UINT64_MAX: none */
     uint64_t timer_event_ns; /* of the event behind it, true time; UINT64_MAX: none */
     uint64_t timer_number;   /* of that event */
-    uint64_t slack_max_ns; /* timers come late by up to this */
+    uint64_t slack_max_ns;   /* timers come late by up to this */
     /* Set by whoever starts the process. */
     void (*on_timer)(void *arg);
     void (*on_turn_end)(void *arg); /* may be NULL */

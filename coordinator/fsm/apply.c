@@ -229,7 +229,7 @@ static int run_once(struct fsm_apply *apply, const Rayos__Registry__Command *com
     if (session->last_sequence >= COORD_FSM_SESSION_WINDOW &&
         sequence <= session->last_sequence - COORD_FSM_SESSION_WINDOW) {
         result_of(apply,
-                  ray_fail(apply->err, RAY_ECONFLICT,
+                  ray_fail(apply->err, RAY_ENOTFOUND,
                            "request %llu is too old: whether it ran is no longer known",
                            (unsigned long long)sequence),
                   NULL, 0, out);

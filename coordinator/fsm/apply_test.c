@@ -87,14 +87,14 @@ static void test_window(void **state)
     }
     assert_int_equal(put_in(&fix, 0, IMAGE, true), RAY_EINVAL);
     assert_int_equal(put_in(&fix, COORD_FSM_SESSION_WINDOW + 1, IMAGE + 100, true), RAY_OK);
-    assert_int_equal(put_in(&fix, 1, IMAGE + 1, true), RAY_ECONFLICT); /* fell out */
+    assert_int_equal(put_in(&fix, 1, IMAGE + 1, true), RAY_ENOTFOUND); /* fell out */
     assert_int_equal(put_in(&fix, 2, IMAGE + 2, true), RAY_OK);        /* did not */
     assert_true(fix.outcome.result.is_retry);
     /* A jump: what lies between may still come, what was before is forgotten. */
     assert_int_equal(put_in(&fix, 1000, IMAGE + 101, true), RAY_OK);
-    assert_int_equal(put_in(&fix, 65, IMAGE + 100, true), RAY_ECONFLICT);
+    assert_int_equal(put_in(&fix, 65, IMAGE + 100, true), RAY_ENOTFOUND);
     assert_int_equal(put_in(&fix, 937, IMAGE + 102, true), RAY_OK);
-    assert_int_equal(put_in(&fix, 936, IMAGE + 103, true), RAY_ECONFLICT);
+    assert_int_equal(put_in(&fix, 936, IMAGE + 103, true), RAY_ENOTFOUND);
     assert_null(fix_find(&fix, COORD_IMAGE, IMAGE + 103));
     fix_close(&fix);
 }

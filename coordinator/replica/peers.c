@@ -141,11 +141,16 @@ void replica_peers_fini(struct coord_replica *r)
     r->world.link->user = (struct ray_link_user){0};
 }
 
-/* Members have links to each other; observers come by themselves. */
-static bool has_link(const struct coord_replica *r, const struct coord_object *node)
+static bool may_have_link(const struct coord_object *node)
+{
+    return node->node.state == COORD_NODE_MEMBER || node->node.state == COORD_NODE_DRAINED;
+}
+
+/* Voters and standbys have links to each other; observers come by themselves, also those that
+ * had a role before. */
+static bool is_dialled(const struct coord_replica *r, const struct coord_object *node)
 {
     return !ray_id_equal(&node->id, &r->meta.now.node_id) && node->node.address[0] != '\0' &&
-           (node->node.state == COORD_NODE_MEMBER || node->node.state == COORD_NODE_DRAINED) &&
            node->node.role != COORD_NODE_OBSERVER;
 }
 
@@ -154,11 +159,14 @@ static void refresh_one(struct coord_replica *r, const struct coord_object *node
     struct replica_peer *peer = replica_peer_find(r, &node->id);
     struct ray_err err = {0};
 
-    if (!has_link(r, node)) {
+    if (!may_have_link(node)) {
         if (peer != NULL && peer->address[0] != '\0') {
             r->world.link->ops->remove_peer(r->world.link, &node->id);
             peer->address[0] = '\0';
         }
+        return;
+    }
+    if (!is_dialled(r, node)) {
         return;
     }
     peer = find_or_make(r, &node->id);

@@ -59,7 +59,7 @@ ctl: root ## clusterctl against the running lab: make ctl ARGS='lab status -o js
 test: root ## everything that must hold, about 20 minutes on two cores
 	@$(IN) tools/test
 
-check: root ## layers, format and clang-tidy over all files
+check: root ## layers, schema, format and clang-tidy over all files
 	@$(IN) tools/check --all
 
 soak: root ## long runs: SOAK=boots|reproducible|fuzz|cppcheck|analyzer|all MINUTES=n

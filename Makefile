@@ -21,6 +21,7 @@ ARGS ?=
 MINUTES ?=
 SOAK ?= all
 BENCH ?= all
+SEEDS ?= 2000
 export ACCEL
 
 .PHONY: help build image lab lab-down ctl test soak sim mutants chaos bench check shell clean root
@@ -69,11 +70,11 @@ bench: image ## measures the promises beside a peer: BENCH=boot|all
 	@tools/buildroot ensure peers
 	@$(IN) tests/bench/run '$(BENCH)'
 
-sim: ## not there yet: comes with the consensus core
-	@echo 'make sim: there is no simulator yet; it comes with the consensus core (coordinator/)' >&2; exit 1
+sim: root ## SEEDS=2000 runs of a simulated cluster under faults, judged by checkers
+	@$(IN) tools/sim '$(SEEDS)'
 
-mutants: ## not there yet: comes with the consensus core
-	@echo 'make mutants: there are no mutants yet; they come with the grants of the consensus core' >&2; exit 1
+mutants: root ## every known bad variant of the coordinator must be convicted; prints the table
+	@$(IN) tools/mutants
 
 chaos: ## not there yet: comes with the consensus core (single faults: clusterctl lab chaos)
 	@echo "make chaos: there is no standing group to disturb yet; it comes with the consensus core. Single faults: make ctl ARGS='lab chaos --help'" >&2; exit 1

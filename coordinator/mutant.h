@@ -22,7 +22,7 @@
  * One block per room, owned by the room; a name begins with the room's. */
 #define RAY_MUTANT_MAP_CORE(X)                                                                     \
     X(CORE_EARLY_CHANGE, "a configuration change before the leader's own no-op (R4, G1)",          \
-      "election_safety|log_matching")                                                              \
+      "election_safety|log_matching|acked_durable|quarantine")                                     \
     X(CORE_BATCHED_CHANGE, "a configuration change inside a batch of entries (R3, G3)",            \
       "test:coord_core_guard")                                                                     \
     X(CORE_STALE_REJECT, "a stale refusal moves the next index below the match (R5, G4)",          \
@@ -48,9 +48,11 @@
     X(CORE_LOST_CHANGE, "two changes in a row: the older one is forgotten", "test:coord_core_guard")
 
 #define RAY_MUTANT_MAP_STORE(X)                                                                    \
-    X(STORE_EARLY_DURABLE, "an entry is reported durable before the disk has it", "acked_durable") \
+    X(STORE_EARLY_DURABLE, "an entry is reported durable before the disk has it",                  \
+      "acked_durable|log_matching")                                                                \
     X(STORE_TAIL_AS_ROT, "an unacknowledged torn tail quarantines the node", "quarantine")         \
-    X(STORE_ROT_AS_TAIL, "rot below durable_index is truncated like a tail", "acked_durable")      \
+    X(STORE_ROT_AS_TAIL, "rot below durable_index is truncated like a tail",                       \
+      "acked_durable|log_matching")                                                                \
     X(STORE_APPLIED_OUTSIDE, "the applied index is not in the checkpoint's transaction",           \
       "test:coord_checkpoint")
 
@@ -126,7 +128,18 @@
     X(REPLICA_READ_WITHOUT_NOOP, "a leader reads before an entry of its own term is committed",    \
       "linearizability")
 
+/* Of the simulator's own node (tests/sim/node_raft.c), so that each of its checkers is seen to
+ * see. */
+#define RAY_MUTANT_MAP_SIM(X)                                                                      \
+    X(SIM_VOTE_FORGOTTEN, "a vote is not written down", "election_safety|quarantine")              \
+    X(SIM_RETRY_RUNS, "a retry runs again", "exactly_once")                                        \
+    X(SIM_CLOCK_IN_STATE, "the state machine reads a clock", "fsm_equality")                       \
+    X(SIM_READ_LOCAL, "every member answers reads from what it has applied", "linearizability")    \
+    X(SIM_READ_MISNAMED, "a read names the revision before the one it saw", "log_witness")         \
+    X(SIM_TIMER_LOST, "who stands for election asks for no further tick", "progress")
+
 #define RAY_MUTANT_MAP(X)                                                                          \
+    RAY_MUTANT_MAP_SIM(X)                                                                          \
     RAY_MUTANT_MAP_CORE(X)                                                                         \
     RAY_MUTANT_MAP_STORE(X)                                                                        \
     RAY_MUTANT_MAP_FSM(X)                                                                          \

@@ -62,7 +62,7 @@ static void test_first_is_kept(void **state)
 
     (void)state;
     sim_verdict_fail(&verdict, SIM_CHECK_LOG, "first %d", 1);
-    sim_verdict_fail(&verdict, SIM_CHECK_RUN, "second");
+    sim_verdict_fail(&verdict, SIM_CHECK_ONCE, "second");
     assert_int_equal(verdict.checker, SIM_CHECK_LOG);
     assert_string_equal(verdict.text, "first 1");
 }

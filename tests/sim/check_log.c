@@ -73,7 +73,7 @@ void sim_check_log_applied(struct sim_check_log *check, uint32_t node, uint64_t 
         known->hash = hash;
         check->committed_max = index > check->committed_max ? index : check->committed_max;
     } else if (known->term != term || known->hash != hash) {
-        sim_verdict_fail(check->verdict, SIM_CHECK_LOG,
+        sim_verdict_fail(check->verdict, known->is_acked ? SIM_CHECK_DURABLE : SIM_CHECK_LOG,
                          "node %" PRIu32 " applies index %" PRIu64 " of term %" PRIu64
                          ", others of term %" PRIu64 "%s",
                          node, index, term, known->term,

@@ -96,6 +96,16 @@ static void test_commit_differs(void **state)
     expect(fixture, SIM_CHECK_LOG);
 }
 
+static void test_acked_is_replaced(void **state)
+{
+    struct fixture *fixture = *state;
+
+    sim_check_log_applied(&fixture->check, 0, 9, 2, 77);
+    sim_check_log_acked(&fixture->check, 9);
+    sim_check_log_applied(&fixture->check, 1, 9, 3, 77);
+    expect(fixture, SIM_CHECK_DURABLE);
+}
+
 static void test_state_differs(void **state)
 {
     struct fixture *fixture = *state;
@@ -155,6 +165,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_entry_differs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_before_differs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_commit_differs, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_acked_is_replaced, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_state_differs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_acked_is_gone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_acked_from_nowhere, set_up, tear_down),

@@ -1,6 +1,7 @@
 /* The workload: each client asks one thing at a time, repeats it under the same number until it is
  * answered or given up, and remembers what it saw for its next swap. */
 #include <assert.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "tests/sim/cluster.h"
@@ -17,7 +18,7 @@ enum {
 /* On its way to a machine, or back. */
 struct letter {
     struct sim_run *run;
-    uint32_t machine;
+    uint32_t machine; /* back: the hint */
     uint32_t client;
     uint64_t ticket;
     struct sim_op op;
@@ -76,13 +77,18 @@ static void try_again(void *arg, uint64_t tag, bool is_alive)
     }
 }
 
-/* The attempt came to nothing, as far as anyone knows. */
-static void fail_attempt(struct sim_client *client, uint64_t wait_ns)
+/* The attempt came to nothing, as far as anyone knows. `hint`: who is said to lead. */
+static void fail_attempt(struct sim_client *client, uint64_t wait_ns, uint32_t hint)
 {
     struct sim_run *run = client->run;
 
+    sim_trace(run->world, "c%" PRIu32 ": attempt %" PRIu32 " at n%" PRIu32 " came to nothing",
+              client->number, client->attempt, client->target);
     client->attempt++;
-    client->target = (uint32_t)sim_rng_below(&run->client_rng, run->cluster.node_count);
+    client->target = hint < run->cluster.node_count && hint != client->target &&
+                             !sim_rng_one_in(&run->client_rng, 4)
+                         ? hint
+                         : (uint32_t)sim_rng_below(&run->client_rng, run->cluster.node_count);
     if (!run->is_healed && now_ns(client) >= client->give_up_ns) {
         finish(client);
         return;
@@ -95,7 +101,7 @@ static void time_out(void *arg, uint64_t tag, bool is_alive)
     struct sim_client *client = arg;
 
     if (is_alive && client->is_busy && tag == client->attempt) {
-        fail_attempt(client, 1);
+        fail_attempt(client, 1, UINT32_MAX);
     }
 }
 
@@ -147,18 +153,23 @@ static void hear(void *arg, uint64_t tag, bool is_alive)
             record(client, &letter->answer);
             finish(client);
         } else {
-            fail_attempt(client, sim_rng_between(&letter->run->client_rng, 1, PAUSE_NS));
+            fail_attempt(client, sim_rng_between(&letter->run->client_rng, 1, PAUSE_NS),
+                         letter->machine);
         }
     }
     free(letter);
 }
 
-void sim_client_answered(struct sim_run *run, uint64_t ticket, int status,
+void sim_client_answered(struct sim_machine *machine, uint64_t ticket, int status,
                          const struct sim_answer *answer)
 {
+    struct sim_run *run = machine->run;
     struct letter *letter = sim_alloc(1, sizeof *letter);
+    struct sim_node_status node;
 
+    run->ops->status(machine->node, &node);
     *letter = (struct letter){.run = run,
+                              .machine = node.leader,
                               .client = (uint32_t)(ticket >> 32),
                               .ticket = ticket,
                               .status = status,

@@ -63,6 +63,8 @@ struct sim_run {
     bool is_healed;
     uint64_t settled_index; /* committed a while before the end */
     size_t damaged_max;
+    bool has_changes;  /* of the configuration */
+    bool is_splitting; /* the network, at each new leader */
     struct sim_history history;
     struct sim_verdict verdict;
     struct sim_check_log log;
@@ -88,10 +90,13 @@ void sim_faults_begin(struct sim_run *run);
 /* Everything works from now on. */
 void sim_faults_heal(struct sim_run *run);
 
+/* A machine leads since now. */
+void sim_faults_led(struct sim_machine *machine);
+
 /* ---- client.c ---- */
 
 void sim_clients_begin(struct sim_run *run);
-void sim_client_answered(struct sim_run *run, uint64_t ticket, int status,
+void sim_client_answered(struct sim_machine *machine, uint64_t ticket, int status,
                          const struct sim_answer *answer);
 
 #endif

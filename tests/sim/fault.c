@@ -104,7 +104,7 @@ static void fault_cut_machine(struct sim_run *run)
 static void fault_split(struct sim_run *run)
 {
     uint64_t sides = sim_rng_next(&run->fault_rng);
-    uint64_t heal_ns = run->world->now_ns + sim_rng_wait(&run->fault_rng, SIM_S);
+    uint64_t heal_ns = run->world->now_ns + 300 * SIM_MS + sim_rng_wait(&run->fault_rng, SIM_S);
 
     for (uint32_t a = 0; a < run->cluster.node_count; a++) {
         for (uint32_t b = 0; b < run->cluster.node_count; b++) {
@@ -250,6 +250,32 @@ static void fault_change(struct sim_run *run)
     on_each(run, change_turn);
 }
 
+/* A new leader is at its most interesting before its own first entry is committed; two that
+ * change the configuration there, each with its own part of the machines, more so. */
+static void change_early(void *arg, uint64_t tag, bool is_alive)
+{
+    struct sim_machine *machine = arg;
+    struct on_node on = {.run = machine->run, .machine = machine, .draw = tag};
+
+    if (is_alive && !machine->run->is_healed) {
+        (void)sim_proc_run(machine->proc, change_turn, &on);
+        if (machine->run->is_splitting) {
+            sim_net_heal_all(machine->run->net);
+            fault_split(machine->run);
+        }
+    }
+}
+
+void sim_faults_led(struct sim_machine *machine)
+{
+    struct sim_run *run = machine->run;
+
+    if (run->has_changes && sim_rng_one_in(&run->fault_rng, 2)) {
+        sim_world_post(run->world, run->world->now_ns + sim_rng_below(&run->fault_rng, SIM_MS),
+                       change_early, machine, sim_rng_next(&run->fault_rng));
+    }
+}
+
 static void fault_transfer(struct sim_run *run)
 {
     on_each(run, transfer_turn);
@@ -286,8 +312,6 @@ static void strike(void *arg, uint64_t tag, bool is_alive)
 
 void sim_faults_begin(struct sim_run *run)
 {
-    bool has_change = false;
-
     for (size_t i = 0; i < FAULT_COUNT; i++) {
         uint64_t mean_ms = faults[i].mean_ms * sim_rng_between(&run->fault_rng, 1, 8) / 4;
         uint64_t tag = mean_ms << 8 | i;
@@ -295,7 +319,7 @@ void sim_faults_begin(struct sim_run *run)
         if (!sim_rng_one_in(&run->fault_rng, faults[i].one_in)) {
             continue;
         }
-        has_change = has_change || faults[i].fn == fault_change;
+        run->has_changes = run->has_changes || faults[i].fn == fault_change;
         sim_world_post(run->world,
                        run->world->now_ns + run->ops->warm_up_ns +
                            sim_rng_wait(&run->fault_rng, mean_ms * SIM_MS),
@@ -304,7 +328,8 @@ void sim_faults_begin(struct sim_run *run)
     /* A configuration may shrink to few voters; whoever rots then may be all that there is. The
      * whole replica keeps three voters, whatever the number of nodes. */
     run->damaged_max = (run->cluster.node_count - 1) / 2;
-    if (has_change) {
+    run->is_splitting = run->has_changes && sim_rng_one_in(&run->fault_rng, 2);
+    if (run->has_changes) {
         run->damaged_max = 0;
     } else if (run->ops->needs_promises && run->damaged_max > 1) {
         run->damaged_max = 1;

@@ -22,6 +22,7 @@ static void on_leads(void *arg, uint64_t server, uint64_t term)
         sim_trace(machine->run->world, "n%" PRIu32 " leads term %" PRIu64, machine->index, term);
         machine->run->result->election_count++;
         sim_check_log_leads(&machine->run->log, server, term);
+        sim_faults_led(machine);
     }
 }
 
@@ -68,7 +69,7 @@ static void on_answered(void *arg, uint64_t ticket, int status, const struct sim
     struct sim_machine *machine = arg;
 
     if (!is_ghost(machine)) {
-        sim_client_answered(machine->run, ticket, status, answer);
+        sim_client_answered(machine, ticket, status, answer);
     }
 }
 

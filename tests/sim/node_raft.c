@@ -14,6 +14,7 @@
 #include "coordinator/core/config.h"
 #include "coordinator/core/core.h"
 #include "coordinator/core/readindex.h"
+#include "coordinator/mutant.h"
 #include "coordinator/store/meta.h"
 #include "coordinator/store/wal.h"
 #include "tests/sim/mem.h"
@@ -35,8 +36,10 @@ struct ask {
     uint64_t index; /* appended there; a read: needs this to be applied */
     uint64_t term;
     uint64_t probe;
-    enum { ASK_FREE, ASK_NEW, ASK_APPENDED, ASK_PROBED } state;
+    enum ask_state { ASK_FREE, ASK_NEW, ASK_APPENDED, ASK_PROBED } state;
 };
+
+enum { ASK_STATES = ASK_PROBED + 1 };
 
 struct sim_node {
     struct sim_node_world world;
@@ -48,6 +51,7 @@ struct sim_node {
     struct ray_arena arena;
     uint8_t *frame;
     struct ask asks[ASKS_MAX];
+    size_t ask_counts[ASK_STATES];
     struct coord_probe asked[SIM_NET_PLACES_MAX]; /* the newest probe heard, by place */
     uint64_t applied_index;
     uint64_t commit_index;
@@ -109,12 +113,19 @@ static uint64_t entry_hash(const struct coord_entry *entry)
     return sim_hash((uint64_t)entry->type, entry->data, entry->size);
 }
 
+static void move(struct sim_node *node, struct ask *ask, enum ask_state state)
+{
+    node->ask_counts[ask->state]--;
+    node->ask_counts[state]++;
+    ask->state = state;
+}
+
 static void answer(struct sim_node *node, struct ask *ask, int status,
                    const struct sim_answer *result)
 {
     uint64_t ticket = ask->ticket;
 
-    ask->state = ASK_FREE;
+    move(node, ask, ASK_FREE);
     node->world.observer.answered(node->world.observer.arg, ticket, status, result);
 }
 
@@ -190,7 +201,7 @@ static int store_hard(struct sim_node *node, const struct coord_core_out *out)
         return RAY_OK;
     }
     next.term = out->hard.term;
-    next.vote = out->hard.vote;
+    next.vote = RAY_MUTANT(SIM_VOTE_FORGOTTEN) ? 0 : out->hard.vote;
     return coord_meta_write(&node->meta, &next, NULL);
 }
 
@@ -246,6 +257,10 @@ static void drive(struct sim_node *node, int rc, const struct coord_core_out *ou
     send_messages(node, out);
     take_role(node, out);
     node->commit_index = out->commit_index;
+    if (RAY_MUTANT(SIM_TIMER_LOST) && out->is_role_changed && out->state == COORD_CANDIDATE) {
+        node->world.env->set_timer(node->world.env->arg, UINT64_MAX);
+        return;
+    }
     node->world.env->set_timer(node->world.env->arg, out->next_timeout_ms > UINT64_MAX / ms_ns
                                                          ? UINT64_MAX
                                                          : out->next_timeout_ms * ms_ns);
@@ -539,7 +554,7 @@ static void on_message(void *arg, const struct ray_id *peer, uint64_t epoch,
 
 static struct ask *ask_of(struct sim_node *node, uint64_t index)
 {
-    for (size_t i = 0; i < ASKS_MAX; i++) {
+    for (size_t i = 0; i < ASKS_MAX && node->ask_counts[ASK_APPENDED] > 0; i++) {
         if (node->asks[i].state == ASK_APPENDED && node->asks[i].index == index) {
             return &node->asks[i];
         }
@@ -551,7 +566,8 @@ static void node_ask(struct sim_node *node, const struct sim_op *op, uint64_t ti
 {
     for (size_t i = 0; i < ASKS_MAX; i++) {
         if (node->asks[i].state == ASK_FREE) {
-            node->asks[i] = (struct ask){.op = *op, .ticket = ticket, .state = ASK_NEW};
+            node->asks[i] = (struct ask){.op = *op, .ticket = ticket};
+            move(node, &node->asks[i], ASK_NEW);
             return;
         }
     }
@@ -584,7 +600,7 @@ static void submit(struct sim_node *node)
 
     for (size_t i = 0; i < count; i++) {
         if (rc == RAY_OK) {
-            asks[i]->state = ASK_APPENDED;
+            move(node, asks[i], ASK_APPENDED);
             asks[i]->index = first + i;
             asks[i]->term = coord_core_term(node->core);
         } else {
@@ -598,6 +614,15 @@ static void submit(struct sim_node *node)
     }
 }
 
+static void answer_read(struct sim_node *node, struct ask *ask)
+{
+    struct sim_answer result = {.index =
+                                    node->applied_index - (RAY_MUTANT(SIM_READ_MISNAMED) ? 1 : 0),
+                                .value = sim_toy_read(node->toy, ask->op.key)};
+
+    answer(node, ask, RAY_OK, &result);
+}
+
 static void begin_reads(struct sim_node *node)
 {
     uint64_t probe = 0;
@@ -608,6 +633,10 @@ static void begin_reads(struct sim_node *node)
         if (ask->state != ASK_NEW || ask->op.kind != SIM_OP_READ) {
             continue;
         }
+        if (RAY_MUTANT(SIM_READ_LOCAL)) {
+            answer_read(node, ask);
+            continue;
+        }
         if (!coord_core_is_ready(node->core) || !coord_readindex_is_leading(&node->reads)) {
             answer(node, ask, RAY_EUNAVAILABLE, &no_answer);
             continue;
@@ -615,7 +644,7 @@ static void begin_reads(struct sim_node *node)
         if (probe == 0) {
             probe = coord_readindex_begin(&node->reads, now_ms(node));
         }
-        ask->state = ASK_PROBED;
+        move(node, ask, ASK_PROBED);
         ask->probe = probe;
         ask->index = node->commit_index;
     }
@@ -626,15 +655,12 @@ static void begin_reads(struct sim_node *node)
 
 static void finish_reads(struct sim_node *node)
 {
-    for (size_t i = 0; i < ASKS_MAX; i++) {
+    for (size_t i = 0; i < ASKS_MAX && node->ask_counts[ASK_PROBED] > 0; i++) {
         struct ask *ask = &node->asks[i];
 
         if (ask->state == ASK_PROBED && ask->index <= node->applied_index &&
             coord_readindex_is_confirmed(&node->reads, ask->probe)) {
-            struct sim_answer result = {.index = node->applied_index,
-                                        .value = sim_toy_read(node->toy, ask->op.key)};
-
-            answer(node, ask, RAY_OK, &result);
+            answer_read(node, ask);
         }
     }
 }
@@ -656,31 +682,37 @@ static void apply_entry(struct sim_node *node, const struct coord_entry *entry)
         observer->executed(observer->arg, &executed);
     }
     node->applied_index = entry->index;
-    observer->state(observer->arg, entry->index, sim_toy_hash(node->toy));
+    observer->state(observer->arg, entry->index,
+                    sim_toy_hash(node->toy) ^ (RAY_MUTANT(SIM_CLOCK_IN_STATE) ? now_ms(node) : 0));
     if (ask != NULL) {
         answer(node, ask, ask->term == entry->term ? status : RAY_EUNAVAILABLE, &result);
     }
 }
 
+/* After a start: committed entries that only the log has. */
+static int apply_from_log(struct sim_node *node)
+{
+    struct coord_wal_span span = {0};
+    uint64_t wanted = node->commit_index - node->applied_index;
+    int rc = coord_wal_read(node->wal, node->applied_index + 1, wanted < 64 ? (size_t)wanted : 64,
+                            COORD_MESSAGE_PAYLOAD_SIZE, &span, NULL);
+
+    for (size_t i = 0; rc == RAY_OK && i < span.count; i++) {
+        apply_entry(node, &span.entries[i]);
+    }
+    coord_wal_span_fini(&span);
+    return rc;
+}
+
 static void apply(struct sim_node *node)
 {
-    while (node->applied_index < node->commit_index && !node->has_failed) {
-        struct coord_wal_span span = {0};
-        struct coord_entry entry;
+    struct coord_entry entry;
 
+    while (node->applied_index < node->commit_index && !node->has_failed) {
         if (coord_core_entry(node->core, node->applied_index + 1, &entry)) {
             apply_entry(node, &entry);
-            continue;
-        }
-        int rc = coord_wal_read(node->wal, node->applied_index + 1, 1, 0, &span, NULL);
-
-        if (rc == RAY_OK) {
-            apply_entry(node, &span.entries[0]);
-        } else {
+        } else if (apply_from_log(node) != RAY_OK) {
             quarantine(node, "a committed entry cannot be read");
-        }
-        coord_wal_span_fini(&span);
-        if (rc != RAY_OK) {
             return;
         }
     }
@@ -696,7 +728,9 @@ static int node_create(struct sim_node **out, const struct sim_node_world *world
 
     node->world = *world;
     node->toy = sim_toy_create(world->cluster->key_count, world->cluster->client_count);
-    node->frame = sim_alloc(1, COORD_FRAME_SIZE_MAX);
+    node->ask_counts[ASK_FREE] = ASKS_MAX;
+    node->frame = malloc(COORD_FRAME_SIZE_MAX);
+    assert(node->frame != NULL);
     ray_arena_init(&node->arena, ARENA_SIZE_MAX);
     coord_readindex_init(&node->reads, server_of(world->place));
     world->link->user = (struct ray_link_user){
@@ -762,9 +796,13 @@ static void node_turn(struct sim_node *node)
         }
         return;
     }
-    submit(node);
-    if (is_running(node)) {
+    if (node->ask_counts[ASK_NEW] > 0) {
+        submit(node);
+    }
+    if (is_running(node) && node->ask_counts[ASK_NEW] > 0) {
         begin_reads(node);
+    }
+    if (is_running(node)) {
         apply(node);
         finish_reads(node);
     }

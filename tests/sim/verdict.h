@@ -20,15 +20,6 @@
     X(DURABLE, "acked_durable", "what was acknowledged is still there at the end")                 \
     X(PROGRESS, "progress", "healed, everything goes on within a bound")                           \
     X(QUARANTINE, "quarantine", "no node without rot doubts itself")                               \
-    X(RUN, "run_exclusion", "X: at most one machine runs a guest (lemma 1)")                       \
-    X(COPY, "stale_copy", "L: a copy resumes only if nobody ran since it was frozen (lemma 2)")    \
-    X(SLOT, "live_slot", "a live slot's epoch has not ended, or is burned there (lemma 3)")        \
-    X(SILENCE, "takeover_silence", "at a take-over by death the guest is dead (lemma 4)")          \
-    X(FORK, "one_fork", "an epoch has at most one fork (lemma 5)")                                 \
-    X(GRANT, "grant_order", "no answer before the no-op, or past a pending entry (lemma 6)")       \
-    X(SENDING, "grant_before_election", "an answer's t_send is before the next election (7)")      \
-    X(VOLUME, "volume_holder", "a guest without run holds no volume (lemma 8)")                    \
-    X(MAXIMUM, "time_maximum", "a T in use is at most what later leaders wait for (lemma 9)")      \
     X(CRASH, "crash", "no assertion fails, no memory is misused")
 
 enum sim_checker {

@@ -166,6 +166,7 @@ int coord_replica_format(const struct coord_replica_world *world,
     formatting->meta = (struct coord_meta){.cluster_id = birth->cluster_id,
                                            .node_id = birth->node_id,
                                            .server_id = birth->server_id,
+                                           .boot_counter = birth->boot_counter,
                                            .cluster_epoch = birth->cluster_epoch,
                                            .term = birth->is_founder ? 1 : 0};
     world->env->random(world->env->arg, formatting->meta.log_salt,

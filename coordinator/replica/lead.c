@@ -10,7 +10,7 @@
 #include "coordinator/replica/impl.h"
 #include "net/proto/registry.pb-c.h"
 
-enum { OWN_COMMAND_SIZE_MAX = 4096, HEALTHY_ELECTIONS = 5 };
+enum { OWN_COMMAND_SIZE_MAX = 4096, HEALTHY_ELECTIONS = 5, OUTSIDER_DUTIES = 2 };
 
 static const char own_principal[] = "rayos";
 
@@ -76,17 +76,27 @@ static uint64_t domain_number(const char *domain)
     return hash == 0 ? 1 : hash;
 }
 
+/* Who is in the configuration is heard at each heartbeat, another once a second. */
+static uint64_t silence_max_ns(const struct coord_replica *r, uint64_t server_id)
+{
+    uint64_t limit_ms = (uint64_t)r->election_ms * HEALTHY_ELECTIONS;
+
+    if (coord_config_find(coord_core_configuration(r->core), server_id) == NULL) {
+        limit_ms += OUTSIDER_DUTIES * r->config.duty_ms;
+    }
+    return limit_ms * RAY_NS_PER_MS;
+}
+
 static bool is_healthy(struct coord_replica *r, const struct coord_object *node)
 {
     const struct replica_peer *peer;
-    uint64_t limit_ns = (uint64_t)r->election_ms * HEALTHY_ELECTIONS * RAY_NS_PER_MS;
 
     if (node->node.raft_id == r->meta.now.server_id) {
         return true;
     }
     peer = replica_peer_find(r, &node->id);
     return peer != NULL && peer->epoch != 0 && peer->server_id == node->node.raft_id &&
-           replica_now_ns(r) - peer->heard_ns <= limit_ns;
+           replica_now_ns(r) - peer->heard_ns <= silence_max_ns(r, node->node.raft_id);
 }
 
 static struct coord_member_node member_of(struct coord_replica *r, const struct coord_object *node)
@@ -313,14 +323,29 @@ static void end_gone(struct coord_replica *r)
     }
 }
 
+/* Who is not in the configuration has nothing to say; that it lives a leader learns so. */
+static void show_life(struct coord_replica *r)
+{
+    if (coord_config_find(coord_core_configuration(r->core), r->meta.now.server_id) != NULL) {
+        return;
+    }
+    for (struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
+        peer->is_hello_due = true;
+    }
+}
+
 void replica_lead_turn(struct coord_replica *r)
 {
     uint64_t now_ns = replica_now_ns(r);
 
-    if (!replica_is_running(r) || now_ns < r->duty_ns || r->role == COORD_REPLICA_WAITING) {
+    if (!replica_is_running(r) || now_ns < r->duty_ns) {
         return;
     }
     r->duty_ns = now_ns + r->config.duty_ms * RAY_NS_PER_MS;
+    show_life(r);
+    if (r->role == COORD_REPLICA_WAITING) {
+        return;
+    }
     ask_admission(r);
     coord_wal_tick(r->wal);
     if (r->role == COORD_REPLICA_LEADER && coord_core_is_ready(r->core) &&

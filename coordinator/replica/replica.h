@@ -104,6 +104,7 @@ struct coord_replica_birth {
     struct ray_id node_id;
     uint64_t server_id;
     uint64_t cluster_epoch;
+    uint64_t boot_counter; /* of starts before this; the first start is one more */
     uint32_t segment_size; /* of the log; 0: the usual one */
     bool is_founder;
 };

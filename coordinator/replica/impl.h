@@ -195,6 +195,8 @@ struct coord_replica {
     struct coord_lease_book *book;
     bool is_probe_begun; /* in this turn */
     uint64_t noop_index;
+    struct ray_id heard_leader; /* of peers' hellos: for who is outside of the configuration */
+    uint64_t heard_leader_term;
     uint64_t timing_revision; /* that the book knows of */
     struct replica_making making;
     struct replica_fetching fetching;
@@ -219,6 +221,7 @@ struct coord_replica {
     uint64_t heard_ns;
     uint32_t election_ms;
     bool is_full;
+    bool is_turn_due;       /* another turn soon, whatever happens */
     struct ray_err failure; /* why it is FAILED or QUARANTINED */
 };
 

@@ -57,6 +57,18 @@ void replica_packets_flush(struct coord_replica *r)
     }
 }
 
+/* Members hear of their leader from consensus; others believe the newest term. */
+static void hear_leader(struct coord_replica *r, const Rayos__Member__Hello *hello)
+{
+    struct ray_id leader;
+
+    if (hello->leader.len > 0 && hello->term >= r->heard_leader_term &&
+        ray_id_from_bytes(hello->leader.data, hello->leader.len, &leader, NULL) == RAY_OK) {
+        r->heard_leader = leader;
+        r->heard_leader_term = hello->term;
+    }
+}
+
 static void receive_hello(struct replica_peer *peer, const Rayos__Member__Hello *hello)
 {
     struct ray_id incarnation;
@@ -78,6 +90,7 @@ static void receive_items(struct coord_replica *r, struct replica_peer *peer,
 {
     if (packet->hello != NULL) {
         receive_hello(peer, packet->hello);
+        hear_leader(r, packet->hello);
     }
     for (size_t i = 0; i < packet->n_proposals; i++) {
         replica_propose_remote(r, peer, packet->proposals[i]);

@@ -60,7 +60,13 @@ struct replica_peer *replica_peer_of_server(struct coord_replica *r, uint64_t se
 
 struct replica_peer *replica_leader_peer(struct coord_replica *r)
 {
-    return r->core == NULL ? NULL : replica_peer_of_server(r, coord_core_leader(r->core));
+    struct replica_peer *peer;
+
+    if (r->role != COORD_REPLICA_WAITING && r->role != COORD_REPLICA_QUARANTINED) {
+        return r->core == NULL ? NULL : replica_peer_of_server(r, coord_core_leader(r->core));
+    }
+    peer = replica_peer_find(r, &r->heard_leader);
+    return peer != NULL && peer->epoch != 0 ? peer : NULL;
 }
 
 /* What ends with an epoch, whether the link says so or a newer one begins. */

@@ -231,6 +231,10 @@ static void tell_role(struct coord_replica *r)
     }
     if (!ray_id_equal(&leader, &r->told_leader)) {
         r->told_leader = leader;
+        for (peer = r->peers.all; peer != NULL; peer = peer->next) {
+            peer->is_hello_due = true;
+        }
+        r->is_turn_due = true; /* for the hellos */
         if (r->user.on_leader != NULL) {
             r->user.on_leader(r->user.arg, &leader);
         }
@@ -301,6 +305,11 @@ static void say_hello(struct coord_replica *r)
         hello.address = r->address;
         hello.cluster_epoch = r->meta.now.cluster_epoch;
         hello.has_space = !r->is_full;
+        hello.term = r->meta.now.term;
+        if (r->role != COORD_REPLICA_WAITING) {
+            hello.leader.data = r->told_leader.bytes;
+            hello.leader.len = ray_id_is_none(&r->told_leader) ? 0 : RAY_ID_SIZE;
+        }
         packet.hello = &hello;
         peer->is_hello_due = replica_packet_add(r, peer, &packet) != RAY_OK;
     }
@@ -364,7 +373,7 @@ static uint64_t next_turn_ns(const struct coord_replica *r)
     if (coord_fsm_index(r->fsm) > r->saved_index && !r->is_saving && !r->is_save_off) {
         at_ns = least(at_ns, now_ns + REPLICA_SAVE_MS * RAY_NS_PER_MS);
     }
-    if (replica_can_apply(r) ||
+    if (r->is_turn_due || replica_can_apply(r) ||
         (r->making.writer != NULL && r->making.is_writable && !r->making.is_finishing)) {
         at_ns = now_ns; /* the rest of what one turn does not do at once */
     }
@@ -396,6 +405,7 @@ static void run_consensus(struct coord_replica *r)
 
 void coord_replica_turn(struct coord_replica *r)
 {
+    r->is_turn_due = false;
     if (replica_is_running(r)) {
         run_consensus(r);
     }

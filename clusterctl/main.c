@@ -5,6 +5,7 @@
 
 #include "base/args.h"
 #include "clusterctl/cli/completion.h"
+#include "clusterctl/verbs/cluster.h"
 #include "clusterctl/verbs/image_release_store.h"
 #ifdef RAY_WITH_LAB
 #include "clusterctl/verbs/image_release_write.h"
@@ -12,6 +13,7 @@
 #include "clusterctl/verbs/machine.h"
 #include "clusterctl/verbs/node.h"
 #include "clusterctl/verbs/provision.h"
+#include "clusterctl/verbs/registry.h"
 #ifdef RAY_WITH_LAB
 #include "clusterctl/lab/lab_api.h"
 #endif
@@ -40,12 +42,13 @@ int main(int argc, char **argv)
                                                            .help = "releases of the node image",
                                                            .subcommands = image_release_commands};
     const struct ray_args_command commands[] = {
-        node_command,       image_release_command, machine_command,
-        provision_command,
+        cluster_command,       token_command,   node_command,
+        query_command,         label_command,   events_command,
+        image_release_command, machine_command, provision_command,
 #ifdef RAY_WITH_LAB
         ray_lab_command,
 #endif
-        completion_command, version_command,       {0}};
+        completion_command,    version_command, {0}};
     const struct ray_args_command root = {
         .name = "clusterctl", .help = "operates RayOS", .subcommands = commands};
 

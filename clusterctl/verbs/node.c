@@ -6,6 +6,7 @@
 
 #include "base/size.h"
 #include "clusterctl/cli/output.h"
+#include "clusterctl/verbs/cluster.h"
 #include "clusterctl/verbs/node_call.h"
 #include "clusterctl/verbs/service_restart.h"
 #include "clusterctl/verbs/shutdown.h"
@@ -223,6 +224,10 @@ static const struct ray_args_option log_options[] = {{.name = "lines",
                                                      {0}};
 
 static const struct ray_args_command node_subcommands[] = {
+    {.name = "list",
+     .help = "the nodes of the cluster",
+     .options = cluster_node_list_options,
+     .run = cluster_node_list},
     {.name = "facts", .help = "what this machine is", .options = read_options, .run = run_facts},
     {.name = "health",
      .help = "what is well and what is not, with the next step",
@@ -277,6 +282,6 @@ static const struct ray_args_command node_subcommands[] = {
 
 const struct ray_args_command node_command = {
     .name = "node",
-    .help = "the node that this runs on",
+    .help = "the node that this runs on, and the cluster's nodes",
     .subcommands = node_subcommands,
 };

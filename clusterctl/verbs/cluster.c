@@ -1,0 +1,316 @@
+/* cluster.c - each verb is one call on one member and one view of its answer. */
+#include "clusterctl/verbs/cluster.h"
+
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/atomic_file.h"
+#include "base/size.h"
+#include "clusterctl/cli/output.h"
+#include "clusterctl/verbs/cluster_call.h"
+#include "clusterctl/verbs/node_call.h"
+#include "clusterctl/verbs/operator_key.h"
+#include "net/proto/cluster.pb-c.h"
+
+enum { REASON_SIZE = 128, LINE_SIZE = 2048 };
+
+/* protobuf-c packs from pointers without const. */
+static char *text(const char *constant)
+{
+    return (char *)(uintptr_t)constant;
+}
+
+/* A verb that only shows what a method answers. */
+static int show(const struct ray_args *args, const char *method, const ProtobufCMessage *input,
+                const ProtobufCMessageDescriptor *output, const struct output_view *view)
+{
+    ProtobufCMessage *body = NULL;
+    struct ray_err err = {0};
+    int status;
+
+    if (cluster_call(args, method, input, output, &body, &err) != RAY_OK) {
+        return output_error(&err);
+    }
+    status = output_message(args, body, view);
+    protobuf_c_message_free_unpacked(body, NULL);
+    return status;
+}
+
+/* ---- cluster ---- */
+
+static int run_create(const struct ray_args *args, void *context)
+{
+    Rayos__Cluster__CreateRequest request = RAYOS__CLUSTER__CREATE_REQUEST__INIT;
+    char path[OPERATOR_KEY_PATH_SIZE];
+    char reason[REASON_SIZE];
+    struct ray_key *key = NULL;
+    bool is_new = false;
+    struct ray_err err = {0};
+    int status;
+
+    (void)context;
+    if (operator_key_open(&key, path, &is_new, &err) != RAY_OK) {
+        return output_error(&err);
+    }
+    if (is_new) {
+        (void)fprintf(stderr, "made the operator's key %s\n", path);
+    }
+    request.name = text(args->positionals[0]);
+    request.admin = text(ray_args_value(args, "admin"));
+    request.admin_key.data = (uint8_t *)(uintptr_t)ray_key_identity(key);
+    request.admin_key.len = RAY_KEY_SIZE;
+    request.timing = text(ray_args_value(args, "timing"));
+    request.reason = text(cluster_reason(args, reason, sizeof reason));
+    status =
+        show(args, "cluster.create", &request.base, &rayos__cluster__created__descriptor, NULL);
+    ray_key_destroy(key);
+    return status;
+}
+
+static int run_status(const struct ray_args *args, void *context)
+{
+    Rayos__Cluster__StatusRequest request = RAYOS__CLUSTER__STATUS_REQUEST__INIT;
+
+    (void)context;
+    request.is_linearizable = ray_args_flag(args, "linearizable");
+    return show(args, "cluster.status", &request.base, &rayos__cluster__status__descriptor, NULL);
+}
+
+static const struct ray_args_option create_options[] = {
+    {.name = "admin",
+     .value_name = "NAME",
+     .default_value = "admin",
+     .help = "name of the first admin, who has the operator's key"},
+    {.name = "timing",
+     .value_name = "PROFILE",
+     .default_value = "lan",
+     .choices = "lan|slow|wan",
+     .help = "how fast members notice each other's silence"},
+    CLUSTER_REASON_OPTION,
+    OUTPUT_OPTION,
+    CLUSTER_SOCKET_OPTION,
+    NODE_TIMEOUT_OPTION("30"),
+    {0}};
+
+static const struct ray_args_option read_options[] = {CLUSTER_LINEARIZABLE_OPTION,
+                                                      OUTPUT_OPTION,
+                                                      CLUSTER_SOCKET_OPTION,
+                                                      NODE_TIMEOUT_OPTION("30"),
+                                                      {0}};
+
+static const struct ray_args_command cluster_subcommands[] = {
+    {.name = "create",
+     .positional = "NAME",
+     .positional_min = 1,
+     .positional_max = 1,
+     .help = "make this node the first member of a new cluster",
+     .options = create_options,
+     .run = run_create},
+    {.name = "status",
+     .help = "quorum, leader and nodes, as this member sees them",
+     .options = read_options,
+     .run = run_status},
+    {0}};
+
+const struct ray_args_command cluster_command = {
+    .name = "cluster", .help = "the cluster as a whole", .subcommands = cluster_subcommands};
+
+/* ---- token ---- */
+
+/* As a credential of `rayosd --credential`. */
+static int write_token(const char *path, const char *token, struct ray_err *err)
+{
+    char line[LINE_SIZE];
+    int size = snprintf(line, sizeof line, "rayos.join=%s\n", token);
+    int rc;
+
+    if (size < 0 || (size_t)size >= sizeof line) {
+        return ray_fail(err, RAY_ETOOBIG, "the token is too long");
+    }
+    rc = ray_atomic_write(AT_FDCWD, path, line, (size_t)size, S_IRUSR | S_IWUSR, err);
+    sodium_memzero(line, sizeof line);
+    return rc;
+}
+
+static int hand_out(const struct ray_args *args, Rayos__Cluster__TokenMade *made)
+{
+    const char *path = ray_args_value(args, "file");
+    struct ray_err err = {0};
+
+    if (path != NULL) {
+        if (write_token(path, made->text, &err) != RAY_OK) {
+            return output_error(&err);
+        }
+        sodium_memzero(made->text, strlen(made->text)); /* it is in the file alone */
+    }
+    return output_message(args, &made->base, &(const struct output_view){.name_key = "id"});
+}
+
+static int run_token_create(const struct ray_args *args, void *context)
+{
+    Rayos__Cluster__TokenRequest request = RAYOS__CLUSTER__TOKEN_REQUEST__INIT;
+    ProtobufCMessage *body = NULL;
+    char reason[REASON_SIZE];
+    struct ray_err err = {0};
+    uint64_t uses;
+    int status;
+
+    (void)context;
+    if (ray_parse_u64(ray_args_value(args, "uses"), 1, 10000, &uses) != RAY_OK ||
+        ray_parse_u64(ray_args_value(args, "ttl"), 1, UINT32_MAX, &request.ttl_s) != RAY_OK) {
+        (void)ray_fail(&err, RAY_EUSAGE, "--uses wants 1 to 10000, --ttl a number of seconds");
+        return output_error(&err);
+    }
+    request.uses = (uint32_t)uses;
+    request.needs_approval = ray_args_flag(args, "needs-approval");
+    request.reason = text(cluster_reason(args, reason, sizeof reason));
+    if (cluster_call(args, "token.create", &request.base, &rayos__cluster__token_made__descriptor,
+                     &body, &err) != RAY_OK) {
+        return output_error(&err);
+    }
+    status = hand_out(args, (Rayos__Cluster__TokenMade *)body);
+    protobuf_c_message_free_unpacked(body, NULL);
+    return status;
+}
+
+static int run_token_list(const struct ray_args *args, void *context)
+{
+    static const struct output_column columns[] = {{"ID", "id", OUTPUT_AS_TEXT},
+                                                   {"USES LEFT", "uses_left", OUTPUT_AS_TEXT},
+                                                   {"EXPIRES IN S", "expires_in_s", OUTPUT_AS_TEXT},
+                                                   {"APPROVAL", "needs_approval", OUTPUT_AS_TEXT},
+                                                   {0}};
+    static const struct output_view view = {
+        .list_key = "tokens", .name_key = "id", .columns = columns};
+    Rayos__Cluster__TokensRequest request = RAYOS__CLUSTER__TOKENS_REQUEST__INIT;
+
+    (void)context;
+    request.is_linearizable = ray_args_flag(args, "linearizable");
+    return show(args, "token.list", &request.base, &rayos__cluster__tokens__descriptor, &view);
+}
+
+static int run_token_remove(const struct ray_args *args, void *context)
+{
+    Rayos__Cluster__TokenRemoveRequest request = RAYOS__CLUSTER__TOKEN_REMOVE_REQUEST__INIT;
+    char reason[REASON_SIZE];
+
+    (void)context;
+    request.id = text(args->positionals[0]);
+    request.reason = text(cluster_reason(args, reason, sizeof reason));
+    return show(args, "token.remove", &request.base, &rayos__cluster__done__descriptor, NULL);
+}
+
+static const struct ray_args_option token_create_options[] = {
+    {.name = "file",
+     .value_name = "FILE",
+     .help = "write the token as a credential file, readable for you alone, and do not print it"},
+    {.name = "uses", .value_name = "N", .default_value = "1", .help = "how many nodes may join"},
+    {.name = "ttl",
+     .value_name = "SECONDS",
+     .default_value = "3600",
+     .help = "how long it is good"},
+    {.name = "needs-approval", .help = "who joins with it waits for an admin"},
+    CLUSTER_REASON_OPTION,
+    OUTPUT_OPTION,
+    CLUSTER_SOCKET_OPTION,
+    NODE_TIMEOUT_OPTION("30"),
+    {0}};
+
+static const struct ray_args_option change_options[] = {
+    CLUSTER_REASON_OPTION, OUTPUT_OPTION, CLUSTER_SOCKET_OPTION, NODE_TIMEOUT_OPTION("30"), {0}};
+
+static const struct ray_args_command token_subcommands[] = {
+    {.name = "create",
+     .help = "make a token that lets nodes join",
+     .options = token_create_options,
+     .run = run_token_create},
+    {.name = "list",
+     .help = "tokens that are still good",
+     .options = read_options,
+     .run = run_token_list},
+    {.name = "remove",
+     .positional = "ID",
+     .positional_min = 1,
+     .positional_max = 1,
+     .help = "withdraw a token",
+     .options = change_options,
+     .run = run_token_remove},
+    {0}};
+
+const struct ray_args_command token_command = {
+    .name = "token", .help = "tokens that let nodes join", .subcommands = token_subcommands};
+
+/* ---- node list ---- */
+
+/* Pages are put together: the first one gets the nodes of the others. */
+static int fetch_nodes(const struct ray_args *args, Rayos__Cluster__Nodes *all, struct ray_err *err)
+{
+    int rc = RAY_OK;
+
+    while (rc == RAY_OK && all->n_nodes > 0 && all->n_nodes < all->node_count) {
+        Rayos__Cluster__NodesRequest request = RAYOS__CLUSTER__NODES_REQUEST__INIT;
+        Rayos__Cluster__NodeStatus **nodes;
+        ProtobufCMessage *body = NULL;
+        Rayos__Cluster__Nodes *page;
+
+        request.after_name = all->nodes[all->n_nodes - 1]->name;
+        rc = cluster_call(args, "node.list", &request.base, &rayos__cluster__nodes__descriptor,
+                          &body, err);
+        if (rc != RAY_OK) {
+            break;
+        }
+        page = (Rayos__Cluster__Nodes *)body;
+        nodes = realloc(all->nodes, (all->n_nodes + page->n_nodes + 1) * sizeof(*nodes));
+        if (nodes == NULL || page->n_nodes == 0) {
+            protobuf_c_message_free_unpacked(body, NULL);
+            all->nodes = nodes == NULL ? all->nodes : nodes;
+            return nodes == NULL ? ray_fail(err, RAY_ENOMEM, "a list of nodes") : RAY_OK;
+        }
+        memcpy(nodes + all->n_nodes, page->nodes, page->n_nodes * sizeof(*nodes));
+        all->nodes = nodes;
+        all->n_nodes += page->n_nodes;
+        page->n_nodes = 0;
+        protobuf_c_message_free_unpacked(body, NULL);
+    }
+    return rc;
+}
+
+const struct ray_args_option cluster_node_list_options[] = {CLUSTER_LINEARIZABLE_OPTION,
+                                                            OUTPUT_OPTION,
+                                                            CLUSTER_SOCKET_OPTION,
+                                                            NODE_TIMEOUT_OPTION("30"),
+                                                            {0}};
+
+int cluster_node_list(const struct ray_args *args, void *context)
+{
+    static const struct output_column columns[] = {{"NAME", "name", OUTPUT_AS_TEXT},
+                                                   {"ROLE", "role", OUTPUT_AS_TEXT},
+                                                   {"STATE", "state", OUTPUT_AS_TEXT},
+                                                   {"HEALTH", "health", OUTPUT_AS_TEXT},
+                                                   {"LEADER", "is_leader", OUTPUT_AS_TEXT},
+                                                   {"ADDRESS", "address", OUTPUT_AS_TEXT},
+                                                   {"MESSAGE", "message", OUTPUT_AS_TEXT},
+                                                   {"TROUBLE", "trouble", OUTPUT_AS_TEXT},
+                                                   {0}};
+    static const struct output_view view = {.list_key = "nodes", .columns = columns};
+    Rayos__Cluster__NodesRequest request = RAYOS__CLUSTER__NODES_REQUEST__INIT;
+    ProtobufCMessage *body = NULL;
+    struct ray_err err = {0};
+    int status;
+
+    (void)context;
+    request.is_linearizable = ray_args_flag(args, "linearizable");
+    if (cluster_call(args, "node.list", &request.base, &rayos__cluster__nodes__descriptor, &body,
+                     &err) != RAY_OK) {
+        return output_error(&err);
+    }
+    status = fetch_nodes(args, (Rayos__Cluster__Nodes *)body, &err) == RAY_OK
+                 ? output_message(args, body, &view)
+                 : output_error(&err);
+    protobuf_c_message_free_unpacked(body, NULL);
+    return status;
+}

@@ -1,0 +1,565 @@
+/* registry.c - objects of the registry as they are, labels of theirs, and what has happened.
+ *
+ * A change goes by a session, so that it runs once even when the leader is lost meanwhile. */
+#include "clusterctl/verbs/registry.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/id.h"
+#include "base/size.h"
+#include "clusterctl/cli/output.h"
+#include "clusterctl/verbs/cluster_call.h"
+#include "clusterctl/verbs/node_call.h"
+#include "net/proto/cluster.pb-c.h"
+#include "net/proto/registry.pb-c.h"
+
+enum {
+    ANSWER_SIZE_MAX = 4 << 20,
+    REASON_SIZE = 128,
+    LABELS_MAX = 16,
+    TEXT_SIZE_MAX = 16384,
+    TIME_SIZE = 32,
+};
+
+static char *text(const char *constant)
+{
+    return (char *)(uintptr_t)constant; /* protobuf-c packs from pointers without const */
+}
+
+static const char *const kinds[] = {
+    "",      "cluster", "node",  "principal", "token",        "policy",    "network",
+    "image", "volume",  "guest", "migration", "presentation", "operation", "event",
+};
+
+#define KIND_CHOICES                                                                               \
+    "all|cluster|node|principal|token|policy|network|image|volume|guest|migration|presentation|"   \
+    "operation|event"
+
+static int parse_kind(const char *name, Rayos__Registry__Kind *out, struct ray_err *err)
+{
+    if (strcmp(name, "all") == 0) {
+        *out = RAYOS__REGISTRY__KIND__KIND_NONE;
+        return RAY_OK;
+    }
+    for (size_t i = 1; i < RAY_ARRAY_COUNT(kinds); i++) {
+        if (strcmp(name, kinds[i]) == 0) {
+            *out = (Rayos__Registry__Kind)i;
+            return RAY_OK;
+        }
+    }
+    return ray_fail(err, RAY_EUSAGE, "no kind '%s'; kinds are %s", name, KIND_CHOICES);
+}
+
+/* ---- one page ---- */
+
+struct page {
+    struct ray_buf bytes;
+    Rayos__Registry__Answer *answer;
+    uint64_t revision;
+    uint64_t age_ms;
+    int code;
+};
+
+static void page_fini(struct page *page)
+{
+    if (page->answer != NULL) {
+        rayos__registry__answer__free_unpacked(page->answer, NULL);
+    }
+    ray_buf_fini(&page->bytes);
+}
+
+static void on_part(void *arg, const ProtobufCMessage *item)
+{
+    const Rayos__Cluster__QueryPart *part = (const Rayos__Cluster__QueryPart *)item;
+    struct page *page = arg;
+
+    if (page->code == RAY_OK) {
+        page->code = ray_buf_append(&page->bytes, part->bytes.data, part->bytes.len);
+    }
+}
+
+static int take_answer(struct page *page, const Rayos__Cluster__QueryEnd *end, struct ray_err *err)
+{
+    if (page->code != RAY_OK || end == NULL || end->size != page->bytes.size) {
+        return ray_fail(err, RAY_EMALFORMED, "the answer is not whole");
+    }
+    page->revision = end->revision;
+    page->age_ms = end->age_ms;
+    page->answer = rayos__registry__answer__unpack(NULL, page->bytes.size, page->bytes.data);
+    if (page->answer == NULL) {
+        (void)ray_fail(err, RAY_EMALFORMED, "the answer cannot be read");
+        return RAY_EMALFORMED;
+    }
+    return RAY_OK;
+}
+
+/* `page` is the caller's to fini, whatever is returned. */
+static int fetch(const struct ray_args *args, const Rayos__Registry__Query *query,
+                 bool is_linearizable, struct page *page, struct ray_err *err)
+{
+    Rayos__Cluster__QueryRequest request = RAYOS__CLUSTER__QUERY_REQUEST__INIT;
+    const struct cluster_stream stream = {.method = "registry.query",
+                                          .input = &request.base,
+                                          .item = &rayos__cluster__query_part__descriptor,
+                                          .output = &rayos__cluster__query_end__descriptor,
+                                          .on_item = on_part,
+                                          .arg = page};
+    ProtobufCMessage *end = NULL;
+    int rc;
+
+    *page = (struct page){0};
+    ray_buf_init(&page->bytes, ANSWER_SIZE_MAX);
+    request.query.len = rayos__registry__query__get_packed_size(query);
+    request.query.data = malloc(request.query.len + 1);
+    if (request.query.data == NULL) {
+        return ray_fail(err, RAY_ENOMEM, "a query");
+    }
+    (void)rayos__registry__query__pack(query, request.query.data);
+    request.is_linearizable = is_linearizable;
+    rc = cluster_stream(args, &stream, &end, err);
+    free(request.query.data);
+    if (rc == RAY_OK) {
+        rc = take_answer(page, (const Rayos__Cluster__QueryEnd *)end, err);
+        protobuf_c_message_free_unpacked(end, NULL);
+    }
+    return rc;
+}
+
+/* ---- query ---- */
+
+/* Labels as {key: text}: their values are bytes, in practice texts. */
+static yyjson_mut_val *show_labels(yyjson_mut_doc *doc, const Rayos__Registry__Object *object)
+{
+    yyjson_mut_val *labels = yyjson_mut_obj(doc);
+    char value[TEXT_SIZE_MAX];
+
+    for (size_t i = 0; labels != NULL && i < object->n_labels; i++) {
+        const Rayos__Registry__Label *label = object->labels[i];
+
+        (void)ray_escape(value, sizeof value, label->value.data, label->value.len);
+        if (!yyjson_mut_obj_add(labels, yyjson_mut_strcpy(doc, label->key),
+                                yyjson_mut_strcpy(doc, value))) {
+            return NULL;
+        }
+    }
+    return labels;
+}
+
+/* The object's own fields, its kind as a word, its labels as texts, and its changes. */
+static yyjson_mut_val *show_entry(yyjson_mut_doc *doc, const Rayos__Registry__Entry *entry)
+{
+    const Rayos__Registry__Object *object = entry->object;
+    yyjson_mut_val *value = output_from_message(doc, &object->base);
+    size_t kind = (size_t)object->kind;
+    yyjson_mut_val *changes = yyjson_mut_arr(doc);
+    bool is_ok = value != NULL && changes != NULL;
+
+    for (size_t i = 0; is_ok && i < entry->n_changes; i++) {
+        is_ok = yyjson_mut_arr_append(changes, output_from_message(doc, &entry->changes[i]->base));
+    }
+    is_ok =
+        is_ok &&
+        yyjson_mut_obj_replace(
+            value, yyjson_mut_str(doc, "kind"),
+            yyjson_mut_str(doc, kind < RAY_ARRAY_COUNT(kinds) ? kinds[kind] : "?")) &&
+        yyjson_mut_obj_replace(value, yyjson_mut_str(doc, "labels"), show_labels(doc, object)) &&
+        yyjson_mut_obj_add_val(doc, value, "changes", changes);
+    return is_ok ? value : NULL;
+}
+
+static bool add_entries(yyjson_mut_doc *doc, yyjson_mut_val *list, const struct page *page)
+{
+    for (size_t i = 0; i < page->answer->n_entries; i++) {
+        if (page->answer->entries[i]->object == NULL ||
+            !yyjson_mut_arr_append(list, show_entry(doc, page->answer->entries[i]))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int print(const struct ray_args *args, yyjson_mut_val *root, struct ray_err *err)
+{
+    static const struct output_column columns[] = {{"KIND", "kind", OUTPUT_AS_TEXT},
+                                                   {"NAME", "name", OUTPUT_AS_TEXT},
+                                                   {"ID", "id", OUTPUT_AS_TEXT},
+                                                   {"REVISION", "revision", OUTPUT_AS_TEXT},
+                                                   {0}};
+    static const struct output_view view = {.list_key = "objects", .columns = columns};
+    enum output_form form = OUTPUT_TABLE;
+    int rc = output_form_parse(ray_args_value(args, "output"), &form, err);
+
+    if (rc == RAY_OK) {
+        rc = output_print(stdout, form, root, &view, err);
+    }
+    return rc;
+}
+
+/* All pages; a later one may show a later revision, so the oldest is told. */
+static int collect(const struct ray_args *args, Rayos__Registry__Query *query, yyjson_mut_doc *doc,
+                   yyjson_mut_val *root, struct ray_err *err)
+{
+    yyjson_mut_val *list = yyjson_mut_arr(doc);
+    bool is_linearizable = ray_args_flag(args, "linearizable");
+    bool is_first = true;
+    uint8_t *cursor = NULL;
+    int rc = RAY_OK;
+
+    do {
+        struct page page;
+
+        rc = fetch(args, query, is_linearizable, &page, err);
+        if (rc == RAY_OK && is_first &&
+            !(yyjson_mut_obj_add_uint(doc, root, "revision", page.revision) &&
+              yyjson_mut_obj_add_uint(doc, root, "age_ms", page.age_ms) &&
+              yyjson_mut_obj_add_val(doc, root, "objects", list))) {
+            rc = ray_fail(err, RAY_ENOMEM, "the output");
+        }
+        if (rc == RAY_OK && !add_entries(doc, list, &page)) {
+            rc = ray_fail(err, RAY_ENOMEM, "the output");
+        }
+        free(cursor);
+        cursor = NULL;
+        query->cursor = (ProtobufCBinaryData){0};
+        if (rc == RAY_OK && page.answer->cursor.len > 0) {
+            cursor = malloc(page.answer->cursor.len);
+            rc = cursor == NULL ? ray_fail(err, RAY_ENOMEM, "the output") : RAY_OK;
+        }
+        if (cursor != NULL) {
+            memcpy(cursor, page.answer->cursor.data, page.answer->cursor.len);
+            query->cursor.data = cursor;
+            query->cursor.len = page.answer->cursor.len;
+        }
+        page_fini(&page);
+        is_first = false;
+    } while (rc == RAY_OK && cursor != NULL);
+    free(cursor);
+    return rc;
+}
+
+static int run_query(const struct ray_args *args, void *context)
+{
+    Rayos__Registry__Query query = RAYOS__REGISTRY__QUERY__INIT;
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root = yyjson_mut_obj(doc);
+    const char *id_text = ray_args_value(args, "id");
+    struct ray_err err = {0};
+    struct ray_id id;
+    int rc = parse_kind(args->positionals[0], &query.kind, &err);
+
+    (void)context;
+    if (rc == RAY_OK && id_text != NULL) {
+        rc = ray_id_parse(id_text, &id, &err);
+        query.id = (ProtobufCBinaryData){.len = RAY_ID_SIZE, .data = id.bytes};
+    }
+    if (args->positional_count > 1) {
+        query.name = text(args->positionals[1]);
+    }
+    query.with_changes = ray_args_flag(args, "changes");
+    if (rc == RAY_OK && root == NULL) {
+        rc = ray_fail(&err, RAY_ENOMEM, "the output");
+    }
+    if (rc == RAY_OK) {
+        rc = collect(args, &query, doc, root, &err);
+    }
+    if (rc == RAY_OK) {
+        rc = print(args, root, &err);
+    }
+    yyjson_mut_doc_free(doc);
+    return rc == RAY_OK ? 0 : output_error(&err);
+}
+
+/* ---- label ---- */
+
+struct labelling {
+    Rayos__Registry__Label labels[LABELS_MAX];
+    Rayos__Registry__Label *set[LABELS_MAX];
+    char *removed[LABELS_MAX];
+    size_t set_count;
+    size_t removed_count;
+};
+
+/* KEY=VALUE sets, KEY- removes. Cuts the words of argv. */
+static int read_label(struct labelling *labelling, char *word, struct ray_err *err)
+{
+    char *equals = strchr(word, '=');
+    size_t size = strlen(word);
+    Rayos__Registry__Label *label;
+
+    if (labelling->set_count + labelling->removed_count >= LABELS_MAX) {
+        return ray_fail(err, RAY_EUSAGE, "at most %d labels at once", LABELS_MAX);
+    }
+    if (equals == NULL) {
+        if (size < 2 || word[size - 1] != '-') {
+            return ray_fail(err, RAY_EUSAGE, "KEY=VALUE or KEY- is wanted, not '%s'", word);
+        }
+        word[size - 1] = '\0';
+        labelling->removed[labelling->removed_count++] = word;
+        return RAY_OK;
+    }
+    *equals = '\0';
+    label = &labelling->labels[labelling->set_count];
+    rayos__registry__label__init(label);
+    label->key = word;
+    label->value.data = (uint8_t *)(equals + 1);
+    label->value.len = strlen(equals + 1);
+    labelling->set[labelling->set_count++] = label;
+    return RAY_OK;
+}
+
+static int find_id(const struct ray_args *args, Rayos__Registry__Kind kind, struct ray_id *out,
+                   struct ray_err *err)
+{
+    Rayos__Registry__Query query = RAYOS__REGISTRY__QUERY__INIT;
+    const Rayos__Registry__Object *object;
+    struct page page;
+    int rc;
+
+    query.kind = kind;
+    query.name = text(args->positionals[1]);
+    rc = fetch(args, &query, false, &page, err);
+    if (rc == RAY_OK) {
+        object = page.answer->n_entries == 1 ? page.answer->entries[0]->object : NULL;
+        rc = object == NULL ? ray_fail(err, RAY_ENOTFOUND, "no %s '%s'", args->positionals[0],
+                                       args->positionals[1])
+                            : ray_id_from_bytes(object->id.data, object->id.len, out, err);
+    }
+    page_fini(&page);
+    return rc;
+}
+
+static int open_session(const struct ray_args *args, struct ray_id *out, struct ray_err *err)
+{
+    Rayos__Cluster__SessionRequest request = RAYOS__CLUSTER__SESSION_REQUEST__INIT;
+    const Rayos__Cluster__SessionOpened *opened;
+    ProtobufCMessage *body = NULL;
+    int rc = cluster_call(args, "session.open", &request.base,
+                          &rayos__cluster__session_opened__descriptor, &body, err);
+
+    if (rc == RAY_OK) {
+        opened = (const Rayos__Cluster__SessionOpened *)body;
+        rc = ray_id_from_bytes(opened->id.data, opened->id.len, out, err);
+        protobuf_c_message_free_unpacked(body, NULL);
+    }
+    return rc;
+}
+
+/* It would expire by itself. */
+static void close_session(const struct ray_args *args, const struct ray_id *id)
+{
+    Rayos__Cluster__SessionCloseRequest request = RAYOS__CLUSTER__SESSION_CLOSE_REQUEST__INIT;
+    ProtobufCMessage *body = NULL;
+
+    request.id = (ProtobufCBinaryData){.len = RAY_ID_SIZE, .data = (uint8_t *)(uintptr_t)id->bytes};
+    if (cluster_call(args, "session.close", &request.base, &rayos__cluster__done__descriptor, &body,
+                     NULL) == RAY_OK) {
+        protobuf_c_message_free_unpacked(body, NULL);
+    }
+}
+
+static int propose(const struct ray_args *args, Rayos__Registry__Command *command,
+                   uint64_t *out_revision, struct ray_err *err)
+{
+    Rayos__Cluster__ProposeRequest request = RAYOS__CLUSTER__PROPOSE_REQUEST__INIT;
+    const Rayos__Registry__Result *result;
+    ProtobufCMessage *body = NULL;
+    int rc;
+
+    request.command.len = rayos__registry__command__get_packed_size(command);
+    request.command.data = malloc(request.command.len + 1);
+    if (request.command.data == NULL) {
+        return ray_fail(err, RAY_ENOMEM, "a command");
+    }
+    (void)rayos__registry__command__pack(command, request.command.data);
+    rc = cluster_call(args, "registry.propose", &request.base, &rayos__registry__result__descriptor,
+                      &body, err);
+    free(request.command.data);
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    result = (const Rayos__Registry__Result *)body;
+    *out_revision = result->revision;
+    if (result->code != RAY_OK) {
+        rc = ray_fail(err, result->code, "%s", result->text);
+        (void)ray_next(err, "%s", result->next_step);
+    }
+    protobuf_c_message_free_unpacked(body, NULL);
+    return rc;
+}
+
+static int label(const struct ray_args *args, struct labelling *labelling,
+                 Rayos__Registry__Kind kind, uint64_t *out_revision, struct ray_err *err)
+{
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__Header header = RAYOS__REGISTRY__HEADER__INIT;
+    Rayos__Registry__ObjectLabel change = RAYOS__REGISTRY__OBJECT_LABEL__INIT;
+    char reason[REASON_SIZE];
+    struct ray_id session;
+    struct ray_id id;
+    int rc = find_id(args, kind, &id, err);
+
+    if (rc == RAY_OK) {
+        rc = open_session(args, &session, err);
+    }
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    header.reason = text(cluster_reason(args, reason, sizeof reason));
+    header.session = (ProtobufCBinaryData){.len = RAY_ID_SIZE, .data = session.bytes};
+    header.sequence = 1;
+    change.kind = kind;
+    change.id = (ProtobufCBinaryData){.len = RAY_ID_SIZE, .data = id.bytes};
+    change.n_set = labelling->set_count;
+    change.set = labelling->set;
+    change.n_remove = labelling->removed_count;
+    change.remove = labelling->removed;
+    command.header = &header;
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_OBJECT_LABEL;
+    command.object_label = &change;
+    rc = propose(args, &command, out_revision, err);
+    close_session(args, &session);
+    return rc;
+}
+
+static int run_label(const struct ray_args *args, void *context)
+{
+    struct labelling labelling = {.set_count = 0};
+    Rayos__Registry__Kind kind = RAYOS__REGISTRY__KIND__KIND_NONE;
+    struct ray_err err = {0};
+    uint64_t revision = 0;
+    int rc = parse_kind(args->positionals[0], &kind, &err);
+
+    (void)context;
+    for (size_t i = 2; rc == RAY_OK && i < args->positional_count; i++) {
+        rc = read_label(&labelling, text(args->positionals[i]), &err);
+    }
+    if (rc == RAY_OK) {
+        rc = label(args, &labelling, kind, &revision, &err);
+    }
+    if (rc != RAY_OK) {
+        return output_error(&err);
+    }
+    (void)printf("%s %s: revision %llu\n", args->positionals[0], args->positionals[1],
+                 (unsigned long long)revision);
+    return 0;
+}
+
+/* ---- events ---- */
+
+static void print_event_line(const Rayos__Cluster__Event *event)
+{
+    char time[TIME_SIZE];
+    char what[TEXT_SIZE_MAX];
+    char said[TEXT_SIZE_MAX];
+
+    output_time(event->time_us, time, sizeof time);
+    (void)ray_escape(what, sizeof what, event->what, strlen(event->what));
+    (void)ray_escape(said, sizeof said, event->text, strlen(event->text));
+    (void)printf("%s%llu  %s  %s  %s  by %s\n", event->has_gap ? "(older ones are gone)\n" : "",
+                 (unsigned long long)event->sequence, time, what, said, event->principal);
+}
+
+static void print_event_json(const Rayos__Cluster__Event *event)
+{
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *value = doc == NULL ? NULL : output_from_message(doc, &event->base);
+    char *line = NULL;
+
+    if (value != NULL) {
+        yyjson_mut_doc_set_root(doc, value);
+        line = yyjson_mut_write(doc, YYJSON_WRITE_ESCAPE_UNICODE, NULL);
+    }
+    (void)printf("%s\n", line == NULL ? "{}" : line);
+    free(line);
+    yyjson_mut_doc_free(doc);
+}
+
+static void on_event(void *arg, const ProtobufCMessage *item)
+{
+    const bool *is_json = arg;
+    const Rayos__Cluster__Event *event = (const Rayos__Cluster__Event *)item;
+
+    if (*is_json) {
+        print_event_json(event);
+    } else {
+        print_event_line(event);
+    }
+    (void)fflush(stdout); /* whoever follows sees it now */
+}
+
+static int run_events(const struct ray_args *args, void *context)
+{
+    Rayos__Cluster__EventsRequest request = RAYOS__CLUSTER__EVENTS_REQUEST__INIT;
+    bool is_json = strcmp(ray_args_value(args, "output"), "json") == 0;
+    const struct cluster_stream stream = {.method = "events",
+                                          .input = &request.base,
+                                          .item = &rayos__cluster__event__descriptor,
+                                          .output = &rayos__cluster__done__descriptor,
+                                          .on_item = on_event,
+                                          .arg = &is_json,
+                                          .is_endless = ray_args_flag(args, "follow")};
+    struct ray_err err = {0};
+
+    (void)context;
+    if (ray_parse_u64(ray_args_value(args, "after"), 0, UINT64_MAX, &request.after_sequence) !=
+        RAY_OK) {
+        (void)ray_fail(&err, RAY_EUSAGE, "--after wants the number of an event");
+        return output_error(&err);
+    }
+    request.is_following = stream.is_endless;
+    return cluster_stream(args, &stream, NULL, &err) == RAY_OK ? 0 : output_error(&err);
+}
+
+/* ---- tables ---- */
+
+static const struct ray_args_option query_options[] = {
+    {.name = "id", .value_name = "ID", .help = "the object with this id"},
+    {.name = "changes", .help = "with the last 32 changes of each"},
+    CLUSTER_LINEARIZABLE_OPTION,
+    OUTPUT_OPTION,
+    CLUSTER_SOCKET_OPTION,
+    NODE_TIMEOUT_OPTION("30"),
+    {0}};
+
+static const struct ray_args_option label_options[] = {
+    CLUSTER_REASON_OPTION, CLUSTER_SOCKET_OPTION, NODE_TIMEOUT_OPTION("30"), {0}};
+
+static const struct ray_args_option events_options[] = {
+    {.name = "after",
+     .value_name = "N",
+     .default_value = "0",
+     .help = "go on behind this event; what is still kept, else"},
+    {.name = "follow", .short_name = 'f', .help = "wait for those to come"},
+    {.name = "output",
+     .short_name = 'o',
+     .value_name = "FORM",
+     .default_value = "table",
+     .choices = "table|json",
+     .help = "how to print; json: one object a line"},
+    CLUSTER_SOCKET_OPTION,
+    NODE_TIMEOUT_OPTION("30"),
+    {0}};
+
+const struct ray_args_command query_command = {.name = "query",
+                                               .positional = "KIND [NAME]",
+                                               .positional_min = 1,
+                                               .positional_max = 2,
+                                               .help = "objects of the registry",
+                                               .options = query_options,
+                                               .run = run_query};
+
+const struct ray_args_command label_command = {.name = "label",
+                                               .positional = "KIND NAME KEY=VALUE|KEY-...",
+                                               .positional_min = 3,
+                                               .positional_max = 2 + LABELS_MAX,
+                                               .help = "set and remove labels of an object",
+                                               .options = label_options,
+                                               .run = run_label};
+
+const struct ray_args_command events_command = {.name = "events",
+                                                .help = "what has happened in the cluster",
+                                                .options = events_options,
+                                                .run = run_events};

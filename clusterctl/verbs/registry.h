@@ -1,0 +1,14 @@
+/* clusterctl/verbs/registry.h - `clusterctl query`, `label`, `events`.
+ *
+ * Memory: none kept.  Threads: one.  Blocks: until the member answers; events --follow for ever.
+ * Trust: what it answers is escaped when it is printed. */
+#ifndef RAY_CLUSTERCTL_VERBS_REGISTRY_H
+#define RAY_CLUSTERCTL_VERBS_REGISTRY_H
+
+#include "base/args.h"
+
+extern const struct ray_args_command query_command;
+extern const struct ray_args_command label_command;
+extern const struct ray_args_command events_command;
+
+#endif

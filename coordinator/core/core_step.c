@@ -22,30 +22,6 @@ int coord_core_broken(struct coord_core *core, int code, struct ray_err *err, co
     return ray_fail(err, code, "log core: %s", what);
 }
 
-static uint64_t leader_of(const struct coord_core *core)
-{
-    switch (core->raft.state) {
-    case RAFT_LEADER:
-        return core->config.self_id;
-    case RAFT_FOLLOWER:
-        return core->raft.follower_state.current_leader.id;
-    default:
-        return 0;
-    }
-}
-
-static enum coord_core_state state_of(const struct coord_core *core)
-{
-    switch (core->raft.state) {
-    case RAFT_LEADER:
-        return COORD_LEADER;
-    case RAFT_CANDIDATE:
-        return COORD_CANDIDATE;
-    default:
-        return COORD_FOLLOWER;
-    }
-}
-
 int coord_core_open(struct coord_core *core, uint64_t now_ms, struct ray_err *err)
 {
     if (core->is_broken) {
@@ -64,8 +40,8 @@ int coord_core_open(struct coord_core *core, uint64_t now_ms, struct ray_err *er
     core->is_config_changed = false;
     core->is_stale_term = false;
     core->refused_by = 0;
-    core->old_state = state_of(core);
-    core->old_leader_id = leader_of(core);
+    core->old_state = coord_core_state(core);
+    core->old_leader_id = coord_core_leader(core);
     core->old_term = core->raft.current_term;
     return RAY_OK;
 }
@@ -528,7 +504,8 @@ void coord_core_close(struct coord_core *core, struct coord_core_out *out)
 {
     uint64_t timeout_ms = raft_timeout(&core->raft);
     bool is_notice = core->notice.index > core->commit_index &&
-                     core->notice_from == leader_of(core) && core->raft.state == RAFT_FOLLOWER;
+                     core->notice_from == coord_core_leader(core) &&
+                     core->raft.state == RAFT_FOLLOWER;
 
     assert(coord_core_last_index(core) == raft_last_index(&core->raft));
     if (core->transfer_id != 0 && core->transfer_deadline_ms < timeout_ms) {
@@ -547,8 +524,8 @@ void coord_core_close(struct coord_core *core, struct coord_core_out *out)
         .message_count = core->message_count,
         .snapshot = is_notice ? &core->notice : NULL,
         .snapshot_from = is_notice ? core->notice_from : 0,
-        .state = state_of(core),
-        .leader_id = leader_of(core),
+        .state = coord_core_state(core),
+        .leader_id = coord_core_leader(core),
         .is_config_changed = core->is_config_changed,
         .commit_index = core->commit_index,
         .next_timeout_ms = timeout_ms,

@@ -44,7 +44,7 @@ struct fsm_text *fsm_text_get(struct coord_fsm *fsm, const char *bytes, size_t s
     return text;
 }
 
-void fsm_text_drop(struct coord_fsm *fsm, struct fsm_text *text)
+static void drop_text(struct coord_fsm *fsm, struct fsm_text *text)
 {
     if (text == NULL) {
         return;
@@ -72,9 +72,9 @@ static struct fsm_sum change_sum(const struct fsm_object *object, const struct f
 
 static void drop_change(struct coord_fsm *fsm, const struct fsm_change *change)
 {
-    fsm_text_drop(fsm, change->principal);
-    fsm_text_drop(fsm, change->reason);
-    fsm_text_drop(fsm, change->what);
+    drop_text(fsm, change->principal);
+    drop_text(fsm, change->reason);
+    drop_text(fsm, change->what);
 }
 
 static bool grow(struct fsm_object *object)
@@ -99,6 +99,10 @@ int fsm_history_add(struct coord_fsm *fsm, struct fsm_object *object,
 {
     struct fsm_sum sum;
 
+    if (change->principal == NULL || change->reason == NULL || change->what == NULL) {
+        drop_change(fsm, change);
+        return RAY_ENOMEM;
+    }
     if (object->change_count == COORD_CHANGES_MAX) {
         struct fsm_change *oldest = &object->changes[object->change_first];
 

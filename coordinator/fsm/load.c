@@ -123,12 +123,6 @@ static int read_change(struct coord_fsm *fsm, struct fsm_object *object,
     change.principal = fsm_text_get(fsm, in->principal, strlen(in->principal));
     change.reason = fsm_text_get(fsm, in->reason, strlen(in->reason));
     change.what = fsm_text_get(fsm, in->what, strlen(in->what));
-    if (change.principal == NULL || change.reason == NULL || change.what == NULL) {
-        fsm_text_drop(fsm, change.principal);
-        fsm_text_drop(fsm, change.reason);
-        fsm_text_drop(fsm, change.what);
-        return RAY_ENOMEM;
-    }
     return fsm_history_add(fsm, object, &change);
 }
 

@@ -236,9 +236,10 @@ int fsm_finish(struct fsm_apply *apply);
 
 /* ---- history.c ---- */
 
+/* NULL: no memory. One reference more, for a change. */
 struct fsm_text *fsm_text_get(struct coord_fsm *fsm, const char *bytes, size_t size);
-void fsm_text_drop(struct coord_fsm *fsm, struct fsm_text *text);
-/* Takes over the change's references; the oldest beyond COORD_CHANGES_MAX leaves. */
+/* Takes over the change's references, also when it fails: RAY_ENOMEM when one of its texts is NULL.
+ * The oldest beyond COORD_CHANGES_MAX leaves. */
 int fsm_history_add(struct coord_fsm *fsm, struct fsm_object *object,
                     const struct fsm_change *change);
 const struct fsm_change *fsm_history_at(const struct fsm_object *object, size_t index);

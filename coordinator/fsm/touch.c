@@ -180,12 +180,6 @@ static int add_change(struct fsm_apply *apply, struct fsm_object *object)
         .what = fsm_text_get(fsm, apply->what, strlen(apply->what)),
     };
 
-    if (change.principal == NULL || change.reason == NULL || change.what == NULL) {
-        fsm_text_drop(fsm, change.principal);
-        fsm_text_drop(fsm, change.reason);
-        fsm_text_drop(fsm, change.what);
-        return RAY_ENOMEM;
-    }
     return fsm_history_add(fsm, object, &change);
 }
 

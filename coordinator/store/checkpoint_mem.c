@@ -392,19 +392,33 @@ static int key_check(const char *key, struct ray_err *err)
                : ray_fail(err, RAY_EINVAL, "a fact's key of %zu bytes", size);
 }
 
-static int facts_get(struct coord_facts *facts, const char *key, struct ray_buf *out,
+static int find_fact(const struct table *table, const char *key, size_t *out_at,
                      struct ray_err *err)
 {
-    const struct table *table = facts_of(facts);
     bool is_there;
-    size_t at = table_find(table, key, strlen(key), &is_there);
+    size_t at;
     int rc = key_check(key, err);
 
     if (rc != RAY_OK) {
         return rc;
     }
+    at = table_find(table, key, strlen(key), &is_there);
     if (!is_there) {
         return ray_fail(err, RAY_ENOTFOUND, "no fact '%s'", key);
+    }
+    *out_at = at;
+    return RAY_OK;
+}
+
+static int facts_get(struct coord_facts *facts, const char *key, struct ray_buf *out,
+                     struct ray_err *err)
+{
+    const struct table *table = facts_of(facts);
+    size_t at;
+    int rc = find_fact(table, key, &at, err);
+
+    if (rc != RAY_OK) {
+        return rc;
     }
     ray_buf_clear(out);
     rc = ray_buf_append(out, table->records[at]->bytes + table->records[at]->key_size,
@@ -430,18 +444,13 @@ static int facts_put(struct coord_facts *facts, const char *key, const void *val
 static int facts_remove(struct coord_facts *facts, const char *key, struct ray_err *err)
 {
     struct table *table = facts_of(facts);
-    bool is_there;
-    size_t at = table_find(table, key, strlen(key), &is_there);
-    int rc = key_check(key, err);
+    size_t at;
+    int rc = find_fact(table, key, &at, err);
 
-    if (rc != RAY_OK) {
-        return rc;
+    if (rc == RAY_OK) {
+        table_remove_at(table, at);
     }
-    if (!is_there) {
-        return ray_fail(err, RAY_ENOTFOUND, "no fact '%s'", key);
-    }
-    table_remove_at(table, at);
-    return RAY_OK;
+    return rc;
 }
 
 static int facts_list(struct coord_facts *facts, const char *prefix,

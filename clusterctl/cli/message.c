@@ -85,6 +85,7 @@ static yyjson_mut_val *enum_name(yyjson_mut_doc *doc, const ProtobufCFieldDescri
 static yyjson_mut_val *scalar(yyjson_mut_doc *doc, const ProtobufCFieldDescriptor *field,
                               const void *at, int depth)
 {
+    const ProtobufCMessage *message;
     const char *text;
     float number_float;
     double number_double;
@@ -122,9 +123,8 @@ static yyjson_mut_val *scalar(yyjson_mut_doc *doc, const ProtobufCFieldDescripto
     case PROTOBUF_C_TYPE_BYTES:
         return hex(doc, at);
     case PROTOBUF_C_TYPE_MESSAGE:
-        memcpy(&text, at, sizeof text);
-        return text == NULL ? yyjson_mut_null(doc)
-                            : convert(doc, (const ProtobufCMessage *)(const void *)text, depth + 1);
+        memcpy(&message, at, sizeof message);
+        return message == NULL ? yyjson_mut_null(doc) : convert(doc, message, depth + 1);
     }
     return NULL;
 }

@@ -67,10 +67,10 @@ static void test_news_only(void **state)
     begin(&f);
     expect_left(&f, 64, "rayosd");
     expect(&f, "");
-    set(&f, 0, "stopping", 10 * SECOND_US);
+    set(&f, 0, "stopping", UINT64_C(10) * SECOND_US);
     expect(&f, "stopping rayosd ...\n");
     expect(&f, "");
-    set(&f, 1, "stopped", 10 * SECOND_US); /* it had no process */
+    set(&f, 1, "stopped", UINT64_C(10) * SECOND_US); /* it had no process */
     expect(&f, "");
     expect_left(&f, 64, "rayosd");
     set(&f, 0, "stopped", 11 * SECOND_US + SECOND_US / 5);

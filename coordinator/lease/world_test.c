@@ -68,7 +68,7 @@ static void test_lemmas(void **state)
                   (unsigned long long)sum.takeovers, (unsigned long long)sum.migrations,
                   (unsigned long long)sum.recoveries);
     /* A walk in which nothing happens proves nothing. */
-    assert_true(count < SEEDS || (sum.run_ticks > 500 * SEEDS && sum.takeovers > SEEDS &&
+    assert_true(count < SEEDS || (sum.run_ticks > UINT64_C(500) * SEEDS && sum.takeovers > SEEDS &&
                                   sum.migrations > SEEDS / 2));
 }
 

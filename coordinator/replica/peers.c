@@ -60,11 +60,13 @@ struct replica_peer *replica_peer_of_server(struct coord_replica *r, uint64_t se
 
 struct replica_peer *replica_leader_peer(struct coord_replica *r)
 {
-    struct replica_peer *peer;
+    struct replica_peer *peer =
+        r->core == NULL ? NULL : replica_peer_of_server(r, coord_core_leader(r->core));
 
-    if (r->role != COORD_REPLICA_WAITING && r->role != COORD_REPLICA_QUARANTINED) {
-        return r->core == NULL ? NULL : replica_peer_of_server(r, coord_core_leader(r->core));
+    if (peer != NULL || r->role == COORD_REPLICA_LEADER) {
+        return peer;
     }
+    /* Who was removed from the configuration may never be told so by the log. */
     peer = replica_peer_find(r, &r->heard_leader);
     return peer != NULL && peer->epoch != 0 ? peer : NULL;
 }

@@ -3,7 +3,7 @@
  * A connection carries messages of at most RAY_RPC_MESSAGE_SIZE_MAX bytes in order; the
  * envelope is net/proto/rpc.proto. A call has a method name and a body, and gets any number
  * of items, then exactly one end (a last body, or an error with code, text, next step).
- * Carriers: Unix SOCK_SEQPACKET here; NNG with Noise plugs into struct ray_rpc_carrier.
+ * Carriers: Unix SOCK_SEQPACKET here; between machines net/rpc_link.h and net/rpc_bulk.h.
  *
  * Memory: create/destroy; bodies handed to callbacks are borrowed for the call.
  * Threads: the loop's.  Blocks: never (queues are bounded: a peer that does not read gets
@@ -19,7 +19,9 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "base/id.h"
 #include "base/loop.h"
+#include "net/key.h"
 
 enum {
     RAY_RPC_MESSAGE_SIZE_MAX = 65536,
@@ -34,12 +36,19 @@ enum {
     RAY_RPC_STREAM_WINDOW = 32,          /* items that a client lets come unread, per call */
 };
 
-/* Who is at the other end of a Unix connection (SO_PEERCRED). */
+/* Who is at the other end. Of a Unix connection (SO_PEERCRED): pid, uid, gid. Of another machine,
+ * proven by its handshake: node or identity; its pid is 0, its uid and gid are RAY_RPC_NO_UID,
+ * so that nobody takes it for root. */
 struct ray_rpc_peer {
     pid_t pid;
     uid_t uid;
     gid_t gid;
+    bool is_remote;
+    struct ray_id node;             /* a member, or whoever joins; else none */
+    uint8_t identity[RAY_KEY_SIZE]; /* an operator's or a joiner's; else zeros */
 };
+
+#define RAY_RPC_NO_UID ((uid_t)UINT32_MAX)
 
 /* ---- server ---- */
 struct ray_rpc_server;

@@ -157,6 +157,11 @@ static const struct ray_rpc_method methods[] = {
     {NULL, NULL, NULL},
 };
 
+const struct ray_rpc_method *fixture_methods(void)
+{
+    return methods;
+}
+
 /* ---- set-up ---- */
 
 static void on_late(void *arg)

@@ -65,6 +65,7 @@ void fixture_teardown(struct fixture *fixture);
  * test.stream Credit -> `count` Items, Empty test.hold   Empty -> nothing until released
  * test.fd     Empty -> Empty, keeps a descriptor         test.big Empty -> a reply too large
  * test.bye    Empty -> destroys the server             test.give Empty -> Empty, a pipe */
+const struct ray_rpc_method *fixture_methods(void); /* `arg` is a struct fixture */
 int fixture_call(struct fixture *fixture, const char *method, const ProtobufCMessage *input,
                  uint64_t timeout_ms, struct fixture_outcome *outcome, uint64_t *out_id);
 /* For ray_rpc_call_start with a struct fixture_outcome. */

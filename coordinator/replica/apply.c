@@ -48,11 +48,11 @@ static bool concerns_peers(const struct coord_fsm_outcome *outcome)
     return false;
 }
 
-static void follow_timing(struct coord_replica *r)
+void replica_follow_timing(struct coord_replica *r)
 {
     const struct coord_object *cluster = coord_fsm_cluster(r->fsm);
 
-    if (cluster != NULL && cluster->cluster.timing.election_ms != 0) {
+    if (r->core != NULL && cluster != NULL && cluster->cluster.timing.election_ms != 0) {
         r->election_ms = cluster->cluster.timing.election_ms;
         coord_core_set_timing(r->core, cluster->cluster.timing.election_ms,
                               cluster->cluster.timing.heartbeat_ms);
@@ -63,19 +63,15 @@ static int apply_command(struct coord_replica *r, const struct coord_entry *entr
                          struct ray_err *err)
 {
     struct coord_fsm_outcome outcome;
-    bool is_about_peers;
     int rc =
         coord_fsm_apply(r->fsm, entry->index, entry->term, entry->data, entry->size, &outcome, err);
 
     if (rc != RAY_OK) {
         return rc;
     }
-    is_about_peers = concerns_peers(&outcome);
+    r->is_peers_due = r->is_peers_due || concerns_peers(&outcome);
+    r->applied_size += entry->size;
     tell(r, entry, &outcome);
-    if (is_about_peers && replica_is_running(r)) {
-        replica_peers_refresh(r);
-        follow_timing(r);
-    }
     return RAY_OK;
 }
 
@@ -147,6 +143,11 @@ void replica_apply(struct coord_replica *r)
             stop_for(r, rc, &err);
             return;
         }
+    }
+    if (r->is_peers_due) {
+        r->is_peers_due = false;
+        replica_peers_refresh(r);
+        replica_follow_timing(r);
     }
     if (replica_is_running(r)) {
         replica_grants_applied(r);

@@ -183,6 +183,14 @@ static void hear_probes(struct coord_replica *r, struct replica_peer *peer,
     }
 }
 
+/* What the disk has no room for is not taken, as if it were lost: with its disk full a follower
+ * goes on without news, and can be read. */
+static bool is_too_much(const struct coord_replica *r, const struct coord_message *message)
+{
+    return message->type == COORD_APPEND && message->append.count > 0 &&
+           !coord_wal_has_room(r->wal, message->append.entries, message->append.count);
+}
+
 void replica_receive_frame(struct coord_replica *r, struct replica_peer *peer, const uint8_t *bytes,
                            size_t size)
 {
@@ -190,7 +198,7 @@ void replica_receive_frame(struct coord_replica *r, struct replica_peer *peer, c
     struct coord_core_out out;
     struct ray_err err = {0};
 
-    if (r->core == NULL) {
+    if (!replica_is_running(r)) { /* damaged, it has no voice */
         return;
     }
     ray_arena_reset(&r->arena);
@@ -204,8 +212,12 @@ void replica_receive_frame(struct coord_replica *r, struct replica_peer *peer, c
     }
     /* Messages first: they may raise the term that an echo is for. */
     for (size_t i = 0; i < frame.count; i++) {
-        int rc = coord_core_receive(r->core, replica_now_ms(r), &frame.messages[i], &out, &err);
+        int rc;
 
+        if (is_too_much(r, &frame.messages[i])) {
+            continue;
+        }
+        rc = coord_core_receive(r->core, replica_now_ms(r), &frame.messages[i], &out, &err);
         if (!replica_drive(r, rc, &out, &err)) {
             return;
         }

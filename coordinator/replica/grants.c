@@ -202,20 +202,15 @@ static void finish(struct coord_replica *r, struct replica_request *request, int
     }
 }
 
-static void end_list(struct coord_replica *r, const struct replica_list *list, int status)
-{
-    struct replica_request *request = replica_request_first(&r->renewals, list);
-
-    while (request != NULL) {
-        finish(r, request, status, NULL);
-        request = replica_request_first(&r->renewals, list);
-    }
-}
-
 void replica_grants_deposed(struct coord_replica *r)
 {
+    struct replica_request *request = replica_request_first(&r->renewals, &r->renewals.appended);
+
     coord_lease_book_end(r->book);
-    end_list(r, &r->renewals.appended, RAY_ENOQUORUM);
+    while (request != NULL) { /* the turn passes them on, or ends them */
+        replica_request_move(&r->renewals, request, REPLICA_REQUEST_QUEUED);
+        request = replica_request_first(&r->renewals, &r->renewals.appended);
+    }
 }
 
 void replica_grants_peer_down(struct coord_replica *r, const struct replica_peer *peer)
@@ -310,6 +305,7 @@ void replica_grants_turn(struct coord_replica *r)
     struct replica_request *request = replica_request_first(&r->renewals, &r->renewals.queued);
     struct replica_peer *leader = replica_leader_peer(r);
 
+    r->renewals.seen_count = r->renewals.arrived_count;
     for (size_t count = r->renewals.queued.count; request != NULL && count > 0; count--) {
         if (r->role == COORD_REPLICA_LEADER) {
             hand_in(r, request);
@@ -350,13 +346,34 @@ void replica_grants_answered(struct coord_replica *r, struct replica_peer *peer,
 
 /* ---- beginnings ---- */
 
+/* A renewal of an incarnation that is not admitted is refused, or worse: taken for a duplicate. */
+static int check_renewal(struct coord_replica *r, const struct coord_lease_renew *renew,
+                         struct ray_err *err)
+{
+    struct ray_id incarnation;
+
+    if (!replica_is_running(r)) {
+        return ray_fail(err, RAY_EUNAVAILABLE, "this member takes no part");
+    }
+    if (!view_node(r, &renew->node, &incarnation) ||
+        !ray_id_equal(&incarnation, &renew->incarnation)) {
+        return ray_fail(err, RAY_EAGAIN, "this incarnation is not admitted yet");
+    }
+    return RAY_OK;
+}
+
 int coord_replica_renew(struct coord_replica *r, const struct coord_lease_renew *renew,
                         uint64_t deadline_ns, coord_replica_renew_done *done, void *arg,
                         uint64_t *out_ticket, struct ray_err *err)
 {
     uint64_t ticket;
-    struct replica_request *request = replica_request_new(&r->renewals, &ticket);
+    struct replica_request *request;
+    int rc = check_renewal(r, renew, err);
 
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    request = replica_request_new(&r->renewals, &ticket);
     if (request == NULL) {
         return ray_fail(err, RAY_EAGAIN, "%u renewals wait already", r->renewals.slot_count);
     }
@@ -388,7 +405,7 @@ void replica_grants_remote(struct coord_replica *r, struct replica_peer *peer,
         answer_remote(r, &refused, RAY_EMALFORMED, NULL);
         return;
     }
-    request = replica_request_new(&r->renewals, &ticket);
+    request = replica_is_running(r) ? replica_request_new(&r->renewals, &ticket) : NULL;
     if (request == NULL) {
         answer_remote(r, &refused, RAY_EAGAIN, NULL);
         return;
@@ -431,6 +448,16 @@ void replica_grants_cancel_all(struct coord_replica *r)
     for (uint32_t i = 0; i < r->renewals.slot_count; i++) {
         if (r->renewals.slots[i].state != REPLICA_REQUEST_FREE) {
             finish(r, &r->renewals.slots[i], RAY_ECANCELED, NULL);
+        }
+    }
+}
+
+void replica_grants_stop(struct coord_replica *r)
+{
+    coord_lease_book_end(r->book);
+    for (uint32_t i = 0; i < r->renewals.slot_count; i++) {
+        if (r->renewals.slots[i].state != REPLICA_REQUEST_FREE) {
+            finish(r, &r->renewals.slots[i], RAY_ENOQUORUM, NULL);
         }
     }
 }

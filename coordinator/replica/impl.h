@@ -28,12 +28,18 @@ enum {
     REPLICA_RETRY_MS = 100, /* what found no leader tries again */
     REPLICA_SAVE_MS = 50,   /* of the checkpoint */
     REPLICA_SAVE_COUNT = 1000,
+    REPLICA_SAVE_RETRY_MS = 30000,     /* after a failure */
     REPLICA_DUTY_MS = 1000,            /* a leader's slow work */
     REPLICA_TICK_MS = 1000,            /* between ticks of the logged clock, at least */
     REPLICA_TRAILING = 20000,          /* entries kept before a snapshot */
     REPLICA_MANIFEST_CHUNK = 0xffffff, /* SnapshotAsk.chunk */
     REPLICA_SNAPSHOT_WINDOW = 2,       /* chunks asked for at once */
     REPLICA_SNAPSHOT_RETRY_MS = 1000,
+    REPLICA_SNAPSHOT_REFUSED_MS = 5000, /* between attempts to get one that is no use */
+    REPLICA_SNAPSHOT_ASKS_MAX = 4,      /* that one packet may bring */
+    REPLICA_SNAPSHOT_BUSY_MS = 10000,   /* after a part was asked for: no hurry with the next */
+    REPLICA_SNAPSHOT_BUSY_FACTOR = 4,
+    REPLICA_OWN_MAX = 256,   /* own commands of one kind and look */
     REPLICA_RENEW_MS = 2000, /* a renewal of a peer that has no answer by then has none */
     REPLICA_RENEWALS_MAX = 8192,
 };
@@ -41,6 +47,8 @@ enum {
 /* In what coord_replica_cancel takes. */
 #define REPLICA_TICKET_READ (UINT64_C(1) << 63)
 #define REPLICA_TICKET_RENEW (UINT64_C(1) << 62)
+/* So that a generation above the slot leaves both free. */
+#define REPLICA_GENERATION_MASK ((UINT32_C(1) << 30) - 1)
 
 /* ---- peers (peers.c) ---- */
 
@@ -64,12 +72,13 @@ struct replica_peer {
     char address[COORD_ADDRESS_SIZE]; /* given to the link; "" not added by us */
 };
 
-enum { REPLICA_BUCKETS = 1024 };
+enum { REPLICA_BUCKETS = 1024, REPLICA_SERVER_SLOTS = 32 };
 
 struct replica_peers {
     struct replica_peer *buckets[REPLICA_BUCKETS];
     struct replica_peer *all;
     size_t count;
+    struct replica_peer *servers[REPLICA_SERVER_SLOTS]; /* last found, by number */
 };
 
 /* ---- requests (propose.c, read.c) ---- */
@@ -137,6 +146,8 @@ struct replica_requests {
     struct replica_list forwarded;
     struct replica_list waiting; /* reads by rising index */
     uint64_t deadline_ns;        /* the earliest, or before it; UINT64_MAX none */
+    uint64_t arrived_count;      /* since the start */
+    uint64_t seen_count;         /* of them, when the turn dealt with what was queued */
 };
 
 /* ---- snapshots (snapshot_make.c, snapshot_fetch.c) ---- */
@@ -150,6 +161,10 @@ struct replica_making {
     bool is_done;
     int status;
     struct coord_snapshot snapshot;
+    uint64_t tried_index; /* of the newest that was begun */
+    uint64_t asked_ns;    /* when a peer asked for a part of one last */
+    uint64_t asked_count; /* parts, ever */
+    bool is_wanted;       /* the one on the disk is damaged */
 };
 
 struct replica_fetching {
@@ -158,9 +173,9 @@ struct replica_fetching {
     struct replica_peer *from;
     uint64_t epoch;
     struct coord_snapshot_receiver *receiver; /* NULL: the manifest is asked for */
-    uint32_t next_chunk;
     uint32_t asked_count;
     uint64_t asked_ns;
+    uint64_t retry_ns; /* after one that was no use */
     bool is_ready;
     bool is_finishing;
     bool is_done;
@@ -203,15 +218,17 @@ struct coord_replica {
 
     struct coord_checkpoint_batch batch;
     bool is_saving;
-    bool is_clear_due; /* the next commit replaces all records */
-    bool is_save_off;  /* a commit failed: the checkpoint stays as it is */
     uint64_t saved_ns;
-    uint64_t saved_index; /* the newest whose commit has begun */
+    uint64_t save_retry_ns; /* after a commit that failed */
+    uint64_t saved_index;   /* the newest whose commit has begun */
 
     uint64_t commit_index;
     uint64_t durable_index; /* told by the log since the last turn */
     bool is_durable_news;
     bool is_commit_news;
+    bool is_peers_due;     /* nodes have changed since links were looked at */
+    uint64_t lost_server;  /* a leader whose link has just ended; 0: none */
+    uint64_t applied_size; /* bytes of entries since the last snapshot was begun */
     uint64_t next_timeout_ms;
     uint64_t retry_ns;
     uint64_t duty_ns;
@@ -260,6 +277,8 @@ void replica_send_due_frames(struct coord_replica *r);
 
 void replica_apply(struct coord_replica *r);
 bool replica_can_apply(const struct coord_replica *r);
+/* The registry's timing rules. */
+void replica_follow_timing(struct coord_replica *r);
 
 /* ---- peers.c ---- */
 
@@ -277,6 +296,7 @@ void replica_peers_refresh(struct coord_replica *r);
 int replica_packet_add(struct coord_replica *r, struct replica_peer *peer,
                        const Rayos__Member__Packet *item);
 void replica_packet_flush(struct coord_replica *r, struct replica_peer *peer);
+void replica_hello_say(struct coord_replica *r, struct replica_peer *peer);
 void replica_packets_flush(struct coord_replica *r);
 void replica_receive_packet(struct coord_replica *r, struct replica_peer *peer,
                             const uint8_t *bytes, size_t size);
@@ -289,6 +309,9 @@ void replica_requests_fini(struct replica_requests *requests); /* frees, tells n
 struct replica_request *replica_request_new(struct replica_requests *requests,
                                             uint64_t *out_ticket);
 struct replica_request *replica_request_of(struct replica_requests *requests, uint64_t ticket);
+/* Whether a request, of whatever state, has to do with that peer. */
+bool replica_requests_name(const struct replica_requests *requests,
+                           const struct replica_peer *peer);
 void replica_request_free(struct replica_requests *requests, struct replica_request *request);
 void replica_request_move(struct replica_requests *requests, struct replica_request *request,
                           enum replica_request_state state);
@@ -311,6 +334,8 @@ void replica_propose_deposed(struct coord_replica *r);
 void replica_propose_peer_down(struct coord_replica *r, const struct replica_peer *peer);
 void replica_propose_expire(struct coord_replica *r, uint64_t now_ns);
 void replica_propose_cancel_all(struct coord_replica *r);
+/* This member takes no part any more: everything ends, as far as it is known. */
+void replica_propose_stop(struct coord_replica *r);
 void replica_propose_remote(struct coord_replica *r, struct replica_peer *peer,
                             const Rayos__Member__Propose *propose);
 void replica_propose_answered(struct coord_replica *r, struct replica_peer *peer,
@@ -326,6 +351,7 @@ void replica_read_deposed(struct coord_replica *r);
 void replica_read_peer_down(struct coord_replica *r, const struct replica_peer *peer);
 void replica_read_expire(struct coord_replica *r, uint64_t now_ns);
 void replica_read_cancel_all(struct coord_replica *r);
+void replica_read_stop(struct coord_replica *r);
 void replica_read_remote(struct coord_replica *r, struct replica_peer *peer,
                          const Rayos__Member__ReadAsk *ask);
 void replica_read_answered(struct coord_replica *r, struct replica_peer *peer,
@@ -344,6 +370,7 @@ void replica_grants_turn(struct coord_replica *r);
 void replica_grants_applied(struct coord_replica *r);
 void replica_grants_expire(struct coord_replica *r, uint64_t now_ns);
 void replica_grants_cancel_all(struct coord_replica *r);
+void replica_grants_stop(struct coord_replica *r);
 void replica_grants_remote(struct coord_replica *r, struct replica_peer *peer,
                            const Rayos__Member__Renew *renew);
 void replica_grants_answered(struct coord_replica *r, struct replica_peer *peer,
@@ -357,6 +384,7 @@ bool replica_grants_may_settle(struct coord_replica *r);
 /* ---- snapshot_make.c ---- */
 
 void replica_making_turn(struct coord_replica *r);
+void replica_making_drop(struct coord_replica *r);
 void replica_making_fini(struct coord_replica *r);
 void replica_snapshot_asked(struct coord_replica *r, struct replica_peer *peer,
                             const Rayos__Member__SnapshotAsk *ask);

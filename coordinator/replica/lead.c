@@ -343,11 +343,14 @@ void replica_lead_turn(struct coord_replica *r)
     }
     r->duty_ns = now_ns + r->config.duty_ms * RAY_NS_PER_MS;
     show_life(r);
+    coord_wal_tick(r->wal);
+    if (coord_wal_queued_size(r->wal) == 0) {
+        coord_wal_seal(r->wal); /* idle */
+    }
     if (r->role == COORD_REPLICA_WAITING) {
         return;
     }
     ask_admission(r);
-    coord_wal_tick(r->wal);
     if (r->role == COORD_REPLICA_LEADER && coord_core_is_ready(r->core) &&
         coord_fsm_cluster(r->fsm) != NULL && !coord_core_is_transferring(r->core)) {
         write_roles(r);

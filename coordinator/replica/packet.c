@@ -69,6 +69,29 @@ static void hear_leader(struct coord_replica *r, const Rayos__Member__Hello *hel
     }
 }
 
+void replica_hello_say(struct coord_replica *r, struct replica_peer *peer)
+{
+    Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
+    Rayos__Member__Hello hello = RAYOS__MEMBER__HELLO__INIT;
+
+    hello.server_id = r->meta.now.server_id;
+    hello.incarnation.data = r->meta.now.incarnation.bytes;
+    hello.incarnation.len = RAY_ID_SIZE;
+    hello.boot_counter = r->meta.now.boot_counter;
+    hello.feature_level = COORD_FSM_FEATURE_LEVEL;
+    hello.applied_index = r->fsm == NULL ? 0 : coord_fsm_index(r->fsm);
+    hello.address = r->address;
+    hello.cluster_epoch = r->meta.now.cluster_epoch;
+    hello.has_space = !r->is_full;
+    hello.term = r->meta.now.term;
+    if (r->role != COORD_REPLICA_WAITING) {
+        hello.leader.data = r->told_leader.bytes;
+        hello.leader.len = ray_id_is_none(&r->told_leader) ? 0 : RAY_ID_SIZE;
+    }
+    packet.hello = &hello;
+    peer->is_hello_due = replica_packet_add(r, peer, &packet) != RAY_OK;
+}
+
 static void receive_hello(struct replica_peer *peer, const Rayos__Member__Hello *hello)
 {
     struct ray_id incarnation;
@@ -110,7 +133,7 @@ static void receive_items(struct coord_replica *r, struct replica_peer *peer,
     for (size_t i = 0; i < packet->n_renewed; i++) {
         replica_grants_answered(r, peer, packet->renewed[i]);
     }
-    for (size_t i = 0; i < packet->n_snapshot_asks; i++) {
+    for (size_t i = 0; i < packet->n_snapshot_asks && i < REPLICA_SNAPSHOT_ASKS_MAX; i++) {
         replica_snapshot_asked(r, peer, packet->snapshot_asks[i]);
     }
     for (size_t i = 0; i < packet->n_snapshot_parts; i++) {

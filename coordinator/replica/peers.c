@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "coordinator/replica/impl.h"
 
 static size_t bucket_of(const struct ray_id *node)
@@ -23,15 +24,48 @@ struct replica_peer *replica_peer_find(struct coord_replica *r, const struct ray
     return peer;
 }
 
+static void take_out(struct coord_replica *r, struct replica_peer *peer)
+{
+    struct replica_peer **at = &r->peers.buckets[bucket_of(&peer->node)];
+
+    while (*at != peer) {
+        at = &(*at)->next_in_bucket;
+    }
+    *at = peer->next_in_bucket;
+    at = &r->peers.all;
+    while (*at != peer) {
+        at = &(*at)->next;
+    }
+    *at = peer->next;
+    memset(r->peers.servers, 0, sizeof(r->peers.servers));
+    r->peers.count--;
+    ray_buf_fini(&peer->packet);
+    free(peer);
+}
+
+/* Somebody without a link, without an address and without a request makes place. */
+static bool make_place(struct coord_replica *r)
+{
+    for (struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
+        if (peer->epoch == 0 && peer->address[0] == '\0' && r->fetching.from != peer &&
+            !replica_requests_name(&r->proposals, peer) &&
+            !replica_requests_name(&r->reads, peer) && !replica_requests_name(&r->renewals, peer)) {
+            take_out(r, peer);
+            return true;
+        }
+    }
+    return false;
+}
+
 static struct replica_peer *find_or_make(struct coord_replica *r, const struct ray_id *node)
 {
     struct replica_peer *peer = replica_peer_find(r, node);
     size_t bucket = bucket_of(node);
 
-    if (peer != NULL || r->peers.count >= COORD_REPLICA_PEERS_MAX) {
+    if (peer != NULL || (r->peers.count >= COORD_REPLICA_PEERS_MAX && !make_place(r))) {
         return peer;
     }
-    peer = calloc(1, sizeof(*peer));
+    peer = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : calloc(1, sizeof(*peer));
     if (peer == NULL) {
         return NULL;
     }
@@ -47,11 +81,17 @@ static struct replica_peer *find_or_make(struct coord_replica *r, const struct r
 
 struct replica_peer *replica_peer_of_server(struct coord_replica *r, uint64_t server_id)
 {
+    struct replica_peer **last = &r->peers.servers[server_id % REPLICA_SERVER_SLOTS];
+
     if (server_id == 0) {
         return NULL;
     }
+    if (*last != NULL && (*last)->server_id == server_id && (*last)->epoch != 0) {
+        return *last;
+    }
     for (struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
         if (peer->server_id == server_id && peer->epoch != 0) {
+            *last = peer;
             return peer;
         }
     }
@@ -97,8 +137,12 @@ static void on_up(void *arg, const struct ray_id *node, uint64_t epoch)
     }
     assert(epoch != 0);
     peer->epoch = epoch;
-    peer->is_hello_due = true;
     peer->heard_ns = replica_now_ns(r);
+    if (r->role == COORD_REPLICA_FAILED) {
+        return;
+    }
+    replica_hello_say(r, peer); /* before all else in this epoch */
+    replica_packet_flush(r, peer);
 }
 
 static void on_down(void *arg, const struct ray_id *node, uint64_t epoch)
@@ -106,9 +150,13 @@ static void on_down(void *arg, const struct ray_id *node, uint64_t epoch)
     struct coord_replica *r = arg;
     struct replica_peer *peer = replica_peer_find(r, node);
 
-    if (peer != NULL && peer->epoch == epoch) {
-        end_epoch(r, peer);
+    if (peer == NULL || peer->epoch != epoch) {
+        return;
     }
+    if (peer == replica_leader_peer(r)) {
+        r->lost_server = peer->server_id;
+    }
+    end_epoch(r, peer);
 }
 
 static void on_message(void *arg, const struct ray_id *node, uint64_t epoch,

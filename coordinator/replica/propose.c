@@ -343,6 +343,7 @@ void replica_propose_turn(struct coord_replica *r)
 {
     struct replica_peer *leader;
 
+    r->proposals.seen_count = r->proposals.arrived_count;
     if (r->proposals.queued.count == 0) {
         return;
     }
@@ -406,6 +407,7 @@ void replica_propose_deposed(struct coord_replica *r)
     struct replica_request *request = replica_request_first(&r->proposals, &r->proposals.appended);
 
     while (request != NULL) {
+        request->was_tried = true; /* what is in our log may yet be committed */
         if (request->has_session) {
             try_again(r, request);
         } else {
@@ -516,6 +518,9 @@ int coord_replica_propose(struct coord_replica *r, const uint8_t *command, size_
     if (rc == RAY_OK) {
         rc = coord_fsm_check(command, size, err);
     }
+    if (rc == RAY_OK && !replica_is_running(r)) {
+        rc = ray_fail(err, RAY_EUNAVAILABLE, "this member takes no part");
+    }
     if (rc != RAY_OK) {
         return rc;
     }
@@ -556,6 +561,9 @@ void replica_propose_remote(struct coord_replica *r, struct replica_peer *peer,
     uint64_t ticket;
     int rc = check_size(propose->command.len, NULL);
 
+    if (!replica_is_running(r)) {
+        rc = RAY_EAGAIN;
+    }
     if (rc == RAY_OK) {
         rc = coord_fsm_check(propose->command.data, propose->command.len, NULL);
     }
@@ -612,6 +620,20 @@ void replica_propose_cancel_all(struct coord_replica *r)
     for (uint32_t i = 0; i < r->proposals.slot_count; i++) {
         if (r->proposals.slots[i].state != REPLICA_REQUEST_FREE) {
             finish(r, &r->proposals.slots[i], RAY_ECANCELED, NULL);
+        }
+    }
+}
+
+void replica_propose_stop(struct coord_replica *r)
+{
+    for (uint32_t i = 0; i < r->proposals.slot_count; i++) {
+        const struct replica_request *request = &r->proposals.slots[i];
+
+        if (request->state != REPLICA_REQUEST_FREE) {
+            bool has_run_perhaps = late_status(request) == RAY_ETIMEOUT;
+
+            finish(r, &r->proposals.slots[i], has_run_perhaps ? RAY_EUNAVAILABLE : RAY_ENOQUORUM,
+                   NULL);
         }
     }
 }

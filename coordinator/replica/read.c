@@ -137,6 +137,7 @@ static void pass_on(struct coord_replica *r)
 
 void replica_read_turn(struct coord_replica *r)
 {
+    r->reads.seen_count = r->reads.arrived_count;
     if (r->role == COORD_REPLICA_LEADER) {
         bool is_ready = coord_core_is_ready(r->core) || RAY_MUTANT(REPLICA_READ_WITHOUT_NOOP);
 
@@ -213,8 +214,12 @@ int coord_replica_read(struct coord_replica *r, uint64_t deadline_ns, coord_repl
                        void *arg, uint64_t *out_ticket, struct ray_err *err)
 {
     uint64_t ticket;
-    struct replica_request *request = replica_request_new(&r->reads, &ticket);
+    struct replica_request *request;
 
+    if (!replica_is_running(r)) {
+        return ray_fail(err, RAY_EUNAVAILABLE, "this member takes no part");
+    }
+    request = replica_request_new(&r->reads, &ticket);
     if (request == NULL) {
         return ray_fail(err, RAY_EAGAIN, "%zu reads wait already", (size_t)r->reads.slot_count);
     }
@@ -236,7 +241,8 @@ void replica_read_remote(struct coord_replica *r, struct replica_peer *peer,
     struct replica_request refused = {
         .peer = peer, .epoch = peer->epoch, .number = ask->number, .is_remote = true};
     uint64_t ticket;
-    struct replica_request *request = replica_request_new(&r->reads, &ticket);
+    struct replica_request *request =
+        replica_is_running(r) ? replica_request_new(&r->reads, &ticket) : NULL;
 
     if (request == NULL) {
         answer_remote(r, &refused, RAY_EAGAIN);
@@ -276,6 +282,15 @@ void replica_read_cancel_all(struct coord_replica *r)
     for (uint32_t i = 0; i < r->reads.slot_count; i++) {
         if (r->reads.slots[i].state != REPLICA_REQUEST_FREE) {
             finish(r, &r->reads.slots[i], RAY_ECANCELED);
+        }
+    }
+}
+
+void replica_read_stop(struct coord_replica *r)
+{
+    for (uint32_t i = 0; i < r->reads.slot_count; i++) {
+        if (r->reads.slots[i].state != REPLICA_REQUEST_FREE) {
+            finish(r, &r->reads.slots[i], r->reads.slots[i].is_remote ? RAY_EAGAIN : RAY_ENOQUORUM);
         }
     }
 }

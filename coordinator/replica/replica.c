@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "coordinator/core/config.h"
 #include "coordinator/replica/impl.h"
 
@@ -18,6 +19,7 @@ enum {
     SNAPSHOT_SIZE = 64 << 20,
     LOG_CACHE_SIZE = 32 << 20,
     LOG_LINE_SIZE = 512,
+    WATCH_SIZE = 16 << 20,
 };
 
 #define WATCHDOG_NS (60 * RAY_NS_PER_S)
@@ -71,11 +73,15 @@ void replica_quarantine(struct coord_replica *r, const struct ray_err *why)
     struct coord_meta next = r->meta.now;
     struct ray_err err = {0};
 
-    if (r->role == COORD_REPLICA_FAILED || r->role == COORD_REPLICA_QUARANTINED) {
+    if (r->role == COORD_REPLICA_FAILED || r->role == COORD_REPLICA_QUARANTINED ||
+        r->role == COORD_REPLICA_REMOVED) {
         return;
     }
     r->role = COORD_REPLICA_QUARANTINED;
     r->failure = *why;
+    if ((next.flags & COORD_META_QUARANTINED) != 0) {
+        return;
+    }
     next.flags |= COORD_META_QUARANTINED;
     if (coord_meta_write(&r->meta, &next, &err) != RAY_OK) {
         replica_fail(r, &err);
@@ -105,6 +111,9 @@ static void set_defaults(struct coord_replica_config *config)
     if (config->watchdog_ns == 0) {
         config->watchdog_ns = WATCHDOG_NS;
     }
+    if (config->watch_size == 0 || config->watch_size > COORD_WATCH_RING_SIZE_MAX) {
+        config->watch_size = WATCH_SIZE;
+    }
     if (config->trailing_entries == 0) {
         config->trailing_entries = REPLICA_TRAILING;
     }
@@ -128,7 +137,7 @@ static int set_up(struct coord_replica *r, const struct coord_replica_config *co
     replica_requests_init(&r->proposals, COORD_REPLICA_PROPOSALS_MAX);
     replica_requests_init(&r->reads, COORD_REPLICA_READS_MAX);
     coord_checkpoint_batch_init(&r->batch);
-    r->scratch = malloc(COORD_FRAME_SIZE_MAX);
+    r->scratch = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : malloc(COORD_FRAME_SIZE_MAX);
     if (r->scratch == NULL) {
         return ray_fail(err, RAY_ENOMEM, "a frame's buffer");
     }
@@ -141,7 +150,8 @@ int coord_replica_create(struct coord_replica **out, const struct coord_replica_
                          const struct coord_replica_config *config,
                          const struct coord_replica_user *user, struct ray_err *err)
 {
-    struct coord_replica *r = calloc(1, sizeof(*r));
+    struct coord_replica *r = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : calloc(1, sizeof(*r));
+    struct ray_err why = {0}; /* also where the caller does not want to know */
     int rc;
 
     assert(out != NULL && world != NULL && config != NULL && user != NULL);
@@ -151,13 +161,13 @@ int coord_replica_create(struct coord_replica **out, const struct coord_replica_
     }
     r->world = *world;
     r->user = *user;
-    rc = set_up(r, config, err);
+    rc = set_up(r, config, &why);
     if (rc == RAY_OK) {
-        rc = replica_open(r, err);
+        rc = replica_open(r, &why);
     }
     if (rc != RAY_OK) {
         coord_replica_destroy(r);
-        return rc;
+        return ray_fail(err, rc, "%s", why.text);
     }
     replica_peers_refresh(r);
     *out = r;
@@ -169,6 +179,7 @@ void coord_replica_destroy(struct coord_replica *r)
     if (r == NULL) {
         return;
     }
+    r->role = COORD_REPLICA_FAILED; /* whoever is called back asks for nothing more */
     replica_propose_cancel_all(r);
     replica_read_cancel_all(r);
     replica_grants_cancel_all(r);
@@ -192,17 +203,13 @@ void coord_replica_destroy(struct coord_replica *r)
 
 void replica_replace_fsm(struct coord_replica *r, struct coord_fsm *fsm)
 {
-    if (r->making.writer != NULL) {
-        replica_making_fini(r); /* of the state that is thrown away */
-        r->making = (struct replica_making){0};
-        ray_buf_init(&r->making.piece, COORD_FSM_RECORD_SIZE_MAX + (1 << 20));
-    }
+    replica_making_drop(r);
     coord_fsm_destroy(r->fsm);
     r->fsm = fsm;
-    r->is_clear_due = true;
     r->saved_index = 0;
     coord_watch_ring_restart(&r->ring, coord_fsm_index(fsm));
     replica_peers_refresh(r);
+    replica_follow_timing(r);
 }
 
 /* ---- turns ---- */
@@ -290,28 +297,9 @@ static void leave_if_full(struct coord_replica *r)
 static void say_hello(struct coord_replica *r)
 {
     for (struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
-        Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
-        Rayos__Member__Hello hello = RAYOS__MEMBER__HELLO__INIT;
-
-        if (!peer->is_hello_due || peer->epoch == 0) {
-            continue;
+        if (peer->is_hello_due && peer->epoch != 0) {
+            replica_hello_say(r, peer);
         }
-        hello.server_id = r->meta.now.server_id;
-        hello.incarnation.data = r->meta.now.incarnation.bytes;
-        hello.incarnation.len = RAY_ID_SIZE;
-        hello.boot_counter = r->meta.now.boot_counter;
-        hello.feature_level = COORD_FSM_FEATURE_LEVEL;
-        hello.applied_index = coord_fsm_index(r->fsm);
-        hello.address = r->address;
-        hello.cluster_epoch = r->meta.now.cluster_epoch;
-        hello.has_space = !r->is_full;
-        hello.term = r->meta.now.term;
-        if (r->role != COORD_REPLICA_WAITING) {
-            hello.leader.data = r->told_leader.bytes;
-            hello.leader.len = ray_id_is_none(&r->told_leader) ? 0 : RAY_ID_SIZE;
-        }
-        packet.hello = &hello;
-        peer->is_hello_due = replica_packet_add(r, peer, &packet) != RAY_OK;
     }
 }
 
@@ -352,6 +340,11 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+static bool has_arrived(const struct replica_requests *requests)
+{
+    return requests->arrived_count != requests->seen_count;
+}
+
 /* When the next turn is of use without anything happening. */
 static uint64_t next_turn_ns(const struct coord_replica *r)
 {
@@ -367,10 +360,13 @@ static uint64_t next_turn_ns(const struct coord_replica *r)
     if (r->proposals.queued.count > 0 || r->reads.queued.count > 0) {
         at_ns = least(at_ns, now_ns + REPLICA_RETRY_MS * RAY_NS_PER_MS);
     }
+    if (has_arrived(&r->proposals) || has_arrived(&r->reads) || has_arrived(&r->renewals)) {
+        at_ns = now_ns; /* asked for from within a callback of this turn */
+    }
     if (r->fetching.is_wanted) {
         at_ns = least(at_ns, now_ns + REPLICA_SNAPSHOT_RETRY_MS * RAY_NS_PER_MS);
     }
-    if (coord_fsm_index(r->fsm) > r->saved_index && !r->is_saving && !r->is_save_off) {
+    if (coord_fsm_index(r->fsm) > r->saved_index && !r->is_saving) {
         at_ns = least(at_ns, now_ns + REPLICA_SAVE_MS * RAY_NS_PER_MS);
     }
     if (r->is_turn_due || replica_can_apply(r) ||
@@ -380,10 +376,42 @@ static uint64_t next_turn_ns(const struct coord_replica *r)
     return at_ns;
 }
 
+/* Its link has just ended, as it does at once when its process dies; being wrong costs no more
+ * than a pre-vote that the others refuse. */
+static void note_lost_leader(struct coord_replica *r)
+{
+    struct coord_core_out out;
+    struct ray_err err = {0};
+    uint64_t lost = r->lost_server;
+
+    r->lost_server = 0;
+    if (lost != 0 && replica_peer_of_server(r, lost) == NULL) {
+        (void)replica_drive(r, coord_core_leader_lost(r->core, replica_now_ms(r), lost, &out, &err),
+                            &out, &err);
+    }
+}
+
+/* It takes no part any more: nobody waits for it. */
+static void stop_work(struct coord_replica *r)
+{
+    if (r->role == r->told_role || replica_is_running(r)) {
+        return;
+    }
+    coord_readindex_stop(&r->probes);
+    replica_propose_stop(r);
+    replica_read_stop(r);
+    replica_grants_stop(r);
+    replica_making_drop(r);
+    replica_fetching_fini(r);
+}
+
 static void run_consensus(struct coord_replica *r)
 {
     r->is_probe_begun = false;
     note_durable(r);
+    if (replica_is_running(r)) {
+        note_lost_leader(r);
+    }
     if (replica_is_running(r)) {
         replica_propose_turn(r);
     }
@@ -417,6 +445,7 @@ void coord_replica_turn(struct coord_replica *r)
         coord_wal_flush(r->wal);
         replica_send_due_frames(r);
     }
+    stop_work(r);
     replica_propose_expire(r, replica_now_ns(r));
     replica_read_expire(r, replica_now_ns(r));
     replica_grants_expire(r, replica_now_ns(r));
@@ -492,8 +521,8 @@ void coord_replica_status(const struct coord_replica *r, struct coord_replica_st
         .leader = r->told_leader,
         .server_id = r->meta.now.server_id,
         .term = r->meta.now.term,
-        .last_index = coord_wal_last_index(r->wal),
-        .durable_index = coord_wal_durable_index(r->wal),
+        .last_index = r->wal == NULL ? 0 : coord_wal_last_index(r->wal),
+        .durable_index = r->wal == NULL ? 0 : coord_wal_durable_index(r->wal),
         .commit_index = r->commit_index,
         .applied_index = coord_fsm_index(r->fsm),
         .snapshot_index = r->snapshot_index,
@@ -507,4 +536,17 @@ void coord_replica_status(const struct coord_replica *r, struct coord_replica_st
     out->is_quorate =
         replica_is_running(r) && !ray_id_is_none(&r->told_leader) &&
         replica_now_ns(r) - r->heard_ns < (uint64_t)r->election_ms * RAY_NS_PER_MS * 2;
+}
+
+bool coord_replica_seal(struct coord_replica *r)
+{
+    if (!replica_is_running(r)) {
+        return true;
+    }
+    if (coord_wal_queued_size(r->wal) > 0) {
+        return false;
+    }
+    coord_wal_seal(r->wal);
+    coord_wal_flush(r->wal);
+    return coord_wal_queued_size(r->wal) == 0;
 }

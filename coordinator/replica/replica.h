@@ -64,6 +64,7 @@ struct coord_replica_config {
     uint64_t watchdog_ns;      /* added to W for strict guests: 60 s */
     uint32_t duty_ms;          /* between looks at members, time and states: 1 s */
     size_t trailing_entries;   /* kept in the log before a snapshot: 20,000 */
+    size_t watch_size;         /* of events kept for watchers: 16 MiB */
 };
 
 enum coord_replica_role {
@@ -118,7 +119,8 @@ int coord_replica_format(const struct coord_replica_world *world,
 int coord_replica_create(struct coord_replica **out, const struct coord_replica_world *world,
                          const struct coord_replica_config *config,
                          const struct coord_replica_user *user, struct ray_err *err);
-/* Open requests end with RAY_ECANCELED from within. NULL is fine. */
+/* Open requests end with RAY_ECANCELED from within. Destroy the checkpoint before it (a commit
+ * under way reads the replica's memory), link and disk after it. NULL is fine. */
 void coord_replica_destroy(struct coord_replica *replica);
 
 /* ---- the loop ---- */
@@ -130,14 +132,17 @@ void coord_replica_turn(struct coord_replica *replica);
 
 /* RAY_OK and whatever the state machine said, with code and text of `result`. Otherwise:
  *   RAY_ETIMEOUT     the deadline; it may or may not have run or run yet (outcome unknown)
- *   RAY_EUNAVAILABLE no session protects it and its leader was lost: outcome unknown
+ *   RAY_EUNAVAILABLE no session protects it and its leader was lost, or this member stopped taking
+ *                    part: outcome unknown
  *   RAY_ENOQUORUM    the deadline, and it never reached a leader: it did not run
+ *   RAY_ENOSPC       the leader's disk is full: it did not run
  *   RAY_ECANCELED. */
 typedef void coord_replica_done(void *arg, int status, const struct coord_fsm_result *result);
 
 /* A packed rayos.registry.Command; the leader sets its time. Any member takes it and hands it
  * to the leader. With a session it is repeated until it is known to have run, once.
- * RAY_EAGAIN: COORD_REPLICA_PROPOSALS_MAX; what coord_fsm_check says. */
+ * RAY_EAGAIN: COORD_REPLICA_PROPOSALS_MAX; RAY_EUNAVAILABLE: this member takes no part; what
+ * coord_fsm_check says. */
 int coord_replica_propose(struct coord_replica *replica, const uint8_t *command, size_t size,
                           uint64_t deadline_ns, coord_replica_done *done, void *arg,
                           uint64_t *out_ticket, struct ray_err *err);
@@ -156,7 +161,8 @@ void coord_replica_cancel(struct coord_replica *replica, uint64_t ticket);
 /* A renewal of an agent's grants (coordinator/lease/agent.h), for the leader, wherever that is.
  * With RAY_OK `answer` is what the leader says, borrowed for the call. Otherwise nothing was said,
  * and the agent renews again: RAY_ENOQUORUM (deadline or no leader), RAY_EAGAIN (too many),
- * RAY_ECONFLICT (of another cluster epoch), RAY_ECANCELED. */
+ * RAY_ECONFLICT (of another cluster epoch), RAY_ECANCELED. RAY_EAGAIN from the call itself: too
+ * many, or that incarnation is not admitted yet. */
 typedef void coord_replica_renew_done(void *arg, int status,
                                       const struct coord_lease_answer *answer);
 int coord_replica_renew(struct coord_replica *replica, const struct coord_lease_renew *renew,
@@ -197,5 +203,11 @@ void coord_replica_status(const struct coord_replica *replica, struct coord_repl
 /* Hands leadership to the best voter (a clean stop); on_role tells when it is gone.
  * RAY_ENOTFOUND: nobody can take it. */
 int coord_replica_transfer(struct coord_replica *replica, struct ray_err *err);
+
+/* ---- a clean stop ---- */
+
+/* After a transfer, before destroy, at the end of each turn until it says true: all that was
+ * taken is on the disk, and vouched for, so that later damage of the log's end is found. */
+bool coord_replica_seal(struct coord_replica *replica);
 
 #endif

@@ -126,7 +126,8 @@ struct replica_request *replica_request_new(struct replica_requests *requests, u
     }
     request = &requests->slots[requests->free.first];
     list_remove(requests, &requests->free, request);
-    generation = request->generation + 1;
+    generation = (request->generation + 1) & REPLICA_GENERATION_MASK;
+    requests->arrived_count++;
     *request = (struct replica_request){.generation = generation, .state = REPLICA_REQUEST_QUEUED};
     list_push(requests, &requests->queued, request);
     *out_ticket = (uint64_t)generation << 32 | slot_of(requests, request);
@@ -187,4 +188,14 @@ uint64_t replica_request_ticket(const struct replica_requests *requests,
                                 const struct replica_request *request)
 {
     return (uint64_t)request->generation << 32 | slot_of(requests, request);
+}
+
+bool replica_requests_name(const struct replica_requests *requests, const struct replica_peer *peer)
+{
+    for (uint32_t i = 0; i < requests->slot_count; i++) {
+        if (requests->slots[i].state != REPLICA_REQUEST_FREE && requests->slots[i].peer == peer) {
+            return true;
+        }
+    }
+    return false;
 }

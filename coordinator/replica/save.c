@@ -1,6 +1,8 @@
 /* save.c - the state machine's changes go to the checkpoint, so that a start replays only the
  * log's end. Never ahead of what the log here has durable: a restart must not know more than its
- * own log. */
+ * own log.
+ */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -17,29 +19,51 @@ static int put(void *arg, const struct coord_fsm_record *record, struct ray_err 
     return rc == RAY_OK ? RAY_OK : ray_fail(err, rc, "a checkpoint's batch");
 }
 
+/* What is there stays whole, and older: snapshot and log do without it. Later all is written
+ * anew, since nobody knows any more what it lacks. */
+static void give_up(struct coord_replica *r, const char *why)
+{
+    coord_fsm_dirty_all(r->fsm);
+    r->save_retry_ns = replica_now_ns(r) + REPLICA_SAVE_RETRY_MS * RAY_NS_PER_MS;
+    replica_log(r, RAY_LOG_WARN, "checkpoint not written: %s", why);
+}
+
 static void on_saved(void *arg, int status)
 {
     struct coord_replica *r = arg;
 
     r->is_saving = false;
     if (status != RAY_OK) {
-        /* What is there stays whole, and older: snapshot and log do without it. */
-        r->is_save_off = true;
-        replica_log(r, RAY_LOG_WARN, "checkpoint is no longer written: %s", ray_err_text(status));
+        give_up(r, ray_err_text(status));
     }
 }
 
 static bool is_due(const struct coord_replica *r)
 {
     uint64_t index = coord_fsm_index(r->fsm);
-    uint64_t age_ns = replica_now_ns(r) - r->saved_ns;
+    uint64_t now_ns = replica_now_ns(r);
 
-    if (r->is_saving || r->is_save_off || index <= r->saved_index ||
+    if (r->is_saving || index <= r->saved_index || now_ns < r->save_retry_ns ||
         index > coord_wal_durable_index(r->wal)) {
         return false;
     }
     return index >= r->saved_index + REPLICA_SAVE_COUNT ||
-           age_ns >= REPLICA_SAVE_MS * RAY_NS_PER_MS;
+           now_ns - r->saved_ns >= REPLICA_SAVE_MS * RAY_NS_PER_MS;
+}
+
+static int gather(struct coord_replica *r, struct coord_checkpoint_batch *batch,
+                  struct ray_err *err)
+{
+    int rc = RAY_OK;
+
+    coord_checkpoint_batch_reset(batch);
+    if (coord_fsm_dirty_is_all(r->fsm)) {
+        rc = coord_checkpoint_clear(batch);
+    }
+    if (rc != RAY_OK) {
+        return ray_fail(err, rc, "a checkpoint's batch");
+    }
+    return coord_fsm_dirty(r->fsm, put, batch, err);
 }
 
 void replica_save_turn(struct coord_replica *r)
@@ -51,18 +75,12 @@ void replica_save_turn(struct coord_replica *r)
     if (!replica_is_running(r) || !is_due(r)) {
         return;
     }
-    coord_checkpoint_batch_reset(&r->batch);
-    if (r->is_clear_due && coord_checkpoint_clear(&r->batch) != RAY_OK) {
-        return; /* no memory now */
-    }
-    if (coord_fsm_dirty(r->fsm, put, &r->batch, &err) != RAY_OK) {
-        r->is_save_off = true;
-        replica_log(r, RAY_LOG_WARN, "checkpoint is no longer written: %s", err.text);
+    if (gather(r, &r->batch, &err) != RAY_OK) {
+        give_up(r, err.text);
         return;
     }
     coord_fsm_dirty_clear(r->fsm);
     coord_fsm_hash(r->fsm, head.state_hash);
-    r->is_clear_due = false;
     r->is_saving = true;
     r->saved_ns = replica_now_ns(r);
     r->saved_index = head.applied_index;

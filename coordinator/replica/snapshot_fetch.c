@@ -15,8 +15,18 @@ static bool is_same(const struct coord_snapshot *a, const struct coord_snapshot 
 
 static void forget(struct coord_replica *r)
 {
+    uint64_t retry_ns = r->fetching.retry_ns;
+
     coord_snapshot_receiver_destroy(r->fetching.receiver);
-    r->fetching = (struct replica_fetching){0};
+    r->fetching = (struct replica_fetching){.retry_ns = retry_ns};
+}
+
+/* It came, and is no use: not again at once. */
+static void refuse(struct coord_replica *r, const char *why)
+{
+    replica_log(r, RAY_LOG_WARN, "snapshot refused: %s", why);
+    forget(r);
+    r->fetching.retry_ns = replica_now_ns(r) + REPLICA_SNAPSHOT_REFUSED_MS * RAY_NS_PER_MS;
 }
 
 void replica_fetching_want(struct coord_replica *r, const struct coord_snapshot *snapshot,
@@ -25,7 +35,7 @@ void replica_fetching_want(struct coord_replica *r, const struct coord_snapshot 
     struct replica_peer *peer = replica_peer_of_server(r, from_server);
     struct replica_fetching *fetching = &r->fetching;
 
-    if (peer == NULL || fetching->is_finishing) {
+    if (peer == NULL || fetching->is_finishing || replica_now_ns(r) < fetching->retry_ns) {
         return;
     }
     if (fetching->is_wanted && is_same(&fetching->wanted, snapshot)) {
@@ -85,14 +95,12 @@ static void take_manifest(struct coord_replica *r, const Rayos__Member__Snapshot
     if (coord_snapshot_receiver_create(&fetching->receiver, r->world.disk, &r->meta.now.cluster_id,
                                        part->data.data, part->data.len, on_ready, r,
                                        &err) != RAY_OK) {
-        replica_log(r, RAY_LOG_WARN, "snapshot refused: %s", err.text);
-        forget(r);
+        refuse(r, err.text);
         return;
     }
     if (coord_snapshot_receiver_info(fetching->receiver)->index != fetching->wanted.index ||
         coord_snapshot_receiver_info(fetching->receiver)->term != fetching->wanted.term) {
-        replica_log(r, RAY_LOG_WARN, "snapshot refused: not the one that was asked for");
-        forget(r);
+        refuse(r, "not the one that was asked for");
     }
 }
 
@@ -109,8 +117,7 @@ static void take_chunk(struct coord_replica *r, const Rayos__Member__SnapshotPar
     if (rc == RAY_EAGAIN) {
         r->fetching.is_ready = false; /* asked for again */
     } else if (rc != RAY_OK) {
-        replica_log(r, RAY_LOG_WARN, "snapshot refused: %s", err.text);
-        forget(r);
+        refuse(r, err.text);
     }
 }
 
@@ -185,7 +192,7 @@ static void install(struct coord_replica *r)
     forget(r);
     rc = replica_snapshot_load(r, snapshot.index, snapshot.term, &fsm, &err);
     if (rc != RAY_OK) {
-        replica_log(r, RAY_LOG_WARN, "snapshot cannot be loaded: %s", err.text);
+        refuse(r, err.text);
         return;
     }
     rc = coord_core_snapshot_installed(r->core, replica_now_ms(r), &snapshot, &is_needed, &out,
@@ -243,8 +250,7 @@ void replica_fetching_turn(struct coord_replica *r)
         if (fetching->status == RAY_OK) {
             install(r);
         } else {
-            replica_log(r, RAY_LOG_WARN, "snapshot not kept: %s", ray_err_text(fetching->status));
-            forget(r);
+            refuse(r, ray_err_text(fetching->status));
         }
         return;
     }

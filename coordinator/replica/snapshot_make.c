@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "coordinator/core/config.h"
 #include "coordinator/replica/impl.h"
 
@@ -24,15 +25,25 @@ static void on_finished(void *arg, int status)
     r->making.status = status;
 }
 
+/* Counted since the last attempt, whatever became of it: what cannot be written is not tried at
+ * every turn. While a peer fetches the last one the next is not hurried, or none would ever be
+ * there for long enough. */
 static bool is_due(const struct coord_replica *r)
 {
+    const struct replica_making *making = &r->making;
     uint64_t index = coord_fsm_index(r->fsm);
+    uint64_t since =
+        index - (making->tried_index > r->snapshot_index ? making->tried_index : r->snapshot_index);
+    bool is_busy = making->asked_count > 0 &&
+                   replica_now_ns(r) - making->asked_ns < REPLICA_SNAPSHOT_BUSY_MS * RAY_NS_PER_MS;
+    uint64_t factor = is_busy && !making->is_wanted ? REPLICA_SNAPSHOT_BUSY_FACTOR : 1;
 
-    if (index <= r->snapshot_index || coord_fsm_cluster(r->fsm) == NULL) {
+    if (index <= r->snapshot_index || index <= making->tried_index ||
+        coord_fsm_cluster(r->fsm) == NULL) {
         return false;
     }
-    return index - r->snapshot_index >= r->config.snapshot_entries ||
-           coord_wal_disk_size(r->wal) >= r->config.snapshot_size;
+    return making->is_wanted || since >= r->config.snapshot_entries * factor ||
+           r->applied_size >= r->config.snapshot_size * factor;
 }
 
 static void stop_making(struct coord_replica *r)
@@ -43,6 +54,16 @@ static void stop_making(struct coord_replica *r)
     coord_snapshot_writer_destroy(making->writer);
     making->writer = NULL;
     ray_buf_clear(&making->piece);
+}
+
+/* Of the state that is thrown away. */
+void replica_making_drop(struct coord_replica *r)
+{
+    if (r->making.writer != NULL) {
+        stop_making(r);
+    }
+    r->making.tried_index = 0;
+    r->applied_size = 0;
 }
 
 static void begin(struct coord_replica *r)
@@ -69,6 +90,9 @@ static void begin(struct coord_replica *r)
     info.term = making->snapshot.term;
     info.config = *config;
     info.config_index = config_index;
+    making->tried_index = info.index;
+    making->is_wanted = false;
+    r->applied_size = 0;
     making->is_writable = false;
     making->is_dumped = false;
     making->is_finishing = false;
@@ -80,7 +104,6 @@ static void begin(struct coord_replica *r)
     }
     if (rc != RAY_OK) {
         replica_log(r, RAY_LOG_WARN, "no snapshot: %s", err.text);
-        r->snapshot_index = info.index; /* the next one after as many entries again */
         stop_making(r);
     }
 }
@@ -106,7 +129,6 @@ static bool put_piece(struct coord_replica *r)
     }
     if (rc != RAY_OK) {
         replica_log(r, RAY_LOG_WARN, "snapshot given up: %s", ray_err_text(rc));
-        r->snapshot_index = making->snapshot.index;
         stop_making(r);
         return false;
     }
@@ -139,13 +161,13 @@ static void end(struct coord_replica *r)
     uint64_t index = making->snapshot.index;
     int rc;
 
-    r->snapshot_index = index;
     coord_snapshot_writer_destroy(making->writer);
     making->writer = NULL;
     if (making->status != RAY_OK) {
         replica_log(r, RAY_LOG_WARN, "no snapshot: %s", ray_err_text(making->status));
         return;
     }
+    r->snapshot_index = index;
     rc = coord_core_snapshot_taken(r->core, replica_now_ms(r), &making->snapshot,
                                    r->config.trailing_entries, &out, &err);
     if (replica_drive(r, rc, &out, &err) && rc == RAY_OK && index > r->config.trailing_entries) {
@@ -231,13 +253,23 @@ void replica_snapshot_asked(struct coord_replica *r, struct replica_peer *peer,
 {
     struct coord_snapshot_reader *reader = NULL;
     struct ray_err err = {0};
-    int rc = coord_snapshot_reader_create(&reader, r->world.disk, ask->index, ask->term, &err);
+    int rc;
 
+    if (peer->packet.size > REPLICA_PACKET_FLUSH_SIZE) {
+        return; /* its link is full; it asks again */
+    }
+    r->making.asked_ns = replica_now_ns(r);
+    r->making.asked_count++;
+    rc = coord_snapshot_reader_create(&reader, r->world.disk, ask->index, ask->term, &err);
     if (rc == RAY_OK) {
         rc = send_part(r, peer, ask, reader);
     }
     coord_snapshot_reader_destroy(reader);
-    if (rc != RAY_OK) {
-        answer(r, peer, ask, rc, NULL, 0);
+    if (rc == RAY_OK) {
+        return;
     }
+    if ((rc == RAY_EMALFORMED || rc == RAY_EIO) && ask->index == r->snapshot_index) {
+        r->making.is_wanted = true; /* the log before it may be gone: nobody else has it */
+    }
+    answer(r, peer, ask, rc, NULL, 0);
 }

@@ -98,7 +98,6 @@ static int find_snapshot(struct coord_replica *r, struct found *found, struct ra
         if (rc == RAY_OK && fsm != NULL) {
             coord_fsm_destroy(found->fsm);
             found->fsm = fsm;
-            r->is_clear_due = true; /* the checkpoint begins anew from it */
         }
         if (rc == RAY_OK) {
             found->snapshot = (struct coord_snapshot){.index = infos[i].index,
@@ -122,7 +121,6 @@ static int load_state(struct coord_replica *r, struct found *found, struct ray_e
         rc = find_snapshot(r, found, err);
     }
     if (rc == RAY_OK && found->fsm == NULL) {
-        r->is_clear_due = true;
         rc = coord_fsm_create(&found->fsm, err);
     }
     return rc;
@@ -186,9 +184,11 @@ static int fit_log(struct coord_replica *r, const struct found *found,
     if (recovery->last_index < found->snapshot.index) {
         return coord_wal_reset(r->wal, found->snapshot.index, err);
     }
-    if (recovery->first_index > applied + 1) {
-        return ray_fail(err, RAY_EMALFORMED, "the log begins at %llu, the state ends at %llu",
-                        (unsigned long long)recovery->first_index, (unsigned long long)applied);
+    if (recovery->first_index > applied + 1 || recovery->first_index > found->snapshot.index + 1) {
+        return ray_fail(err, RAY_EMALFORMED,
+                        "the log begins at %llu, the snapshot ends at %llu, the state at %llu",
+                        (unsigned long long)recovery->first_index,
+                        (unsigned long long)found->snapshot.index, (unsigned long long)applied);
     }
     return RAY_OK;
 }
@@ -336,8 +336,9 @@ int replica_open(struct coord_replica *r, struct ray_err *err)
     }
     r->snapshot_index = found.snapshot.index;
     r->saved_index = found.checkpoint_index;
-    coord_watch_ring_init(&r->ring, COORD_WATCH_RING_COUNT_MAX, COORD_WATCH_RING_SIZE_MAX,
+    coord_watch_ring_init(&r->ring, COORD_WATCH_RING_COUNT_MAX, r->config.watch_size,
                           coord_fsm_index(r->fsm));
+    r->is_full = coord_wal_space(r->wal) == COORD_WAL_SPACE_FULL;
     if ((r->meta.now.flags & COORD_META_REMOVED) != 0) {
         r->role = COORD_REPLICA_REMOVED;
         return RAY_OK;

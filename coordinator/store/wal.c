@@ -315,26 +315,16 @@ static int truncate_from(struct coord_wal *wal, uint64_t index)
     return record_add(wal, &record);
 }
 
-static int append_check(const struct coord_wal *wal, const struct coord_entry *entries,
-                        size_t count, struct ray_err *err)
+/* Whether there is room, at worst; the entries need not make sense yet. */
+static int check_room(const struct coord_wal *wal, const struct coord_entry *entries, size_t count,
+                      struct ray_err *err)
 {
-    bool is_truncating = entries[0].index < coord_wal_index_next(&wal->index);
-    uint64_t size = is_truncating ? COORD_DISK_BLOCK_SIZE : 0;
+    uint64_t size = COORD_DISK_BLOCK_SIZE; /* of a truncation's record */
     uint32_t largest = COORD_DISK_BLOCK_SIZE;
 
-    if (wal->failed_status != RAY_OK) {
-        return ray_fail(err, RAY_EIO, "the log failed before: %s",
-                        ray_err_text(wal->failed_status));
-    }
-    if (wal->is_rotten) {
-        return ray_fail(err, RAY_EDENIED, "the log has rotted; it must be reset");
-    }
     for (size_t i = 0; i < count; i++) {
         uint32_t room;
 
-        assert(entries[i].index == entries[0].index + i);
-        assert(entries[i].term > 0 && (i == 0 || entries[i].term >= entries[i - 1].term));
-        assert(entries[i].size == 0 || entries[i].data != NULL);
         if (entries[i].size > COORD_ENTRY_SIZE_MAX) {
             return ray_fail(err, RAY_ETOOBIG, "an entry of %u bytes", entries[i].size);
         }
@@ -353,6 +343,30 @@ static int append_check(const struct coord_wal *wal, const struct coord_entry *e
         return ray_fail(err, RAY_ENOSPC, "the disk of the log is full");
     }
     return RAY_OK;
+}
+
+bool coord_wal_has_room(const struct coord_wal *wal, const struct coord_entry *entries,
+                        size_t count)
+{
+    return check_room(wal, entries, count, NULL) == RAY_OK;
+}
+
+static int append_check(const struct coord_wal *wal, const struct coord_entry *entries,
+                        size_t count, struct ray_err *err)
+{
+    if (wal->failed_status != RAY_OK) {
+        return ray_fail(err, RAY_EIO, "the log failed before: %s",
+                        ray_err_text(wal->failed_status));
+    }
+    if (wal->is_rotten) {
+        return ray_fail(err, RAY_EDENIED, "the log has rotted; it must be reset");
+    }
+    for (size_t i = 0; i < count; i++) {
+        assert(entries[i].index == entries[0].index + i);
+        assert(entries[i].term > 0 && (i == 0 || entries[i].term >= entries[i - 1].term));
+        assert(entries[i].size == 0 || entries[i].data != NULL);
+    }
+    return check_room(wal, entries, count, err);
 }
 
 int coord_wal_append(struct coord_wal *wal, const struct coord_entry *entries, size_t count,

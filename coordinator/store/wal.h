@@ -104,6 +104,9 @@ void coord_wal_destroy(struct coord_wal *wal);
  * RAY_EDENIED after ROT; RAY_ENOMEM, after which the log has failed. */
 int coord_wal_append(struct coord_wal *wal, const struct coord_entry *entries, size_t count,
                      struct ray_err *err);
+/* Whether an append of these would find room, whatever they truncate; only sizes are looked at. */
+bool coord_wal_has_room(const struct coord_wal *wal, const struct coord_entry *entries,
+                        size_t count);
 /* At the end of a turn: begins writing. A batch goes out when the disk is idle or it is full. */
 void coord_wal_flush(struct coord_wal *wal);
 /* When idle, and at a clean stop: an empty batch that vouches for the last one, whose rot could

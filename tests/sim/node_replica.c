@@ -706,10 +706,10 @@ static void node_destroy(struct sim_node *node)
     if (node == NULL) {
         return;
     }
-    coord_replica_destroy(node->replica);
     if (node->checkpoint != NULL) {
         node->checkpoint->ops->destroy(node->checkpoint);
     }
+    coord_replica_destroy(node->replica);
     coord_mem_store_destroy(node->records);
     node->is_gone = true;
     if (!node->is_in_birth) {

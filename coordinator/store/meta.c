@@ -107,7 +107,18 @@ static int write_copies(struct coord_meta_store *store, const struct coord_meta 
 struct copy {
     struct coord_meta meta;
     uint64_t generation; /* 0: damaged */
+    bool is_blank;       /* readable, and nothing was ever written */
 };
+
+static bool is_blank(const uint8_t *block)
+{
+    size_t at = 0;
+
+    while (at < COORD_DISK_BLOCK_SIZE && block[at] == 0) {
+        at++;
+    }
+    return at == COORD_DISK_BLOCK_SIZE;
+}
 
 static int read_copy(struct coord_disk *disk, uint64_t at, uint8_t *block, struct copy *out,
                      struct ray_err *err)
@@ -117,6 +128,7 @@ static int read_copy(struct coord_disk *disk, uint64_t at, uint8_t *block, struc
 
     *out = (struct copy){0};
     if (rc == RAY_OK) {
+        out->is_blank = is_blank(block);
         rc = coord_meta_decode(block, &out->meta, &out->generation, err);
     }
     return rc == RAY_EIO || rc == RAY_EMALFORMED ? RAY_OK : rc;
@@ -140,6 +152,10 @@ int coord_meta_open(struct coord_meta_store *store, struct coord_disk *disk, str
     if (rc != RAY_OK) {
         return rc;
     }
+    /* Who made the file was told so only when the second copy was there. */
+    if (copies[0].generation == 0 && copies[1].is_blank) {
+        return ray_fail(err, RAY_ENOTFOUND, "the meta block was never written whole");
+    }
     newest = copies[0].generation >= copies[1].generation ? &copies[0] : &copies[1];
     if (newest->generation == 0) {
         return ray_fail(err, RAY_EMALFORMED, "both copies of the meta block are damaged");
@@ -162,12 +178,19 @@ int coord_meta_write(struct coord_meta_store *store, const struct coord_meta *ne
 
 /* --- making it --- */
 
+static bool is_never_written(struct coord_disk *disk)
+{
+    struct coord_meta_store old;
+
+    return coord_meta_open(&old, disk, NULL) == RAY_ENOTFOUND;
+}
+
 /* Until the first copy is whole there is no term and no vote that could be forgotten. */
 static void on_created(void *arg, int status)
 {
     struct coord_meta_store *store = arg;
 
-    if (status == RAY_OK) {
+    if (status == RAY_OK || (status == RAY_EEXISTS && is_never_written(store->disk))) {
         status = write_copies(store, &store->first, 1, NULL);
     }
     store->done(store->arg, status);

@@ -50,12 +50,13 @@ struct coord_meta_store {
     void *arg;
 };
 
-/* RAY_ENOTFOUND: there is none; RAY_EMALFORMED: both copies are damaged: this node must be
- * treated as wiped (also after a cut while the file was made: nothing was promised then);
- * RAY_EUNSUPPORTED: a newer format. A damaged or older copy is repaired. */
+/* RAY_ENOTFOUND: there is none, or a cut came while it was made (the second copy is blank and the
+ * first not whole: nothing was promised then); RAY_EMALFORMED: both copies are damaged: this node
+ * must be treated as wiped; RAY_EUNSUPPORTED: a newer format. A damaged or older copy is repaired.
+ */
 int coord_meta_open(struct coord_meta_store *store, struct coord_disk *disk, struct ray_err *err);
 /* Makes the file; done(arg, status) when it is there and holds `first`. RAY_EEXISTS through
- * `done` when it is there already. `store` stays at its address until then. */
+ * `done` when there is one that coord_meta_open finds. `store` stays at its address until then. */
 void coord_meta_create(struct coord_meta_store *store, struct coord_disk *disk,
                        const struct coord_meta *first, coord_disk_done *done, void *arg);
 /* Durable when it returns RAY_OK. A term that falls, or another vote in the same term, is our

@@ -128,26 +128,58 @@ static void rot_of_one_copy_is_repaired(void **state)
     coord_fake_disk_destroy(fake);
 }
 
+/* Cut before, within and behind the first write of either copy. */
 static void a_cut_while_it_is_made_leaves_none_or_all(void **state)
 {
     (void)state;
     for (int copy = 0; copy < 2; copy++) {
-        struct coord_meta_store store;
-        struct coord_fake_disk *fake = coord_fake_disk_create();
-        int status = 1;
-        int rc;
+        for (size_t sectors = 0; sectors <= 8; sectors++) {
+            bool is_whole = copy == 1 || sectors == 8;
+            struct coord_meta_store store;
+            struct coord_fake_disk *fake = coord_fake_disk_create();
+            struct coord_meta other = first;
+            int status = 1;
 
-        fake->now_until_cut = copy;
-        fake->now_sectors = 3;
-        coord_meta_create(&store, &fake->disk, &first, on_created, &status);
-        coord_fake_disk_run(fake);
-        assert_int_equal(status, RAY_EIO);
-        fake->is_off = false;
-        fake->now_until_cut = -1;
-        rc = coord_meta_open(&store, &fake->disk, NULL);
-        assert_int_equal(rc, copy == 0 ? RAY_EMALFORMED : RAY_OK);
-        coord_fake_disk_destroy(fake);
+            other.term = 9;
+            fake->now_until_cut = copy;
+            fake->now_sectors = sectors;
+            coord_meta_create(&store, &fake->disk, &first, on_created, &status);
+            coord_fake_disk_run(fake);
+            assert_int_equal(status, RAY_EIO);
+            fake->is_off = false;
+            fake->now_until_cut = -1;
+            assert_int_equal(coord_meta_open(&store, &fake->disk, NULL),
+                             is_whole ? RAY_OK : RAY_ENOTFOUND);
+            /* What was never a membership may be made anew, a membership may not. */
+            coord_meta_create(&store, &fake->disk, &other, on_created, &status);
+            coord_fake_disk_run(fake);
+            assert_int_equal(status, is_whole ? RAY_EEXISTS : RAY_OK);
+            assert_int_equal(coord_meta_open(&store, &fake->disk, NULL), RAY_OK);
+            assert_true(is_same(&store.now, is_whole ? &first : &other));
+            coord_fake_disk_destroy(fake);
+        }
     }
+}
+
+/* A first copy that rots is not a file that was never written. */
+static void only_a_blank_second_copy_means_never_written(void **state)
+{
+    struct coord_meta_store store;
+    struct coord_fake_disk *fake = made(&store);
+    struct coord_fake_file *file = coord_fake_disk_find(fake, COORD_META_NAME);
+    int status = 1;
+
+    (void)state;
+    assert_non_null(file);
+    memset(file->bytes, 0, COORD_DISK_BLOCK_SIZE);
+    assert_int_equal(coord_meta_open(&store, &fake->disk, NULL), RAY_OK); /* and repairs it */
+    memset(file->bytes, 0, COORD_DISK_BLOCK_SIZE);
+    file->bytes[COORD_DISK_BLOCK_SIZE] ^= 1;
+    assert_int_equal(coord_meta_open(&store, &fake->disk, NULL), RAY_EMALFORMED);
+    coord_meta_create(&store, &fake->disk, &first, on_created, &status);
+    coord_fake_disk_run(fake);
+    assert_int_equal(status, RAY_EEXISTS);
+    coord_fake_disk_destroy(fake);
 }
 
 static void any_changed_byte_is_refused(void **state)
@@ -189,6 +221,7 @@ int main(void)
         cmocka_unit_test(a_cut_leaves_the_old_or_the_new),
         cmocka_unit_test(rot_of_one_copy_is_repaired),
         cmocka_unit_test(a_cut_while_it_is_made_leaves_none_or_all),
+        cmocka_unit_test(only_a_blank_second_copy_means_never_written),
         cmocka_unit_test(any_changed_byte_is_refused),
         cmocka_unit_test(a_disk_that_goes_away_answers),
     };

@@ -32,7 +32,8 @@ struct work {
 static void explain(struct core_outcome *outcome, const char *reason)
 {
     if (outcome->reason[0] == '\0') {
-        (void)snprintf(outcome->reason, sizeof outcome->reason, "%s", reason);
+        (void)snprintf(outcome->reason, sizeof outcome->reason, "%.*s",
+                       (int)sizeof outcome->reason - 1, reason);
     }
 }
 

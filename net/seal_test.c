@@ -33,6 +33,7 @@ static size_t seal_text(struct ray_seal *seal, uint64_t now_ns, const char *text
     size_t size = strlen(text);
     size_t record_size = 0;
 
+    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): a record's body has no end mark */
     memcpy(record + RAY_SEAL_HEAD_SIZE, text, size);
     assert_int_equal(ray_seal_encrypt(seal, now_ns, record, size), RAY_OK);
     assert_int_equal(ray_seal_record_size(record, RAY_SEAL_HEAD_SIZE, &record_size), RAY_OK);

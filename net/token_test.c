@@ -50,8 +50,9 @@ static void check_round_trip(const struct ray_token *token)
     assert_int_equal(parse(line, strlen(line), &again), RAY_OK);
     assert_same(token, again);
     ray_token_destroy(again);
-    memcpy(text, " \t", 2);
-    strcat(line, "\r\n");
+    text[0] = ' ';
+    text[1] = '\t';
+    memcpy(line + strlen(line), "\r\n", sizeof "\r\n");
     assert_int_equal(parse(text, strlen(text), &again), RAY_OK);
     assert_same(token, again);
     ray_token_destroy(again);
@@ -221,7 +222,7 @@ static void test_files(void **state)
     (void)state;
     assert_true(fd >= 0);
     ray_token_format(token, text);
-    strcat(text, "\n");
+    memcpy(text + strlen(text), "\n", sizeof "\n");
     assert_int_equal(write(fd, text, strlen(text)), strlen(text));
     assert_int_equal(ray_token_load(&loaded, AT_FDCWD, path, NULL), RAY_OK);
     assert_same(token, loaded);

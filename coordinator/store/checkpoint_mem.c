@@ -414,7 +414,7 @@ static int facts_get(struct coord_facts *facts, const char *key, struct ray_buf 
                      struct ray_err *err)
 {
     const struct table *table = facts_of(facts);
-    size_t at;
+    size_t at = 0;
     int rc = find_fact(table, key, &at, err);
 
     if (rc != RAY_OK) {
@@ -444,7 +444,7 @@ static int facts_put(struct coord_facts *facts, const char *key, const void *val
 static int facts_remove(struct coord_facts *facts, const char *key, struct ray_err *err)
 {
     struct table *table = facts_of(facts);
-    size_t at;
+    size_t at = 0;
     int rc = find_fact(table, key, &at, err);
 
     if (rc == RAY_OK) {

@@ -14,7 +14,7 @@ static int parse(const char *text, struct ray_http_origin *out)
     int rc;
 
     assert_non_null(exact);
-    memcpy(exact, text, size);
+    memcpy(exact, text, size); /* NOLINT(bugprone-not-null-terminated-result): it shall not be */
     rc = ray_http_origin_parse(exact, size, out, NULL);
     free(exact);
     return rc;

@@ -332,6 +332,7 @@ void replica_propose_applied(struct coord_replica *r, uint64_t index, uint64_t t
                              const struct coord_fsm_result *result);
 void replica_propose_deposed(struct coord_replica *r);
 void replica_propose_peer_down(struct coord_replica *r, const struct replica_peer *peer);
+void replica_propose_leader_changed(struct coord_replica *r);
 void replica_propose_expire(struct coord_replica *r, uint64_t now_ns);
 void replica_propose_cancel_all(struct coord_replica *r);
 /* This member takes no part any more: everything ends, as far as it is known. */
@@ -349,6 +350,7 @@ void replica_read_turn(struct coord_replica *r);
 void replica_read_applied(struct coord_replica *r);
 void replica_read_deposed(struct coord_replica *r);
 void replica_read_peer_down(struct coord_replica *r, const struct replica_peer *peer);
+void replica_read_leader_changed(struct coord_replica *r);
 void replica_read_expire(struct coord_replica *r, uint64_t now_ns);
 void replica_read_cancel_all(struct coord_replica *r);
 void replica_read_stop(struct coord_replica *r);

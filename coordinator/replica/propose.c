@@ -119,7 +119,10 @@ static void look_at(struct coord_replica *r, struct replica_request *request)
         return;
     }
     command = (const Rayos__Registry__Command *)message;
-    request->has_session = command->header != NULL && command->header->session.len > 0;
+    /* To open or keep a session twice is to do it once. */
+    request->has_session = (command->header != NULL && command->header->session.len > 0) ||
+                           command->body_case == RAYOS__REGISTRY__COMMAND__BODY_SESSION_OPEN ||
+                           command->body_case == RAYOS__REGISTRY__COMMAND__BODY_SESSION_KEEP;
     if (command->body_case == RAYOS__REGISTRY__COMMAND__BODY_OUTCOME) {
         look_at_outcome(command->outcome, request);
     } else if (command->body_case == RAYOS__REGISTRY__COMMAND__BODY_NODE_REMOVE &&
@@ -429,6 +432,23 @@ void replica_propose_peer_down(struct coord_replica *r, const struct replica_pee
             lose(r, request);
         }
         request = next_slot == REPLICA_NO_SLOT ? NULL : &r->proposals.slots[next_slot];
+    }
+}
+
+/* The leader is another than it was. Who led may be cut off without its link having ended: what a
+ * session protects goes to the new one; for the rest its word is waited for. */
+void replica_propose_leader_changed(struct coord_replica *r)
+{
+    const struct replica_peer *leader = replica_leader_peer(r);
+    struct replica_request *request = replica_request_first(&r->proposals, &r->proposals.forwarded);
+
+    while (request != NULL) {
+        struct replica_request *next = replica_request_after(&r->proposals, request);
+
+        if (request->peer != leader && request->has_session) {
+            try_again(r, request);
+        }
+        request = next;
     }
 }
 

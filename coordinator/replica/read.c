@@ -192,6 +192,22 @@ void replica_read_peer_down(struct coord_replica *r, const struct replica_peer *
     }
 }
 
+/* Who led may be cut off without its link having ended. */
+void replica_read_leader_changed(struct coord_replica *r)
+{
+    const struct replica_peer *leader = replica_leader_peer(r);
+    struct replica_request *request = replica_request_first(&r->reads, &r->reads.forwarded);
+
+    while (request != NULL) {
+        struct replica_request *next = replica_request_after(&r->reads, request);
+
+        if (request->peer != leader) {
+            try_again(r, request);
+        }
+        request = next;
+    }
+}
+
 void replica_read_answered(struct coord_replica *r, struct replica_peer *peer,
                            const Rayos__Member__ReadGiven *given)
 {

@@ -238,6 +238,8 @@ static void tell_role(struct coord_replica *r)
     }
     if (!ray_id_equal(&leader, &r->told_leader)) {
         r->told_leader = leader;
+        replica_propose_leader_changed(r);
+        replica_read_leader_changed(r);
         for (peer = r->peers.all; peer != NULL; peer = peer->next) {
             peer->is_hello_due = true;
         }

@@ -124,6 +124,7 @@ static int give_raft_id(struct fsm_apply *apply, struct coord_node *node)
         return rc;
     }
     node->raft_id = ++cluster->pub.cluster.last_raft_id;
+    node->numbered_revision = apply->index;
     return RAY_OK;
 }
 
@@ -153,6 +154,7 @@ int fsm_first_node_add(struct fsm_apply *apply, const Rayos__Registry__Object *m
     object->pub.node.state = COORD_NODE_MEMBER;
     object->pub.node.role = COORD_NODE_VOTER;
     object->pub.node.raft_id = apply->fsm->cluster->pub.cluster.last_raft_id;
+    object->pub.node.numbered_revision = apply->index;
     admit(apply, &object->pub.node, &apply->incarnation, boot_counter);
     return RAY_OK;
 }
@@ -208,24 +210,71 @@ static size_t count_pending(const struct coord_fsm *fsm)
     return count;
 }
 
-/* Without a token: it waits for somebody who approves. */
-static int ask_in(struct fsm_apply *apply, const struct newcomer *newcomer,
-                  struct fsm_object *known)
+static int duplicate(struct fsm_apply *apply, const struct fsm_object *node,
+                     const struct ray_id *incarnation, uint64_t boot_counter)
 {
+    char id[RAY_ID_TEXT_SIZE];
+    char text[COORD_MESSAGE_SIZE];
     int rc;
 
-    if (known == NULL) {
+    (void)snprintf(text, sizeof text, "incarnation %s of boot %llu came after boot %llu",
+                   ray_id_format(incarnation, id), (unsigned long long)boot_counter,
+                   (unsigned long long)node->pub.node.boot_counter);
+    rc = fsm_happen(apply, "duplicate-identity", COORD_NODE, &node->pub.id, text);
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    return fsm_refuse(apply->err, RAY_ECONFLICT, "node %s: %s", node->pub.name, text);
+}
+
+/* A number belongs to the boot that was told it first. Another one of the same node has lost its
+ * disk, and what it voted with it: it waits for approval like anybody else, and gets a new one. */
+static int bind_number(struct fsm_apply *apply, struct fsm_object *known,
+                       const struct ray_id *incarnation, uint64_t boot_counter)
+{
+    struct coord_node *node = &known->pub.node;
+    bool is_first = ray_id_is_none(&node->incarnation);
+    int rc;
+
+    if (node->state == COORD_NODE_PENDING || ray_id_equal(&node->incarnation, incarnation)) {
+        return RAY_OK;
+    }
+    if (!is_first && boot_counter <= node->boot_counter) {
+        return duplicate(apply, known, incarnation, boot_counter);
+    }
+    rc = fsm_touch(apply, known);
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    admit(apply, node, incarnation, boot_counter);
+    if (is_first) {
+        node->numbered_revision = apply->index;
+    } else {
+        node->state = COORD_NODE_PENDING;
+        node->role = COORD_NODE_OBSERVER;
+    }
+    return RAY_OK;
+}
+
+/* Without a token: it waits for somebody who approves. */
+static int ask_in(struct fsm_apply *apply, const struct newcomer *newcomer,
+                  struct fsm_object *known, const struct ray_id *incarnation, uint64_t boot_counter)
+{
+    int rc = RAY_OK;
+
+    if (known != NULL) {
+        rc = bind_number(apply, known, incarnation, boot_counter);
+    } else {
         if (count_pending(apply->fsm) >= COORD_FSM_NODES_PENDING_MAX) {
             return fsm_refuse(apply->err, RAY_ETOOBIG, "%d nodes wait for approval already",
                               COORD_FSM_NODES_PENDING_MAX);
         }
         rc = add_node(apply, newcomer, &known);
-        if (rc != RAY_OK) {
-            return rc;
-        }
     }
-    answer_join(apply, &known->pub.node);
-    return RAY_OK;
+    if (rc == RAY_OK) {
+        answer_join(apply, &known->pub.node);
+    }
+    return rc;
 }
 
 static int find_token(struct fsm_apply *apply, const ProtobufCBinaryData *hash,
@@ -244,23 +293,6 @@ static int find_token(struct fsm_apply *apply, const ProtobufCBinaryData *hash,
     }
     *out = token;
     return RAY_OK;
-}
-
-static int duplicate(struct fsm_apply *apply, const struct fsm_object *node,
-                     const struct ray_id *incarnation, uint64_t boot_counter)
-{
-    char id[RAY_ID_TEXT_SIZE];
-    char text[COORD_MESSAGE_SIZE];
-    int rc;
-
-    (void)snprintf(text, sizeof text, "incarnation %s of boot %llu came after boot %llu",
-                   ray_id_format(incarnation, id), (unsigned long long)boot_counter,
-                   (unsigned long long)node->pub.node.boot_counter);
-    rc = fsm_happen(apply, "duplicate-identity", COORD_NODE, &node->pub.id, text);
-    if (rc != RAY_OK) {
-        return rc;
-    }
-    return fsm_refuse(apply->err, RAY_ECONFLICT, "node %s: %s", node->pub.name, text);
 }
 
 static int use_token(struct fsm_apply *apply, struct fsm_object *token)
@@ -326,7 +358,7 @@ int fsm_node_join(struct fsm_apply *apply, const void *command)
         return rc;
     }
     if (join->token_hash.len == 0) {
-        return ask_in(apply, &newcomer, known);
+        return ask_in(apply, &newcomer, known, &incarnation, join->boot_counter);
     }
     if (known != NULL && ray_id_equal(&known->pub.node.incarnation, &incarnation)) {
         answer_join(apply, &known->pub.node); /* its answer was lost: it has used the token */
@@ -513,6 +545,7 @@ int fsm_node_renumber(struct fsm_apply *apply, const void *command)
 {
     const Rayos__Registry__NodeRenumber *renumber = command;
     struct fsm_object *object;
+    struct ray_id incarnation;
     int rc = fsm_find_or_fail(apply, COORD_NODE, &renumber->node, &object);
 
     if (rc == RAY_OK) {
@@ -520,6 +553,13 @@ int fsm_node_renumber(struct fsm_apply *apply, const void *command)
     }
     if (rc == RAY_OK && !is_member(&object->pub.node)) {
         rc = fsm_refuse(apply->err, RAY_ECONFLICT, "node %s is no member", object->pub.name);
+    }
+    if (rc == RAY_OK) {
+        rc = fsm_id(&renumber->incarnation, "incarnation", &incarnation, apply->err);
+    }
+    if (rc == RAY_OK && !ray_id_equal(&incarnation, &object->pub.node.incarnation)) {
+        rc = fsm_refuse(apply->err, RAY_ECONFLICT, "node %s: not its admitted incarnation",
+                        object->pub.name);
     }
     if (rc == RAY_OK) {
         rc = fsm_touch(apply, object);

@@ -74,11 +74,59 @@ static void test_approval(void **state)
     assert_int_equal(node(&fix, FIX_NODE_B)->state, COORD_NODE_MEMBER);
     assert_true(node(&fix, FIX_NODE_B)->is_ephemeral);
     assert_int_equal(node(&fix, FIX_NODE_B)->raft_id, 2);
+    /* The number is of the boot that is told it first. */
+    assert_int_equal(fix_join(&fix, FIX_NODE_B, 0, 900, 1), RAY_OK);
+    assert_int_equal(node(&fix, FIX_NODE_B)->boot_counter, 1);
     assert_int_equal(fix_admit(&fix, FIX_NODE_B, 900, 1, 1), RAY_OK);
+    assert_int_equal(fix_join(&fix, FIX_NODE_B, 0, 910, 1), RAY_ECONFLICT);
+    assert_int_equal(node(&fix, FIX_NODE_B)->state, COORD_NODE_MEMBER);
+    /* It lost its disk: approved once more, it gets another. */
+    assert_int_equal(fix_join(&fix, FIX_NODE_B, 0, 910, 2), RAY_OK);
+    assert_int_equal(node(&fix, FIX_NODE_B)->state, COORD_NODE_PENDING);
+    assert_int_equal(fix_apply(&fix, &command), RAY_OK);
+    assert_int_equal(node(&fix, FIX_NODE_B)->raft_id, 3);
+    assert_true(node(&fix, FIX_NODE_B)->numbered_revision >=
+                node(&fix, FIX_NODE_B)->admitted_revision);
     /* A token that only opens the door. */
     assert_int_equal(fix_token_put(&fix, 31, 1, 0, true), RAY_OK);
     assert_int_equal(fix_join(&fix, FIX_NODE_C, 31, 901, 1), RAY_OK);
     assert_int_equal(node(&fix, FIX_NODE_C)->state, COORD_NODE_PENDING);
+    fix_close(&fix);
+}
+
+static int renumber(struct fix *fix, unsigned id_number, uint64_t raft_id, unsigned incarnation)
+{
+    struct fix_command command;
+    Rayos__Registry__NodeRenumber body = RAYOS__REGISTRY__NODE_RENUMBER__INIT;
+    struct ray_id id = fix_id(id_number);
+    struct ray_id boot = fix_id(incarnation);
+
+    fix_command(&command);
+    command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_RENUMBER;
+    command.message.node_renumber = &body;
+    body.node = fix_bytes(&id);
+    body.expected_raft_id = raft_id;
+    body.incarnation = fix_bytes(&boot);
+    return fix_apply(fix, &command);
+}
+
+static void test_new_number(void **state)
+{
+    struct fix fix;
+
+    (void)state;
+    fix_open_cluster(&fix);
+    assert_int_equal(fix_admit(&fix, FIX_NODE_A, 901, 2, 1), RAY_OK);
+    assert_true(node(&fix, FIX_NODE_A)->numbered_revision <
+                node(&fix, FIX_NODE_A)->admitted_revision);
+    assert_int_equal(renumber(&fix, FIX_NODE_A, 1, 900), RAY_ECONFLICT); /* another boot */
+    assert_int_equal(renumber(&fix, FIX_NODE_A, 2, 901), RAY_ECONFLICT); /* another number */
+    assert_int_equal(renumber(&fix, FIX_NODE_A, 1, 901), RAY_OK);
+    assert_int_equal(node(&fix, FIX_NODE_A)->raft_id, 2);
+    assert_int_equal(node(&fix, FIX_NODE_A)->role, COORD_NODE_OBSERVER);
+    assert_true(node(&fix, FIX_NODE_A)->numbered_revision >
+                node(&fix, FIX_NODE_A)->admitted_revision);
+    assert_int_equal(renumber(&fix, FIX_NODE_A, 1, 901), RAY_ECONFLICT);
     fix_close(&fix);
 }
 
@@ -281,6 +329,7 @@ int main(void)
         cmocka_unit_test(test_token_is_used_n_times),
         cmocka_unit_test(test_joining_again_gets_a_new_raft_id),
         cmocka_unit_test(test_approval),
+        cmocka_unit_test(test_new_number),
         cmocka_unit_test(test_pending_limit),
         cmocka_unit_test(test_clones),
         cmocka_unit_test(test_roles),

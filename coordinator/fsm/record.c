@@ -108,6 +108,7 @@ static Rayos__Registry__Node *node_message(const struct coord_node *node, struct
     message->incarnation = id_bytes(&node->incarnation);
     message->boot_counter = node->boot_counter;
     message->admitted_revision = node->admitted_revision;
+    message->numbered_revision = node->numbered_revision;
     message->is_fit_for_leases = node->is_fit_for_leases;
     message->is_ephemeral = node->is_ephemeral;
     message->health = (char *)node->health;

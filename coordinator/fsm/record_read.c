@@ -125,6 +125,7 @@ static int read_node(struct coord_node *out, const Rayos__Registry__Node *in, st
     out->raft_id = in->raft_id;
     out->boot_counter = in->boot_counter;
     out->admitted_revision = in->admitted_revision;
+    out->numbered_revision = in->numbered_revision;
     out->is_fit_for_leases = in->is_fit_for_leases;
     out->is_ephemeral = in->is_ephemeral;
     return fsm_bytes_set(&out->facts, in->facts.data, in->facts.len) ? RAY_OK : RAY_ENOMEM;

@@ -112,8 +112,9 @@ struct coord_node {
     char domain[COORD_DOMAIN_SIZE]; /* failure domain; empty: the node is its own */
     enum coord_node_state state;
     enum coord_node_role role;
-    uint64_t raft_id;          /* 0: none yet (pending) */
-    struct ray_id incarnation; /* the admitted one; none until the first admission */
+    uint64_t raft_id;           /* 0: none yet (pending) */
+    uint64_t numbered_revision; /* when it was given, to the incarnation admitted then */
+    struct ray_id incarnation;  /* the admitted one; none until the first admission */
     uint64_t boot_counter;
     uint64_t admitted_revision;
     bool is_fit_for_leases;

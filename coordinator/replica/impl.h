@@ -19,6 +19,7 @@
 #include "coordinator/store/wal.h"
 #include "coordinator/watch/ring.h"
 #include "net/proto/member.pb-c.h"
+#include "net/proto/registry.pb-c.h"
 
 enum {
     REPLICA_APPLY_MAX = 4096,          /* entries of one turn */
@@ -53,14 +54,37 @@ enum {
 /* ---- peers (peers.c) ---- */
 
 /* A node that we have, or had, a link to. Lives until the replica ends. */
+/* What a hello said. */
+struct replica_said {
+    uint64_t server_id;
+    struct ray_id incarnation;
+    uint64_t boot_counter;
+    uint64_t cluster_epoch;
+    bool is_quarantined;
+};
+
+/* Whether a peer is heard (standing.c). */
+enum replica_standing {
+    REPLICA_STANDING_GOOD,
+    REPLICA_STANDING_EPOCH,      /* it is at another cluster epoch */
+    REPLICA_STANDING_FOREIGN,    /* it says the number of another node */
+    REPLICA_STANDING_REMOVED,    /* the registry has no such node any more */
+    REPLICA_STANDING_RENUMBERED, /* it says an old number of its own */
+    REPLICA_STANDING_DUPLICATE,  /* a later boot of that node was heard */
+};
+
 struct replica_peer {
     struct ray_id node;
     struct replica_peer *next_in_bucket;
     struct replica_peer *next; /* of all */
     uint64_t epoch;            /* of the link; 0: down */
-    uint64_t server_id;        /* from its hello or the registry; 0: none */
-    struct ray_id incarnation;
+    uint64_t server_id;        /* that it is heard as; 0: not */
+    struct replica_said said;  /* in this epoch */
+    enum replica_standing standing;
+    struct ray_id incarnation; /* of the latest boot that was heard, ever */
     uint64_t boot_counter;
+    bool is_duplicate_due;   /* it said hello as a duplicate: an event is due */
+    struct ray_id duplicate; /* the last incarnation that was refused, and written down */
     uint32_t feature_level;
     uint64_t heard_ns;
     bool has_said_hello;              /* in this epoch */
@@ -238,8 +262,10 @@ struct coord_replica {
     uint64_t heard_ns;
     uint32_t election_ms;
     bool is_full;
-    bool is_turn_due;       /* another turn soon, whatever happens */
-    struct ray_err failure; /* why it is FAILED or QUARANTINED */
+    bool is_turn_due;          /* another turn soon, whatever happens */
+    bool is_refilling;         /* the disk of a new number is being cleared */
+    struct replica_wipe *wipe; /* NULL: none */
+    struct ray_err failure;    /* why it is FAILED or QUARANTINED */
 };
 
 /* Time. */
@@ -254,6 +280,11 @@ void replica_log(struct coord_replica *r, enum ray_log_level level, const char *
 void replica_fail(struct coord_replica *r, const struct ray_err *why);
 /* Damage of what was durable: written down, no vote any more. */
 void replica_quarantine(struct coord_replica *r, const struct ray_err *why);
+/* The same, and another cluster epoch is known of. */
+void replica_quarantine_at(struct coord_replica *r, const struct ray_err *why,
+                           uint64_t cluster_epoch);
+/* The cluster has removed this node. */
+void replica_remove(struct coord_replica *r);
 bool replica_is_running(const struct coord_replica *r); /* has a core and has not failed */
 void replica_tell_trouble(struct coord_replica *r, const struct ray_err *what);
 
@@ -262,6 +293,8 @@ void replica_replace_fsm(struct coord_replica *r, struct coord_fsm *fsm); /* tak
 /* ---- start.c ---- */
 
 int replica_open(struct coord_replica *r, struct ray_err *err);
+/* All but the meta block, of a member that may take part. */
+int replica_open_state(struct coord_replica *r, struct ray_err *err);
 
 /* ---- drive.c: what consensus asks for ---- */
 
@@ -296,10 +329,32 @@ void replica_peers_refresh(struct coord_replica *r);
 int replica_packet_add(struct coord_replica *r, struct replica_peer *peer,
                        const Rayos__Member__Packet *item);
 void replica_packet_flush(struct coord_replica *r, struct replica_peer *peer);
-void replica_hello_say(struct coord_replica *r, struct replica_peer *peer);
 void replica_packets_flush(struct coord_replica *r);
 void replica_receive_packet(struct coord_replica *r, struct replica_peer *peer,
                             const uint8_t *bytes, size_t size);
+
+/* ---- standing.c: who is who ---- */
+
+void replica_hello_say(struct coord_replica *r, struct replica_peer *peer);
+void replica_hello_heard(struct coord_replica *r, struct replica_peer *peer,
+                         const Rayos__Member__Hello *hello);
+bool replica_standing_is_heard(const struct replica_peer *peer);
+/* After the registry changed. */
+void replica_standing_judge_all(struct coord_replica *r);
+/* Tells those who are not heard once more. */
+void replica_standing_remind(struct coord_replica *r);
+void replica_standing_told(struct coord_replica *r, const Rayos__Member__Standing *item);
+/* What our own registry says of us. */
+void replica_standing_check_self(struct coord_replica *r);
+
+/* ---- refill.c ---- */
+
+/* Told a new number: written down, then FAILED; the next start clears the disk. */
+void replica_refill_begin(struct coord_replica *r, uint64_t server_id);
+int replica_refill_start(struct coord_replica *r, struct ray_err *err);
+void replica_refill_turn(struct coord_replica *r);
+void replica_refill_fini(struct coord_replica *r);
+void replica_refill_serve(struct coord_replica *r); /* as leader */
 
 /* ---- requests.c ---- */
 
@@ -410,5 +465,9 @@ void replica_save_turn(struct coord_replica *r);
 /* ---- lead.c: what a leader does slowly ---- */
 
 void replica_lead_turn(struct coord_replica *r);
+/* A command of the cluster's own, with its header. */
+void replica_propose_command(struct coord_replica *r, Rayos__Registry__Command *command,
+                             const char *reason);
+ProtobufCBinaryData replica_id_field(const struct ray_id *id);
 
 #endif

@@ -1,6 +1,7 @@
 /* lead.c - what members do slowly, once a second: a leader keeps the set of voters as it should be
  * and writes it down, lets time pass in the log, has states compared; every member sees to it
  * that its own incarnation is admitted. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +15,8 @@ enum { OWN_COMMAND_SIZE_MAX = 4096, HEALTHY_ELECTIONS = 5, OUTSIDER_DUTIES = 2 }
 
 static const char own_principal[] = "rayos";
 
-static void propose(struct coord_replica *r, Rayos__Registry__Command *command, const char *reason)
+void replica_propose_command(struct coord_replica *r, Rayos__Registry__Command *command,
+                             const char *reason)
 {
     Rayos__Registry__Header header = RAYOS__REGISTRY__HEADER__INIT;
     uint8_t bytes[OWN_COMMAND_SIZE_MAX];
@@ -31,9 +33,10 @@ static void propose(struct coord_replica *r, Rayos__Registry__Command *command, 
         (void)rayos__registry__command__pack(command, bytes);
         replica_propose_own(r, bytes, size);
     }
+    command->header = NULL;
 }
 
-static ProtobufCBinaryData id_field(const struct ray_id *id)
+ProtobufCBinaryData replica_id_field(const struct ray_id *id)
 {
     return (ProtobufCBinaryData){.len = RAY_ID_SIZE, .data = (uint8_t *)id->bytes};
 }
@@ -52,13 +55,13 @@ static void ask_admission(struct coord_replica *r)
         ray_id_equal(&self->node.incarnation, &r->meta.now.incarnation)) {
         return;
     }
-    admit.node = id_field(&r->meta.now.node_id);
-    admit.incarnation = id_field(&r->meta.now.incarnation);
+    admit.node = replica_id_field(&r->meta.now.node_id);
+    admit.incarnation = replica_id_field(&r->meta.now.incarnation);
     admit.boot_counter = r->meta.now.boot_counter;
     admit.cluster_epoch = cluster->cluster.cluster_epoch;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_ADMIT;
     command.node_admit = &admit;
-    propose(r, &command, "the node has started");
+    replica_propose_command(r, &command, "the node has started");
 }
 
 /* ---- the leader ---- */
@@ -82,7 +85,7 @@ static uint64_t silence_max_ns(const struct coord_replica *r, uint64_t server_id
     uint64_t limit_ms = (uint64_t)r->election_ms * HEALTHY_ELECTIONS;
 
     if (coord_config_find(coord_core_configuration(r->core), server_id) == NULL) {
-        limit_ms += OUTSIDER_DUTIES * r->config.duty_ms;
+        limit_ms += (uint64_t)OUTSIDER_DUTIES * r->config.duty_ms;
     }
     return limit_ms * RAY_NS_PER_MS;
 }
@@ -96,6 +99,7 @@ static bool is_healthy(struct coord_replica *r, const struct coord_object *node)
     }
     peer = replica_peer_find(r, &node->id);
     return peer != NULL && peer->epoch != 0 && peer->server_id == node->node.raft_id &&
+           !peer->said.is_quarantined &&
            replica_now_ns(r) - peer->heard_ns <= silence_max_ns(r, node->node.raft_id);
 }
 
@@ -236,12 +240,12 @@ static void write_roles(struct coord_replica *r)
             Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
             Rayos__Registry__NodeRole change = RAYOS__REGISTRY__NODE_ROLE__INIT;
 
-            change.node = id_field(&id);
+            change.node = replica_id_field(&id);
             change.raft_id = node->node.raft_id;
             change.role = (Rayos__Registry__Role)role;
             command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_ROLE;
             command.node_role = &change;
-            propose(r, &command, "the configuration of the log");
+            replica_propose_command(r, &command, "the configuration of the log");
         }
         node = coord_fsm_next(r->fsm, COORD_NODE, &id);
     }
@@ -260,7 +264,7 @@ static void tick(struct coord_replica *r)
     body.now_us = replica_now_ns(r) / RAY_NS_PER_US;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_TICK;
     command.tick = &body;
-    propose(r, &command, "time passes");
+    replica_propose_command(r, &command, "time passes");
 }
 
 static void compare_hash(struct coord_replica *r)
@@ -279,7 +283,7 @@ static void compare_hash(struct coord_replica *r)
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_HASH;
     command.hash = &body;
     r->hashed_index = index;
-    propose(r, &command, "states are compared");
+    replica_propose_command(r, &command, "states are compared");
 }
 
 static void settle(struct coord_replica *r)
@@ -293,7 +297,7 @@ static void settle(struct coord_replica *r)
     body.timing_revision = coord_fsm_cluster(r->fsm)->cluster.timing_revision;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_TIMING_SETTLED;
     command.timing_settled = &body;
-    propose(r, &command, "older times are no longer in use");
+    replica_propose_command(r, &command, "older times are no longer in use");
 }
 
 /* What was deleted while it ran ends when its home has been silent for W; the book refuses
@@ -313,11 +317,11 @@ static void end_gone(struct coord_replica *r)
             epoch.cluster = guest->guest.epoch.cluster;
             epoch.index = guest->guest.epoch.index;
             outcome.entry = RAYOS__REGISTRY__ORIGIN__ORIGIN_DEATH;
-            outcome.guest = id_field(&id);
+            outcome.guest = replica_id_field(&id);
             outcome.expected_epoch = &epoch;
             command.body_case = RAYOS__REGISTRY__COMMAND__BODY_OUTCOME;
             command.outcome = &outcome;
-            propose(r, &command, "deleted, and its home is silent");
+            replica_propose_command(r, &command, "deleted, and its home is silent");
         }
         guest = coord_fsm_next(r->fsm, COORD_GUEST, &id);
     }
@@ -331,6 +335,33 @@ static void show_life(struct coord_replica *r)
     }
     for (struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
         peer->is_hello_due = true;
+    }
+}
+
+/* Each of them once, by whoever leads then. */
+static void note_duplicates(struct coord_replica *r)
+{
+    for (struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
+        Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+        Rayos__Registry__EventAdd event = RAYOS__REGISTRY__EVENT_ADD__INIT;
+        char text[RAY_ID_TEXT_SIZE + 64];
+        char id[RAY_ID_TEXT_SIZE];
+
+        if (!peer->is_duplicate_due || ray_id_equal(&peer->duplicate, &peer->said.incarnation)) {
+            continue;
+        }
+        peer->is_duplicate_due = false;
+        peer->duplicate = peer->said.incarnation;
+        (void)snprintf(text, sizeof(text), "incarnation %s of boot %llu is not heard",
+                       ray_id_format(&peer->said.incarnation, id),
+                       (unsigned long long)peer->said.boot_counter);
+        event.what = (char *)"duplicate-identity";
+        event.text = text;
+        event.object_kind = RAYOS__REGISTRY__KIND__KIND_NODE;
+        event.object_id = replica_id_field(&peer->node);
+        command.body_case = RAYOS__REGISTRY__COMMAND__BODY_EVENT_ADD;
+        command.event_add = &event;
+        replica_propose_command(r, &command, "two machines, one identity");
     }
 }
 
@@ -350,6 +381,11 @@ void replica_lead_turn(struct coord_replica *r)
     if (r->role == COORD_REPLICA_WAITING) {
         return;
     }
+    replica_standing_check_self(r);
+    if (!replica_is_running(r)) {
+        return;
+    }
+    replica_standing_remind(r);
     ask_admission(r);
     if (r->role == COORD_REPLICA_LEADER && coord_core_is_ready(r->core) &&
         coord_fsm_cluster(r->fsm) != NULL && !coord_core_is_transferring(r->core)) {
@@ -358,6 +394,8 @@ void replica_lead_turn(struct coord_replica *r)
         compare_hash(r);
         settle(r);
         end_gone(r);
+        note_duplicates(r);
+        replica_refill_serve(r);
         keep_members(r);
     }
 }

@@ -57,63 +57,17 @@ void replica_packets_flush(struct coord_replica *r)
     }
 }
 
-/* Members hear of their leader from consensus; others believe the newest term. */
-static void hear_leader(struct coord_replica *r, const Rayos__Member__Hello *hello)
-{
-    struct ray_id leader;
-
-    if (hello->leader.len > 0 && hello->term >= r->heard_leader_term &&
-        ray_id_from_bytes(hello->leader.data, hello->leader.len, &leader, NULL) == RAY_OK) {
-        r->heard_leader = leader;
-        r->heard_leader_term = hello->term;
-    }
-}
-
-void replica_hello_say(struct coord_replica *r, struct replica_peer *peer)
-{
-    Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
-    Rayos__Member__Hello hello = RAYOS__MEMBER__HELLO__INIT;
-
-    hello.server_id = r->meta.now.server_id;
-    hello.incarnation.data = r->meta.now.incarnation.bytes;
-    hello.incarnation.len = RAY_ID_SIZE;
-    hello.boot_counter = r->meta.now.boot_counter;
-    hello.feature_level = COORD_FSM_FEATURE_LEVEL;
-    hello.applied_index = r->fsm == NULL ? 0 : coord_fsm_index(r->fsm);
-    hello.address = r->address;
-    hello.cluster_epoch = r->meta.now.cluster_epoch;
-    hello.has_space = !r->is_full;
-    hello.term = r->meta.now.term;
-    if (r->role != COORD_REPLICA_WAITING) {
-        hello.leader.data = r->told_leader.bytes;
-        hello.leader.len = ray_id_is_none(&r->told_leader) ? 0 : RAY_ID_SIZE;
-    }
-    packet.hello = &hello;
-    peer->is_hello_due = replica_packet_add(r, peer, &packet) != RAY_OK;
-}
-
-static void receive_hello(struct replica_peer *peer, const Rayos__Member__Hello *hello)
-{
-    struct ray_id incarnation;
-
-    if (ray_id_from_bytes(hello->incarnation.data, hello->incarnation.len, &incarnation, NULL) !=
-        RAY_OK) {
-        return;
-    }
-    peer->server_id = hello->server_id;
-    peer->incarnation = incarnation;
-    peer->boot_counter = hello->boot_counter;
-    peer->feature_level = hello->feature_level;
-    peer->has_space = hello->has_space;
-    peer->has_said_hello = true;
-}
-
 static void receive_items(struct coord_replica *r, struct replica_peer *peer,
                           const Rayos__Member__Packet *packet)
 {
     if (packet->hello != NULL) {
-        receive_hello(peer, packet->hello);
-        hear_leader(r, packet->hello);
+        replica_hello_heard(r, peer, packet->hello);
+    }
+    for (size_t i = 0; i < packet->n_standings; i++) {
+        replica_standing_told(r, packet->standings[i]);
+    }
+    if (!replica_standing_is_heard(peer)) {
+        return;
     }
     for (size_t i = 0; i < packet->n_proposals; i++) {
         replica_propose_remote(r, peer, packet->proposals[i]);

@@ -116,6 +116,9 @@ static void end_epoch(struct coord_replica *r, struct replica_peer *peer)
 {
     peer->epoch = 0;
     peer->has_said_hello = false;
+    peer->said = (struct replica_said){0};
+    peer->standing = REPLICA_STANDING_GOOD;
+    peer->server_id = 0;
     peer->asked = (struct coord_probe){0};
     peer->is_frame_due = false;
     ray_buf_clear(&peer->packet);

@@ -48,7 +48,7 @@ void replica_log(struct coord_replica *r, enum ray_log_level level, const char *
 bool replica_is_running(const struct coord_replica *r)
 {
     return r->core != NULL && r->role != COORD_REPLICA_FAILED &&
-           r->role != COORD_REPLICA_QUARANTINED;
+           r->role != COORD_REPLICA_QUARANTINED && r->role != COORD_REPLICA_REMOVED;
 }
 
 void replica_tell_trouble(struct coord_replica *r, const struct ray_err *what)
@@ -70,19 +70,40 @@ void replica_fail(struct coord_replica *r, const struct ray_err *why)
 
 void replica_quarantine(struct coord_replica *r, const struct ray_err *why)
 {
+    if (r->role != COORD_REPLICA_QUARANTINED) {
+        replica_quarantine_at(r, why, r->meta.now.cluster_epoch);
+    }
+}
+
+void replica_remove(struct coord_replica *r)
+{
     struct coord_meta next = r->meta.now;
     struct ray_err err = {0};
 
-    if (r->role == COORD_REPLICA_FAILED || r->role == COORD_REPLICA_QUARANTINED ||
-        r->role == COORD_REPLICA_REMOVED) {
+    (void)ray_fail(&r->failure, RAY_EDENIED, "the cluster has removed this node");
+    r->role = COORD_REPLICA_REMOVED;
+    next.flags |= COORD_META_REMOVED;
+    if (coord_meta_write(&r->meta, &next, &err) != RAY_OK) {
+        replica_fail(r, &err);
+    }
+}
+
+void replica_quarantine_at(struct coord_replica *r, const struct ray_err *why,
+                           uint64_t cluster_epoch)
+{
+    struct coord_meta next = r->meta.now;
+    struct ray_err err = {0};
+
+    if (r->role == COORD_REPLICA_FAILED || r->role == COORD_REPLICA_REMOVED || r->is_refilling) {
         return;
     }
     r->role = COORD_REPLICA_QUARANTINED;
     r->failure = *why;
-    if ((next.flags & COORD_META_QUARANTINED) != 0) {
+    if ((next.flags & COORD_META_QUARANTINED) != 0 && next.cluster_epoch == cluster_epoch) {
         return;
     }
     next.flags |= COORD_META_QUARANTINED;
+    next.cluster_epoch = cluster_epoch;
     if (coord_meta_write(&r->meta, &next, &err) != RAY_OK) {
         replica_fail(r, &err);
     }
@@ -185,6 +206,7 @@ void coord_replica_destroy(struct coord_replica *r)
     replica_grants_cancel_all(r);
     replica_making_fini(r);
     replica_fetching_fini(r);
+    replica_refill_fini(r);
     replica_peers_fini(r);
     coord_core_destroy(r->core);
     coord_wal_destroy(r->wal);
@@ -220,7 +242,8 @@ static void tell_role(struct coord_replica *r)
     struct replica_peer *peer;
 
     if (r->told_role != r->role) {
-        bool is_bad = r->role == COORD_REPLICA_FAILED || r->role == COORD_REPLICA_QUARANTINED;
+        bool is_bad = r->role == COORD_REPLICA_FAILED || r->role == COORD_REPLICA_QUARANTINED ||
+                      r->role == COORD_REPLICA_REMOVED;
 
         r->told_role = r->role;
         if (is_bad) {
@@ -354,6 +377,9 @@ static uint64_t next_turn_ns(const struct coord_replica *r)
     uint64_t at_ns =
         least(least(r->proposals.deadline_ns, r->reads.deadline_ns), r->renewals.deadline_ns);
 
+    if (r->role == COORD_REPLICA_QUARANTINED) {
+        return r->wipe == NULL ? least(at_ns, r->duty_ns) : at_ns;
+    }
     if (!replica_is_running(r)) {
         return at_ns;
     }
@@ -448,6 +474,7 @@ void coord_replica_turn(struct coord_replica *r)
         replica_send_due_frames(r);
     }
     stop_work(r);
+    replica_refill_turn(r);
     replica_propose_expire(r, replica_now_ns(r));
     replica_read_expire(r, replica_now_ns(r));
     replica_grants_expire(r, replica_now_ns(r));

@@ -315,41 +315,84 @@ static int count_boot(struct coord_replica *r, struct ray_err *err)
     return coord_meta_write(&r->meta, &next, err);
 }
 
-int replica_open(struct coord_replica *r, struct ray_err *err)
+/* State of a member without a voice, for its links and for aged reads; none is fine. */
+static int open_silent(struct coord_replica *r, struct ray_err *err)
+{
+    struct found found = {.fsm = NULL};
+    int rc = RAY_OK;
+
+    if ((r->meta.now.flags & COORD_META_REFILL) == 0) {
+        rc = load_state(r, &found, err);
+    }
+    if (rc != RAY_OK) {
+        coord_fsm_destroy(found.fsm);
+        found.fsm = NULL;
+    }
+    if (found.fsm == NULL) {
+        rc = coord_fsm_create(&found.fsm, err);
+    }
+    r->fsm = found.fsm;
+    return rc;
+}
+
+int replica_open_state(struct coord_replica *r, struct ray_err *err)
 {
     struct found found = {.fsm = NULL};
     struct coord_wal_recovery recovery = {0};
-    int rc = coord_meta_open(&r->meta, r->world.disk, err);
+    int rc = load_state(r, &found, err);
 
-    if (rc == RAY_OK) {
-        rc = count_boot(r, err);
+    if (rc != RAY_OK) {
+        coord_fsm_destroy(found.fsm);
+        return rc;
     }
-    if (rc == RAY_OK) {
-        rc = load_state(r, &found, err);
-    }
+    coord_fsm_destroy(r->fsm);
     r->fsm = found.fsm;
-    if (rc == RAY_OK) {
-        rc = open_log(r, &found, &recovery, err);
-    }
+    rc = open_log(r, &found, &recovery, err);
     if (rc != RAY_OK) {
         return rc;
     }
     r->snapshot_index = found.snapshot.index;
     r->saved_index = found.checkpoint_index;
-    coord_watch_ring_init(&r->ring, COORD_WATCH_RING_COUNT_MAX, r->config.watch_size,
-                          coord_fsm_index(r->fsm));
+    coord_watch_ring_restart(&r->ring, coord_fsm_index(r->fsm));
     r->is_full = coord_wal_space(r->wal) == COORD_WAL_SPACE_FULL;
-    if ((r->meta.now.flags & COORD_META_REMOVED) != 0) {
-        r->role = COORD_REPLICA_REMOVED;
-        return RAY_OK;
-    }
     rc = fit_log(r, &found, &recovery, err);
-    if (rc == RAY_EMALFORMED || (r->meta.now.flags & COORD_META_QUARANTINED) != 0) {
+    if (rc == RAY_OK && recovery.outcome == COORD_WAL_TAIL) {
+        replica_log(r, RAY_LOG_NOTICE, "log: %s", recovery.text);
+    }
+    if (rc == RAY_OK) {
+        rc = make_core(r, &found, err);
+    }
+    if (rc == RAY_EMALFORMED) {
         replica_quarantine(r, err);
         return RAY_OK;
     }
-    if (recovery.outcome == COORD_WAL_TAIL) {
-        replica_log(r, RAY_LOG_NOTICE, "log: %s", recovery.text);
+    return rc;
+}
+
+int replica_open(struct coord_replica *r, struct ray_err *err)
+{
+    int rc = coord_meta_open(&r->meta, r->world.disk, err);
+
+    if (rc == RAY_OK) {
+        rc = count_boot(r, err);
     }
-    return rc == RAY_OK ? make_core(r, &found, err) : rc;
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    coord_watch_ring_init(&r->ring, COORD_WATCH_RING_COUNT_MAX, r->config.watch_size, 0);
+    if ((r->meta.now.flags & COORD_META_REMOVED) != 0) {
+        (void)ray_fail(&r->failure, RAY_EDENIED, "the cluster has removed this node");
+        r->role = COORD_REPLICA_REMOVED;
+        return open_silent(r, err);
+    }
+    if ((r->meta.now.flags & COORD_META_QUARANTINED) == 0) {
+        return replica_open_state(r, err);
+    }
+    (void)ray_fail(&r->failure, RAY_EMALFORMED, "quarantined before");
+    r->role = COORD_REPLICA_QUARANTINED;
+    rc = open_silent(r, err);
+    if (rc == RAY_OK && (r->meta.now.flags & COORD_META_REFILL) != 0) {
+        rc = replica_refill_start(r, err);
+    }
+    return rc;
 }

@@ -25,6 +25,9 @@ enum coord_meta_flag {
     COORD_META_QUARANTINED = 1 << 0,
     /* Removed from the cluster: never a member again under this identity. */
     COORD_META_REMOVED = 1 << 1,
+    /* server_id is a new number; log, snapshots and checkpoint are an older one's and must go
+     * before it is used. */
+    COORD_META_REFILL = 1 << 2,
 };
 
 struct coord_meta {

@@ -83,6 +83,8 @@ struct sim_node_ops {
     const char *name;
     /* It needs what net/link.h promises: no datagram mode. */
     bool needs_promises;
+    /* Who is damaged gets a new number and is whole again at the end. */
+    bool comes_back;
     /* Faults begin after that: a cluster of one voter loses everything with its disk. */
     uint64_t warm_up_ns;
     /* On an empty disk it becomes the node that its place says. */

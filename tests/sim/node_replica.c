@@ -477,7 +477,7 @@ static void tell_number(struct sim_node *node)
         const struct coord_object *object =
             coord_fsm_find(fsm, COORD_NODE, &node->world.cluster->nodes[i]);
 
-        if (object != NULL && node->world.server_ids[i] == 0) {
+        if (object != NULL && object->node.raft_id > node->world.server_ids[i]) {
             node->world.server_ids[i] = object->node.raft_id;
         }
     }
@@ -793,6 +793,7 @@ static void node_transfer(struct sim_node *node)
 
 const struct sim_node_ops sim_node_replica = {.name = "replica",
                                               .needs_promises = true,
+                                              .comes_back = true,
                                               .warm_up_ns = UINT64_C(4000000000),
                                               .create = node_create,
                                               .destroy = node_destroy,

@@ -156,15 +156,19 @@ static void judge_end(struct sim_run *run)
                   ", leader n%d, %zu voters%s",
                   i, status.term, status.applied_index, status.commit_index, (int)status.leader,
                   status.voter_count, status.is_quarantined ? ", quarantined" : "");
+        bool is_quarantined =
+            run->ops->comes_back ? status.is_quarantined : machine->is_quarantined;
+
         /* Removed, it hears nothing any more. */
         if ((members >> i & 1) == 0) {
             continue;
         }
-        nodes[end.node_count++] = (struct sim_end_node){.is_up = sim_machine_is_up(machine),
-                                                        .is_leader = status.is_leader,
-                                                        .is_quarantined = machine->is_quarantined,
-                                                        .was_damaged = machine->was_damaged,
-                                                        .applied_index = status.applied_index};
+        nodes[end.node_count++] =
+            (struct sim_end_node){.is_up = sim_machine_is_up(machine),
+                                  .is_leader = status.is_leader,
+                                  .is_quarantined = is_quarantined,
+                                  .was_damaged = machine->was_damaged && !run->ops->comes_back,
+                                  .applied_index = status.applied_index};
         /* Who only lags has lost nothing: that is a matter of progress. */
         if (status.is_leader) {
             sim_check_log_end(&run->log, i, status.applied_index);

@@ -1,0 +1,325 @@
+/* standing.c - who a peer is, by the registry, and who we are by what peers say of us.
+ *
+ * A number belongs to one boot of one node. Whoever says another's number, an old one, or comes
+ * after a later boot of the same node, is not heard, and told why. What is told never becomes
+ * untrue: numbers and boot counters only rise, so that any member may say it from the state that
+ * it has applied. Who is told draws the conclusion for good, on its disk, before anything else. */
+#include <assert.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "coordinator/core/config.h"
+#include "coordinator/replica/impl.h"
+#include "net/proto/registry.pb-c.h"
+
+/* ---- of peers ---- */
+
+/* Another boot, and not a later one. */
+static bool is_stale_boot(uint64_t counter, const struct ray_id *incarnation,
+                          uint64_t known_counter, const struct ray_id *known)
+{
+    if (ray_id_is_none(known) || ray_id_equal(incarnation, known)) {
+        return false;
+    }
+    return counter <= known_counter;
+}
+
+/* The latest boot of that node that is known of, from its hellos and from the registry. */
+static void latest_boot(const struct replica_peer *peer, const struct coord_object *node,
+                        uint64_t *out_counter, struct ray_id *out_incarnation)
+{
+    *out_counter = peer->boot_counter;
+    *out_incarnation = peer->incarnation;
+    if (node != NULL && !ray_id_is_none(&node->node.incarnation) &&
+        node->node.boot_counter > peer->boot_counter) {
+        *out_counter = node->node.boot_counter;
+        *out_incarnation = node->node.incarnation;
+    }
+}
+
+static enum replica_standing standing_by_registry(struct coord_replica *r,
+                                                  const struct replica_peer *peer,
+                                                  const struct coord_object *node)
+{
+    const struct coord_object *cluster = coord_fsm_cluster(r->fsm);
+    const struct coord_object *other;
+
+    /* What the configuration still has is heard, or the change that takes it away could wait for
+     * it for ever. A number above the last one that we know of was given since. */
+    if (cluster == NULL || peer->said.server_id == 0 ||
+        peer->said.server_id > cluster->cluster.last_raft_id) {
+        return REPLICA_STANDING_GOOD;
+    }
+    other = coord_fsm_find_raft_id(r->fsm, peer->said.server_id);
+    if (other != NULL && other != node) {
+        return REPLICA_STANDING_FOREIGN;
+    }
+    if (other == node && node != NULL && node->node.state != COORD_NODE_REMOVED) {
+        return REPLICA_STANDING_GOOD;
+    }
+    if (coord_config_find(coord_core_configuration(r->core), peer->said.server_id) != NULL) {
+        return REPLICA_STANDING_GOOD;
+    }
+    if (node == NULL || node->node.state == COORD_NODE_REMOVED) {
+        return REPLICA_STANDING_REMOVED;
+    }
+    return REPLICA_STANDING_RENUMBERED;
+}
+
+static enum replica_standing standing_of(struct coord_replica *r, const struct replica_peer *peer)
+{
+    const struct coord_object *node = coord_fsm_find(r->fsm, COORD_NODE, &peer->node);
+    struct ray_id incarnation;
+    uint64_t counter;
+
+    if (peer->said.cluster_epoch != r->meta.now.cluster_epoch) {
+        return REPLICA_STANDING_EPOCH;
+    }
+    latest_boot(peer, node, &counter, &incarnation);
+    if (is_stale_boot(peer->said.boot_counter, &peer->said.incarnation, counter, &incarnation)) {
+        return REPLICA_STANDING_DUPLICATE;
+    }
+    return standing_by_registry(r, peer, node);
+}
+
+static void tell(struct coord_replica *r, struct replica_peer *peer, Rayos__Member__Standing *item)
+{
+    Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
+    Rayos__Member__Standing *items[] = {item};
+
+    packet.n_standings = 1;
+    packet.standings = items;
+    (void)replica_packet_add(r, peer, &packet); /* told again with the next duty */
+}
+
+static void tell_standing(struct coord_replica *r, struct replica_peer *peer)
+{
+    const struct coord_object *node = coord_fsm_find(r->fsm, COORD_NODE, &peer->node);
+    Rayos__Member__Standing item = RAYOS__MEMBER__STANDING__INIT;
+    struct ray_id incarnation;
+
+    switch (peer->standing) {
+    case REPLICA_STANDING_GOOD:
+    case REPLICA_STANDING_EPOCH: /* our hello says it */
+    case REPLICA_STANDING_FOREIGN:
+        return;
+    case REPLICA_STANDING_REMOVED:
+        item.kind = RAYOS__MEMBER__STANDING_KIND__STANDING_REMOVED;
+        break;
+    case REPLICA_STANDING_RENUMBERED:
+        item.kind = RAYOS__MEMBER__STANDING_KIND__STANDING_RENUMBERED;
+        item.server_id = node == NULL ? 0 : node->node.raft_id;
+        break;
+    case REPLICA_STANDING_DUPLICATE:
+        item.kind = RAYOS__MEMBER__STANDING_KIND__STANDING_DUPLICATE;
+        latest_boot(peer, node, &item.boot_counter, &incarnation);
+        item.incarnation.data = incarnation.bytes;
+        item.incarnation.len = RAY_ID_SIZE;
+        break;
+    }
+    tell(r, peer, &item);
+}
+
+static void judge(struct coord_replica *r, struct replica_peer *peer)
+{
+    enum replica_standing before = peer->standing;
+
+    /* Who is damaged itself judges nobody. */
+    peer->standing = replica_is_running(r) ? standing_of(r, peer) : REPLICA_STANDING_GOOD;
+    peer->server_id = peer->standing == REPLICA_STANDING_GOOD ? peer->said.server_id : 0;
+    if (peer->standing == REPLICA_STANDING_GOOD && peer->said.boot_counter >= peer->boot_counter) {
+        peer->boot_counter = peer->said.boot_counter;
+        peer->incarnation = peer->said.incarnation;
+    }
+    if (peer->standing != before && peer->standing != REPLICA_STANDING_GOOD) {
+        replica_log(r, RAY_LOG_WARN, "server %llu of boot %llu is not heard: standing %d",
+                    (unsigned long long)peer->said.server_id,
+                    (unsigned long long)peer->said.boot_counter, (int)peer->standing);
+        tell_standing(r, peer);
+    }
+}
+
+void replica_standing_judge_all(struct coord_replica *r)
+{
+    for (struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
+        if (peer->epoch != 0 && peer->has_said_hello) {
+            judge(r, peer);
+        }
+    }
+}
+
+void replica_standing_remind(struct coord_replica *r)
+{
+    for (struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
+        if (peer->epoch != 0 && peer->has_said_hello) {
+            tell_standing(r, peer);
+        }
+    }
+}
+
+bool replica_standing_is_heard(const struct replica_peer *peer)
+{
+    return peer->has_said_hello && peer->standing == REPLICA_STANDING_GOOD;
+}
+
+/* ---- of ourselves ---- */
+
+/* A later cluster epoch: the members that had a majority without us began anew. What we have may
+ * be what they gave up. */
+static void note_epoch(struct coord_replica *r, uint64_t cluster_epoch)
+{
+    struct ray_err why = {0};
+
+    if (cluster_epoch <= r->meta.now.cluster_epoch || r->role == COORD_REPLICA_FAILED ||
+        r->role == COORD_REPLICA_REMOVED) {
+        return;
+    }
+    (void)ray_fail(&why, RAY_ECONFLICT, "the cluster was recovered, its epoch is %llu, not %llu",
+                   (unsigned long long)cluster_epoch,
+                   (unsigned long long)r->meta.now.cluster_epoch);
+    replica_quarantine_at(r, &why, cluster_epoch);
+}
+
+void replica_standing_check_self(struct coord_replica *r)
+{
+    const struct coord_object *self = coord_fsm_find(r->fsm, COORD_NODE, &r->meta.now.node_id);
+    const struct coord_object *cluster = coord_fsm_cluster(r->fsm);
+    struct ray_err why = {0};
+
+    if (cluster == NULL || r->meta.now.server_id > cluster->cluster.last_raft_id) {
+        return;
+    }
+    if (self == NULL || self->node.state == COORD_NODE_REMOVED) {
+        if (coord_config_find(coord_core_configuration(r->core), r->meta.now.server_id) == NULL) {
+            replica_remove(r);
+        }
+        return;
+    }
+    if (is_stale_boot(r->meta.now.boot_counter, &r->meta.now.incarnation, self->node.boot_counter,
+                      &self->node.incarnation)) {
+        (void)ray_fail(&why, RAY_ECONFLICT,
+                       "duplicate identity: boot %llu of this node was admitted, this is boot %llu",
+                       (unsigned long long)self->node.boot_counter,
+                       (unsigned long long)r->meta.now.boot_counter);
+        replica_quarantine(r, &why);
+    }
+}
+
+static void hear_duplicate(struct coord_replica *r, const Rayos__Member__Standing *item)
+{
+    struct ray_err why = {0};
+    struct ray_id other;
+
+    if (ray_id_from_bytes(item->incarnation.data, item->incarnation.len, &other, NULL) != RAY_OK ||
+        !is_stale_boot(r->meta.now.boot_counter, &r->meta.now.incarnation, item->boot_counter,
+                       &other)) {
+        return; /* of an earlier boot of ours */
+    }
+    (void)ray_fail(&why, RAY_ECONFLICT,
+                   "duplicate identity: boot %llu of this node was heard, this is boot %llu",
+                   (unsigned long long)item->boot_counter,
+                   (unsigned long long)r->meta.now.boot_counter);
+    replica_quarantine(r, &why);
+}
+
+static void hear_renumbered(struct coord_replica *r, const Rayos__Member__Standing *item)
+{
+    struct ray_err why = {0};
+
+    if (item->server_id <= r->meta.now.server_id && item->server_id != 0) {
+        return; /* of an earlier hello */
+    }
+    if (r->role != COORD_REPLICA_QUARANTINED) {
+        (void)ray_fail(&why, RAY_ECONFLICT, "the cluster knows this node by number %llu, not %llu",
+                       (unsigned long long)item->server_id,
+                       (unsigned long long)r->meta.now.server_id);
+        replica_quarantine(r, &why);
+    } else if (item->is_yours && item->server_id != 0) {
+        replica_refill_begin(r, item->server_id);
+    }
+}
+
+void replica_standing_told(struct coord_replica *r, const Rayos__Member__Standing *item)
+{
+    if (r->role == COORD_REPLICA_FAILED || r->role == COORD_REPLICA_REMOVED) {
+        return;
+    }
+    switch (item->kind) {
+    case RAYOS__MEMBER__STANDING_KIND__STANDING_REMOVED:
+        replica_remove(r);
+        break;
+    case RAYOS__MEMBER__STANDING_KIND__STANDING_RENUMBERED:
+        hear_renumbered(r, item);
+        break;
+    case RAYOS__MEMBER__STANDING_KIND__STANDING_DUPLICATE:
+        hear_duplicate(r, item);
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- hellos ---- */
+
+void replica_hello_say(struct coord_replica *r, struct replica_peer *peer)
+{
+    Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
+    Rayos__Member__Hello hello = RAYOS__MEMBER__HELLO__INIT;
+    bool is_quarantined = r->role == COORD_REPLICA_QUARANTINED && !r->is_refilling;
+
+    hello.server_id = r->meta.now.server_id;
+    hello.incarnation.data = r->meta.now.incarnation.bytes;
+    hello.incarnation.len = RAY_ID_SIZE;
+    hello.boot_counter = r->meta.now.boot_counter;
+    hello.feature_level = COORD_FSM_FEATURE_LEVEL;
+    hello.applied_index = r->fsm == NULL ? 0 : coord_fsm_index(r->fsm);
+    hello.address = r->address;
+    hello.cluster_epoch = r->meta.now.cluster_epoch;
+    hello.has_space = !r->is_full;
+    hello.term = r->meta.now.term;
+    hello.is_quarantined = is_quarantined;
+    if (r->role != COORD_REPLICA_WAITING && replica_is_running(r)) {
+        hello.leader.data = r->told_leader.bytes;
+        hello.leader.len = ray_id_is_none(&r->told_leader) ? 0 : RAY_ID_SIZE;
+    }
+    packet.hello = &hello;
+    peer->is_hello_due = replica_packet_add(r, peer, &packet) != RAY_OK;
+}
+
+/* Members hear of their leader from consensus; others believe the newest term. */
+static void hear_leader(struct coord_replica *r, const Rayos__Member__Hello *hello)
+{
+    struct ray_id leader;
+
+    if (hello->leader.len > 0 && hello->term >= r->heard_leader_term &&
+        ray_id_from_bytes(hello->leader.data, hello->leader.len, &leader, NULL) == RAY_OK) {
+        r->heard_leader = leader;
+        r->heard_leader_term = hello->term;
+    }
+}
+
+void replica_hello_heard(struct coord_replica *r, struct replica_peer *peer,
+                         const Rayos__Member__Hello *hello)
+{
+    struct ray_id incarnation;
+
+    if (ray_id_from_bytes(hello->incarnation.data, hello->incarnation.len, &incarnation, NULL) !=
+        RAY_OK) {
+        return;
+    }
+    peer->said = (struct replica_said){.server_id = hello->server_id,
+                                       .incarnation = incarnation,
+                                       .boot_counter = hello->boot_counter,
+                                       .cluster_epoch = hello->cluster_epoch,
+                                       .is_quarantined = hello->is_quarantined};
+    peer->feature_level = hello->feature_level;
+    peer->has_space = hello->has_space;
+    peer->has_said_hello = true;
+    note_epoch(r, hello->cluster_epoch);
+    judge(r, peer);
+    /* Not of a link that only has not noticed yet that its process is gone. */
+    peer->is_duplicate_due = peer->standing == REPLICA_STANDING_DUPLICATE;
+    if (replica_standing_is_heard(peer)) {
+        hear_leader(r, hello);
+    }
+}

@@ -46,17 +46,6 @@ static bool is_due(const struct coord_replica *r)
            r->applied_size >= r->config.snapshot_size * factor;
 }
 
-/* What is kept for slow members and as spare room is not to be counted again and again. Segments
- * go one after the other, some time after the snapshot. */
-static void note_log_size(struct coord_replica *r)
-{
-    uint64_t size = coord_wal_disk_size(r->wal);
-
-    if (size < r->making.log_size) {
-        r->making.log_size = size;
-    }
-}
-
 static void stop_making(struct coord_replica *r)
 {
     struct replica_making *making = &r->making;
@@ -192,7 +181,6 @@ void replica_making_turn(struct coord_replica *r)
         return;
     }
     if (r->making.writer == NULL) {
-        note_log_size(r);
         if (is_due(r)) {
             begin(r);
         }

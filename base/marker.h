@@ -37,6 +37,8 @@
       "dirty[:watchdog|panic]")                                                                    \
     X(BOOT_TIMELINE, "RAYOS_BOOT_TIMELINE", true,                                                  \
       "one step of the boot; detail: <step>:<begin_us>:<end_us> of CLOCK_BOOTTIME")                \
+    X(CLUSTER_QUORATE, "RAYOS_CLUSTER_QUORATE", true,                                              \
+      "this member hears a quorum; detail: number of voters; again when that has changed")         \
     X(TEST_AGENT, "RAYOS_TEST_AGENT", true, "only in the test image; detail: ready")
 
 enum ray_marker {

@@ -1,23 +1,31 @@
-/* rayosd.c - the node's daemon: says what this node is and how it is.
+/* rayosd.c - the node's daemon: says what this node is and how it is, and takes part in a cluster
+ * (--listen).
  *
  * Runs as its own user without any capability, under PID 1 or by hand (then it says what
  * it lacks). Under PID 1 the listening socket is kept there over restarts: callers wait in
  * its backlog meanwhile instead of failing. Start: socket, sandbox, loop, READY; the loop comes
  * after the sandbox, because libuv would take an io_uring if it got one, and those go round
- * filters. End on SIGTERM: open calls end, then the process does. */
+ * filters. End on SIGTERM: leadership of the cluster is handed over, open calls end, then the
+ * process does. A second signal ends it at once.
+ *
+ * By hand, as an ordinary user: --root DIR puts all that a node has in / below DIR. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/args.h"
+#include "base/atomic_file.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/notify.h"
+#include "coordinator/api/member_api.h"
 #include "net/rpc.h"
+#include "node/facts/facts.h"
 #include "node/rayosd_methods.h"
 #include "node/rayosd_seccomp.h"
 
@@ -32,11 +40,23 @@ struct rayosd {
     struct ray_signal sigint;
     struct rayosd_context context;
     struct ray_rpc_server *server;
+    struct coord_member *member; /* NULL: not told to take part */
+    bool is_leaving;
+    bool has_failed;
     int root_fd;
     int socket_fd; /* -1 when the server has it */
+    char run_dir[SOCKET_PATH_SIZE];
+    char data_dir[SOCKET_PATH_SIZE];
     char path[SOCKET_PATH_SIZE];
     char init_path[SOCKET_PATH_SIZE];
 };
+
+static void on_left(void *arg)
+{
+    struct rayosd *rayosd = arg;
+
+    ray_loop_stop(&rayosd->loop);
+}
 
 static void on_signal(void *arg, int signum)
 {
@@ -44,19 +64,50 @@ static void on_signal(void *arg, int signum)
 
     ray_log(rayosd->logger, RAY_LOG_NOTICE, "main", "stopping signal=%d", signum);
     (void)ray_notify("STOPPING=1", NULL); /* only a courtesy */
-    ray_loop_stop(&rayosd->loop);
+    if (rayosd->member == NULL || rayosd->is_leaving) {
+        ray_loop_stop(&rayosd->loop);
+        return;
+    }
+    rayosd->is_leaving = true;
+    coord_member_leave(rayosd->member, on_left, rayosd);
 }
 
-static int make_paths(struct rayosd *rayosd, const char *run_dir, struct ray_err *err)
-{
-    int size = snprintf(rayosd->path, sizeof rayosd->path, "%s/%s", run_dir, socket_name);
-    int init_size = snprintf(rayosd->init_path, sizeof rayosd->init_path, "%s/init.sock", run_dir);
+/* ---- folders ---- */
 
-    if (size < 0 || init_size < 0 || (size_t)size >= sizeof rayosd->path ||
-        (size_t)init_size >= sizeof rayosd->init_path) {
-        return ray_fail(err, RAY_EINVAL, "--run-dir is too long");
+static int join_path(char *out, const char *first, const char *second, const char *what,
+                     struct ray_err *err)
+{
+    int size = snprintf(out, SOCKET_PATH_SIZE, "%s%s", first, second);
+
+    if (size < 0 || size >= SOCKET_PATH_SIZE) {
+        return ray_fail(err, RAY_EINVAL, "%s is too long", what);
     }
     return RAY_OK;
+}
+
+/* --root puts both folders below it, unless --run-dir says otherwise. */
+static int make_paths(struct rayosd *rayosd, const struct ray_args *args, struct ray_err *err)
+{
+    const char *root = ray_args_value(args, "root");
+    const char *run_dir = ray_args_value(args, "run-dir");
+    int rc = run_dir != NULL ? join_path(rayosd->run_dir, run_dir, "", "--run-dir", err)
+                             : join_path(rayosd->run_dir, root == NULL ? "" : root, "/run/rayos",
+                                         "--root", err);
+
+    if (rc == RAY_OK) {
+        rc = join_path(rayosd->data_dir, root == NULL ? "" : root, "/var/rayos", "--root", err);
+    }
+    if (rc == RAY_OK) {
+        rc = join_path(rayosd->path, rayosd->run_dir, "/node.sock", "the run folder", err);
+    }
+    if (rc == RAY_OK) {
+        rc = join_path(rayosd->init_path, rayosd->run_dir, "/init.sock", "the run folder", err);
+    }
+    if (rc == RAY_OK && root != NULL) {
+        rc = ray_make_dirs(AT_FDCWD, rayosd->run_dir,
+                           S_IRWXU | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH, err);
+    }
+    return rc;
 }
 
 /* The kept socket of the process before us, or a new one. */
@@ -83,8 +134,76 @@ static int open_socket(struct rayosd *rayosd, int *out_fd, struct ray_err *err)
     return RAY_OK;
 }
 
+/* ---- the cluster ---- */
+
+static void on_quorate(void *arg, size_t voter_count)
+{
+    struct rayosd *rayosd = arg;
+    char detail[16];
+    char line[RAY_MARKER_LINE_SIZE_MAX];
+    size_t size;
+
+    (void)snprintf(detail, sizeof detail, "%zu", voter_count);
+    ray_log(rayosd->logger, RAY_LOG_NOTICE, "main", "quorate voters=%s", detail);
+    if (getenv("NOTIFY_SOCKET") != NULL) {
+        (void)ray_notify_marker(RAY_MARKER_CLUSTER_QUORATE, detail, NULL); /* PID 1 is busy */
+        return;
+    }
+    size = ray_marker_format(line, RAY_MARKER_CLUSTER_QUORATE, detail);
+    if (write(STDOUT_FILENO, line, size) < 0) {
+        ray_log(rayosd->logger, RAY_LOG_WARN, "main", "nobody takes markers");
+    }
+}
+
+static void on_member_failed(void *arg)
+{
+    struct rayosd *rayosd = arg;
+
+    rayosd->has_failed = true; /* the member has said why; PID 1 starts us anew */
+    ray_loop_stop(&rayosd->loop);
+}
+
+static bool is_fit_for_leases(struct rayosd *rayosd)
+{
+    Rayos__Node__Facts *facts = NULL;
+    struct ray_arena arena;
+    bool is_fit;
+
+    ray_arena_init(&arena, FACTS_ARENA_SIZE_MAX);
+    is_fit = facts_read(rayosd->root_fd, &arena, &facts, NULL, NULL) == RAY_OK &&
+             facts->clock != NULL && facts->clock->is_fit_for_leases;
+    ray_arena_fini(&arena);
+    return is_fit;
+}
+
+static int start_member(struct rayosd *rayosd, const struct ray_args *args, struct ray_err *err)
+{
+    const struct coord_member_config config = {
+        .loop = &rayosd->loop,
+        .logger = rayosd->logger,
+        .data_dir = rayosd->data_dir,
+        .run_dir = rayosd->run_dir,
+        .listen = ray_args_value(args, "listen"),
+        .advertise = ray_args_value(args, "advertise"),
+        .name = ray_args_value(args, "name"),
+        .domain = ray_args_value(args, "domain"),
+        .credential = ray_args_value(args, "credential"),
+        .is_fit_for_leases = is_fit_for_leases(rayosd),
+        .on_quorate = on_quorate,
+        .on_failed = on_member_failed,
+        .arg = rayosd,
+    };
+
+    if (config.listen == NULL) {
+        return RAY_OK;
+    }
+    return coord_member_create(&rayosd->member, &config, err);
+}
+
+/* ---- beginning and end ---- */
+
 /* The loop and what it serves. */
-static int start_loop(struct rayosd *rayosd, struct ray_err *err)
+static int start_loop(struct rayosd *rayosd, const struct ray_args *args, struct ray_err *err)
 {
     int rc = ray_loop_init(&rayosd->loop, err);
 
@@ -97,8 +216,12 @@ static int start_loop(struct rayosd *rayosd, struct ray_err *err)
         rc = ray_signal_init(&rayosd->sigint, &rayosd->loop, SIGINT, on_signal, rayosd, err);
     }
     if (rc == RAY_OK) {
+        rc = start_member(rayosd, args, err);
+    }
+    if (rc == RAY_OK) {
+        rayosd->context.member = rayosd->member;
         rc = ray_rpc_server_create_fd(&rayosd->server, &rayosd->loop, rayosd->socket_fd,
-                                      rayosd_methods(), &rayosd->context, err);
+                                      rayosd_methods(&rayosd->context), &rayosd->context, err);
     }
     if (rc == RAY_OK) {
         rayosd->socket_fd = -1; /* the server's now */
@@ -106,9 +229,18 @@ static int start_loop(struct rayosd *rayosd, struct ray_err *err)
     return rc;
 }
 
-static int start(struct rayosd *rayosd, const char *run_dir, bool has_sandbox, struct ray_err *err)
+static int enter_sandbox(const struct ray_args *args, struct ray_err *err)
 {
-    int rc = make_paths(rayosd, run_dir, err);
+    if (strcmp(ray_args_value(args, "sandbox"), "on") != 0) {
+        return RAY_OK;
+    }
+    return ray_args_value(args, "listen") != NULL ? rayosd_seccomp_enter_member(err)
+                                                  : rayosd_seccomp_enter(err);
+}
+
+static int start(struct rayosd *rayosd, const struct ray_args *args, struct ray_err *err)
+{
+    int rc = make_paths(rayosd, args, err);
 
     if (rc != RAY_OK) {
         return rc;
@@ -118,15 +250,16 @@ static int start(struct rayosd *rayosd, const char *run_dir, bool has_sandbox, s
         return ray_fail_errno(err, errno, "/");
     }
     rc = open_socket(rayosd, &rayosd->socket_fd, err);
-    if (rc == RAY_OK && has_sandbox) {
-        rc = rayosd_seccomp_enter(err);
+    if (rc == RAY_OK) {
+        rc = enter_sandbox(args, err);
     }
-    return rc == RAY_OK ? start_loop(rayosd, err) : rc;
+    return rc == RAY_OK ? start_loop(rayosd, args, err) : rc;
 }
 
 static void stop(struct rayosd *rayosd)
 {
     ray_rpc_server_destroy(rayosd->server);
+    coord_member_destroy(rayosd->member);
     rayosd_context_fini(&rayosd->context);
     ray_signal_fini(&rayosd->sigterm);
     ray_signal_fini(&rayosd->sigint);
@@ -139,24 +272,38 @@ static void stop(struct rayosd *rayosd)
     }
 }
 
+static void say_served(struct rayosd *rayosd, bool has_sandbox)
+{
+    if (!has_sandbox || geteuid() == 0) {
+        ray_log(rayosd->logger, RAY_LOG_WARN, "main", "less isolation: sandbox=%s uid=%u",
+                has_sandbox ? "on" : "off", geteuid());
+    }
+    if (rayosd->member != NULL && geteuid() != 0) {
+        ray_log(rayosd->logger, RAY_LOG_NOTICE, "main", "admins on the socket: uid 0 and uid %u",
+                geteuid());
+    }
+    if (rayosd->member != NULL) {
+        ray_log(rayosd->logger, RAY_LOG_NOTICE, "main", "node=%s address=%s",
+                coord_member_name(rayosd->member), coord_member_address(rayosd->member));
+    }
+    ray_log(rayosd->logger, RAY_LOG_NOTICE, "main", "serving version=%s socket=%s", RAY_VERSION,
+            rayosd->path);
+}
+
 static int run(const struct ray_args *args, void *context)
 {
     struct rayosd rayosd = {.logger = context, .root_fd = -1, .socket_fd = -1};
     bool has_sandbox = strcmp(ray_args_value(args, "sandbox"), "on") == 0;
     struct ray_err err = {0};
-    int rc = start(&rayosd, ray_args_value(args, "run-dir"), has_sandbox, &err);
+    int rc = start(&rayosd, args, &err);
 
     if (rc == RAY_OK) {
         rc = ray_notify_ready(&err);
     }
     if (rc == RAY_OK) {
-        if (!has_sandbox || geteuid() == 0) {
-            ray_log(rayosd.logger, RAY_LOG_WARN, "main", "less isolation: sandbox=%s uid=%u",
-                    has_sandbox ? "on" : "off", geteuid());
-        }
-        ray_log(rayosd.logger, RAY_LOG_NOTICE, "main", "serving version=%s socket=%s", RAY_VERSION,
-                rayosd.path);
+        say_served(&rayosd, has_sandbox);
         ray_loop_run(&rayosd.loop);
+        rc = rayosd.has_failed ? RAY_EUNAVAILABLE : RAY_OK;
     } else {
         ray_log(rayosd.logger, RAY_LOG_ERROR, "main", "cannot serve: %s%s%s", err.text,
                 err.next_step[0] != '\0' ? "; next: " : "", err.next_step);
@@ -166,10 +313,23 @@ static int run(const struct ray_args *args, void *context)
 }
 
 static const struct ray_args_option options[] = {
+    {.name = "root",
+     .value_name = "DIR",
+     .help = "where var/rayos and run/rayos are; by hand, as any user (default: /)"},
     {.name = "run-dir",
      .value_name = "DIR",
-     .default_value = "/run/rayos",
-     .help = "folder of node.sock, and of PID 1's init.sock"},
+     .help = "folder of node.sock, and of PID 1's init.sock (default: /run/rayos below --root)"},
+    {.name = "listen",
+     .value_name = "HOST:PORT",
+     .help = "take part in a cluster: where other members reach this node"},
+    {.name = "advertise",
+     .value_name = "HOST:PORT",
+     .help = "the address that others are told, when it is another one"},
+    {.name = "name", .value_name = "NAME", .help = "of this node (default: of its key)"},
+    {.name = "domain", .value_name = "NAME", .help = "failure domain (default: the node's own)"},
+    {.name = "credential",
+     .value_name = "FILE",
+     .help = "what to do without a cluster: rayos.join=TOKEN or rayos.create=..."},
     {.name = "sandbox",
      .value_name = "on|off",
      .default_value = "on",
@@ -180,7 +340,7 @@ static const struct ray_args_option options[] = {
 
 static const struct ray_args_command command = {
     .name = "rayosd",
-    .help = "the daemon of a RayOS node: facts and health on its socket",
+    .help = "the daemon of a RayOS node: its facts and health, and its part in a cluster",
     .options = options,
     .run = run,
 };

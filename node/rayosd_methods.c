@@ -1,11 +1,12 @@
 /* rayosd_methods.c - node.facts is answered at once; node.health first asks PID 1, and is
- * answered without it when that takes too long. */
+ * answered without it when that takes too long; the cluster's methods are coordinator/api's. */
 #include "node/rayosd_methods.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 #include "base/fault.h"
+#include "base/size.h"
 #include "net/proto/init.pb-c.h"
 #include "net/proto/node.pb-c.h"
 #include "node/facts/facts.h"
@@ -141,13 +142,30 @@ void rayosd_context_fini(struct rayosd_context *context)
     ray_arena_fini(&context->arena);
 }
 
-const struct ray_rpc_method *rayosd_methods(void)
+static void run_cluster(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
 {
-    static const struct ray_rpc_method methods[] = {
+    const struct rayosd_context *context = arg;
+
+    coord_member_call(context->member, call, input);
+}
+
+const struct ray_rpc_method *rayosd_methods(struct rayosd_context *context)
+{
+    static const struct ray_rpc_method own[] = {
         {"node.facts", &rayos__node__facts_request__descriptor, run_facts},
         {"node.health", &rayos__node__health_request__descriptor, run_health},
-        {NULL, NULL, NULL},
     };
+    size_t count = 0;
 
-    return methods;
+    for (size_t i = 0; i < RAY_ARRAY_COUNT(own); i++) {
+        context->methods[count++] = own[i];
+    }
+    for (const struct ray_rpc_method *method = coord_member_methods(); method->name != NULL;
+         method++) {
+        assert(count < RAYOSD_METHODS_MAX - 1);
+        context->methods[count] = *method;
+        context->methods[count++].run = run_cluster;
+    }
+    context->methods[count] = (struct ray_rpc_method){0};
+    return context->methods;
 }

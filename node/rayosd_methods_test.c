@@ -73,7 +73,8 @@ static int setup(void **state)
     }
     rayosd_context_init(&place->context, &place->loop, place->root_fd, place->init_path);
     return ray_rpc_server_create_unix(&place->node, &place->loop, place->node_path, 0600,
-                                      rayosd_methods(), &place->context, NULL) == RAY_OK &&
+                                      rayosd_methods(&place->context), &place->context,
+                                      NULL) == RAY_OK &&
                    ray_rpc_client_create_unix(&place->client, &place->loop, place->node_path,
                                               NULL) == RAY_OK
                ? 0

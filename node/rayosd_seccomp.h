@@ -11,4 +11,8 @@
  * the event loop is made. */
 int rayosd_seccomp_enter(struct ray_err *err);
 
+/* The same for a process that is a member of a cluster: files below its data folder, threads of
+ * its disk, and links over IP, too. */
+int rayosd_seccomp_enter_member(struct ray_err *err);
+
 #endif

@@ -109,7 +109,8 @@ static int add_list(scmp_filter_ctx filter, const struct node_seccomp_list *list
     return rc;
 }
 
-int node_seccomp_enter(const struct node_seccomp_list *own, struct ray_err *err)
+int node_seccomp_enter(const struct node_seccomp_list *own, const struct node_seccomp_list *more,
+                       struct ray_err *err)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
     int rc;
@@ -120,6 +121,9 @@ int node_seccomp_enter(const struct node_seccomp_list *own, struct ray_err *err)
     rc = add_list(filter, &node_seccomp_loop);
     if (rc == 0) {
         rc = add_list(filter, own);
+    }
+    if (rc == 0 && more != NULL) {
+        rc = add_list(filter, more);
     }
     if (rc == 0) {
         rc = seccomp_load(filter); /* sets no_new_privs, too */

@@ -39,7 +39,8 @@ struct node_seccomp_list {
  * that is not executable, time, its own identity, locks, signals, and leaving. */
 extern const struct node_seccomp_list node_seccomp_loop;
 
-/* Allows node_seccomp_loop and `own`; sets no_new_privs, too. */
-int node_seccomp_enter(const struct node_seccomp_list *own, struct ray_err *err);
+/* Allows node_seccomp_loop, `own` and `more` (NULL: none); sets no_new_privs, too. */
+int node_seccomp_enter(const struct node_seccomp_list *own, const struct node_seccomp_list *more,
+                       struct ray_err *err);
 
 #endif

@@ -49,5 +49,5 @@ int hello_seccomp_enter(struct ray_err *err)
         .refusal_count = RAY_ARRAY_COUNT(refusals),
     };
 
-    return node_seccomp_enter(&list, err);
+    return node_seccomp_enter(&list, NULL, err);
 }

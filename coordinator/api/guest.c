@@ -1,0 +1,300 @@
+/* guest.c - whoever comes to our port and is no member: a node with a token, an operator with a
+ * key. Each gets a service of its own; what a joiner may call is node.join alone. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "coordinator/api/join.h"
+#include "net/rpc_bulk.h"
+
+enum { JOINED_MEMBERS_MAX = 32 };
+
+/* ---- the door ---- */
+
+/* Tokens are few; their ids are hashes of what the registry keeps. */
+static const struct coord_object *find_token(struct coord_fsm *fsm, const struct ray_id *token_id)
+{
+    const struct coord_object *token = coord_fsm_next(fsm, COORD_TOKEN, NULL);
+
+    while (token != NULL) {
+        struct ray_id id = token->id;
+        struct ray_id public_id;
+
+        ray_token_id(token->token.hash, &public_id);
+        if (ray_id_equal(&public_id, token_id)) {
+            return token;
+        }
+        token = coord_fsm_next(fsm, COORD_TOKEN, &id);
+    }
+    return NULL;
+}
+
+static const struct coord_object *find_principal(struct coord_fsm *fsm, const uint8_t *identity)
+{
+    const struct coord_object *principal = coord_fsm_next(fsm, COORD_PRINCIPAL, NULL);
+
+    while (principal != NULL) {
+        struct ray_id id = principal->id;
+
+        if (memcmp(principal->principal.key, identity, COORD_KEY_SIZE) == 0) {
+            return principal;
+        }
+        principal = coord_fsm_next(fsm, COORD_PRINCIPAL, &id);
+    }
+    return NULL;
+}
+
+static int greet_joiner(struct coord_fsm *fsm, const struct ray_hello *hello,
+                        struct ray_peer_terms *out_terms, struct ray_err *err)
+{
+    const struct coord_object *token = find_token(fsm, &hello->token);
+
+    if (token == NULL) {
+        return ray_fail(err, RAY_EDENIED, "no such token: used up, expired or withdrawn");
+    }
+    memcpy(out_terms->psk, token->token.hash, sizeof out_terms->psk);
+    return RAY_OK;
+}
+
+int member_guest_hello(void *arg, const struct ray_hello *hello, struct ray_peer_terms *out_terms,
+                       struct ray_err *err)
+{
+    struct coord_member *m = arg;
+    struct coord_replica_status status;
+    int rc = member_require_cluster(m, err);
+
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    coord_replica_status(m->replica, &status);
+    if (!ray_id_is_none(&hello->cluster) && !ray_id_equal(&hello->cluster, &status.cluster_id)) {
+        return ray_fail(err, RAY_EDENIED, "this is another cluster");
+    }
+    if (hello->kind == RAY_PEER_JOIN) {
+        return greet_joiner(coord_replica_fsm(m->replica), hello, out_terms, err);
+    }
+    if (hello->kind == RAY_PEER_OPERATOR) {
+        return RAY_OK;
+    }
+    return ray_fail(err, RAY_EDENIED, "this node is claimed");
+}
+
+int member_guest_proven(void *arg, const struct ray_peer *peer, struct ray_err *err)
+{
+    struct coord_member *m = arg;
+
+    if (peer->hello.kind == RAY_PEER_OPERATOR &&
+        find_principal(coord_replica_fsm(m->replica), peer->identity) == NULL) {
+        ray_log(m->config.logger, RAY_LOG_WARN, "api", "an operator whose key is not known");
+        return ray_fail(err, RAY_EDENIED, "no principal has this key");
+    }
+    return RAY_OK;
+}
+
+void member_guest(void *arg, int fd, struct ray_seal *seal, const struct ray_peer *peer)
+{
+    struct coord_member *m = arg;
+    struct ray_rpc_bulk_server *server = peer->hello.kind == RAY_PEER_JOIN       ? m->joiners
+                                         : peer->hello.kind == RAY_PEER_OPERATOR ? m->operators
+                                                                                 : NULL;
+    struct ray_err err = {0};
+
+    if (server == NULL || ray_rpc_bulk_server_take(server, fd, seal, peer, &err) != RAY_OK) {
+        ray_log(m->config.logger, RAY_LOG_NOTICE, "api", "a connection is refused: %s", err.text);
+        ray_seal_destroy(seal);
+        (void)close(fd); /* nothing was said */
+    }
+}
+
+/* ---- node.join ---- */
+
+struct join_ask {
+    struct member_ask ask;
+};
+
+static bool is_listed(const struct coord_member *m, const struct coord_object *node)
+{
+    return (node->node.state == COORD_NODE_MEMBER || node->node.state == COORD_NODE_DRAINED) &&
+           node->node.address[0] != '\0' &&
+           (node->node.role != COORD_NODE_OBSERVER || ray_id_equal(&node->id, &m->id));
+}
+
+struct joined_lines {
+    Rayos__Cluster__Member members[JOINED_MEMBERS_MAX];
+    Rayos__Cluster__Member *pointers[JOINED_MEMBERS_MAX];
+    size_t count;
+};
+
+static void list_members(struct coord_member *m, struct joined_lines *out)
+{
+    struct coord_fsm *fsm = coord_replica_fsm(m->replica);
+    const struct coord_object *node = coord_fsm_next(fsm, COORD_NODE, NULL);
+
+    while (node != NULL && out->count < JOINED_MEMBERS_MAX) {
+        struct ray_id id = node->id;
+
+        if (is_listed(m, node)) {
+            Rayos__Cluster__Member *line = &out->members[out->count];
+
+            rayos__cluster__member__init(line);
+            line->id = member_id_field(&node->id);
+            line->identity_key.data = (uint8_t *)(uintptr_t)node->node.identity_key;
+            line->identity_key.len = COORD_KEY_SIZE;
+            line->link_key.data = (uint8_t *)(uintptr_t)node->node.link_key;
+            line->link_key.len = COORD_KEY_SIZE;
+            line->address = (char *)(uintptr_t)node->node.address;
+            out->pointers[out->count++] = line;
+        }
+        node = coord_fsm_next(fsm, COORD_NODE, &id);
+    }
+}
+
+static void on_joined(struct member_ask *ask, const struct coord_fsm_result *result)
+{
+    struct coord_member *m = ask->member;
+    const struct coord_object *cluster = coord_fsm_cluster(coord_replica_fsm(m->replica));
+    Rayos__Cluster__Joined joined = RAYOS__CLUSTER__JOINED__INIT;
+    Rayos__Registry__Reply *reply =
+        rayos__registry__reply__unpack(NULL, result->body_size, result->body);
+    struct joined_lines *lines = calloc(1, sizeof *lines);
+    struct ray_err err = {0};
+
+    if (reply == NULL || lines == NULL || cluster == NULL) {
+        (void)ray_fail(&err, RAY_ENOMEM, "an answer");
+        member_ask_fail(ask, &err);
+    } else {
+        list_members(m, lines);
+        joined.cluster_id = member_id_field(&cluster->id);
+        joined.cluster_epoch = cluster->cluster.cluster_epoch;
+        joined.cluster = (char *)(uintptr_t)cluster->name;
+        joined.raft_id = reply->raft_id;
+        joined.members = lines->pointers;
+        joined.n_members = lines->count;
+        member_ask_reply(ask, &joined.base);
+    }
+    if (reply != NULL) {
+        rayos__registry__reply__free_unpacked(reply, NULL);
+    }
+    free(lines);
+}
+
+/* The keys are those that the handshake has proven. */
+static int check_joiner(const struct ray_rpc_peer *peer, const Rayos__Cluster__JoinRequest *request,
+                        struct ray_id *out_id, struct ray_err *err)
+{
+    uint8_t identity[RAY_KEY_SIZE];
+    int rc;
+
+    if (peer == NULL || !peer->is_remote || request->link_key.len != RAY_KEY_SIZE ||
+        request->key_proof.len != RAY_KEY_PROOF_SIZE) {
+        return ray_fail(err, RAY_EMALFORMED, "no key is proven");
+    }
+    rc = ray_key_proof_check(request->key_proof.data, request->link_key.data, identity, err);
+    if (rc == RAY_OK && memcmp(identity, peer->identity, sizeof identity) != 0) {
+        rc = ray_fail(err, RAY_EDENIED, "the keys are of different nodes");
+    }
+    if (rc == RAY_OK) {
+        ray_key_node_id(identity, out_id);
+    }
+    return rc;
+}
+
+static void propose_join(struct member_ask *ask, const Rayos__Cluster__JoinRequest *request,
+                         const struct ray_id *id, const uint8_t *identity)
+{
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__NodeJoin join = RAYOS__REGISTRY__NODE_JOIN__INIT;
+    Rayos__Registry__Object object = RAYOS__REGISTRY__OBJECT__INIT;
+    Rayos__Registry__Node node = RAYOS__REGISTRY__NODE__INIT;
+
+    node.identity_key.data = (uint8_t *)(uintptr_t)identity;
+    node.identity_key.len = RAY_KEY_SIZE;
+    node.link_key = request->link_key;
+    node.link_key_signature.data =
+        request->key_proof.data + RAY_KEY_PROOF_SIZE - RAY_KEY_SIGNATURE_SIZE;
+    node.link_key_signature.len = RAY_KEY_SIGNATURE_SIZE;
+    node.address = request->address;
+    node.domain = request->domain;
+    node.is_fit_for_leases = request->is_fit_for_leases;
+    object.kind = RAYOS__REGISTRY__KIND__KIND_NODE;
+    object.id = member_id_field(id);
+    object.name = request->name;
+    object.body_case = RAYOS__REGISTRY__OBJECT__BODY_NODE;
+    object.node = &node;
+    join.node = &object;
+    join.token_hash = request->token_hash;
+    join.incarnation = request->incarnation;
+    join.boot_counter = request->boot_counter;
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_JOIN;
+    command.node_join = &join;
+    ask->on_result = on_joined;
+    member_ask_propose(ask, &command, "joins with a token");
+}
+
+static void run_join(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
+{
+    const Rayos__Cluster__JoinRequest *request = (const Rayos__Cluster__JoinRequest *)input;
+    const struct ray_rpc_peer *peer = ray_rpc_call_peer(call);
+    struct coord_member *m = arg;
+    struct member_caller caller = {.name = "joiner"};
+    struct join_ask *ask = member_ask_new(m, &caller, call, sizeof *ask);
+    struct ray_err err = {0};
+    struct ray_id id;
+    int rc;
+
+    if (ask == NULL) {
+        return;
+    }
+    rc = check_joiner(peer, request, &id, &err);
+    if (rc == RAY_OK && request->token_hash.len != RAY_TOKEN_VERIFIER_SIZE) {
+        rc = ray_fail(&err, RAY_EDENIED, "no token is shown"); /* approval is another method's */
+    }
+    if (rc == RAY_OK && !member_is_name(request->name)) {
+        rc = ray_fail(&err, RAY_EINVAL, "a node's name has 1 to 32 of a-z, 0-9 and '-'");
+    }
+    if (rc == RAY_OK) {
+        rc = member_require_cluster(m, &err);
+    }
+    if (rc != RAY_OK) {
+        member_ask_fail(&ask->ask, &err);
+        return;
+    }
+    propose_join(&ask->ask, request, &id, peer->identity);
+}
+
+/* ---- services ---- */
+
+static const struct ray_rpc_method joiner_methods[] = {
+    {"node.join", &rayos__cluster__join_request__descriptor, run_join},
+    {NULL, NULL, NULL},
+};
+
+int member_guests_init(struct coord_member *m, struct ray_err *err)
+{
+    int rc = ray_rpc_bulk_server_create(&m->joiners, m->config.loop, joiner_methods, m, err);
+
+    return rc == RAY_OK ? ray_rpc_bulk_server_create(&m->operators, m->config.loop,
+                                                     coord_member_methods(), m, err)
+                        : rc;
+}
+
+void member_guests_fini(struct coord_member *m)
+{
+    ray_rpc_bulk_server_destroy(m->joiners);
+    ray_rpc_bulk_server_destroy(m->operators);
+    m->joiners = NULL;
+    m->operators = NULL;
+}
+
+bool member_operator(struct coord_member *m, const uint8_t *identity, struct member_caller *out)
+{
+    const struct coord_object *principal =
+        m->replica == NULL ? NULL : find_principal(coord_replica_fsm(m->replica), identity);
+
+    if (principal == NULL) {
+        return false;
+    }
+    memcpy(out->name, principal->name, sizeof out->name);
+    out->is_admin = principal->principal.is_admin;
+    return true;
+}

@@ -1,0 +1,236 @@
+/* coordinator/api/impl.h - the parts of a member, private to coordinator/api.
+ * Memory, threads: as member_api.h.  Trust: each file says. */
+#ifndef RAY_COORDINATOR_API_IMPL_H
+#define RAY_COORDINATOR_API_IMPL_H
+
+#include <limits.h>
+#include <sys/queue.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "coordinator/api/credential.h"
+#include "coordinator/api/member_api.h"
+#include "coordinator/replica/replica.h"
+#include "coordinator/store/facts.h"
+#include "coordinator/watch/hub.h"
+#include "net/key.h"
+#include "net/proto/cluster.pb-c.h"
+#include "net/proto/registry.pb-c.h"
+#include "net/words.h"
+
+enum {
+    MEMBER_PATH_SIZE = 512,
+    MEMBER_ARENA_SIZE_MAX = 4 << 20,
+    MEMBER_ASKS_MAX = 4096,
+    MEMBER_TIMEOUT_MS = 10000, /* of callers that name none */
+    MEMBER_NODES_PAGE = 128,
+    MEMBER_FINGERPRINT_SIZE = 32,
+    MEMBER_REPORT_MS = 1000,
+};
+
+#define MEMBER_FACT_ROSTER "roster"      /* a packed rayos.cluster.Joined */
+#define MEMBER_FACT_CLUSTER "cluster-id" /* the first one it joined: 16 bytes */
+#define MEMBER_FACT_BOOTS "boots"        /* starts before there was a membership: u64 */
+
+enum member_state {
+    MEMBER_UNCLAIMED,
+    MEMBER_CREATING,
+    MEMBER_JOINING,
+    MEMBER_MEMBER, /* it has a replica; that one's role says more */
+    MEMBER_FAILED,
+};
+
+/* Who calls. */
+struct member_caller {
+    char name[COORD_NAME_SIZE]; /* "root@n-01234567" */
+    bool is_admin;
+};
+
+/* One call that waits for the replica; methods put their own after it. */
+struct member_ask {
+    LIST_ENTRY(member_ask) entry;
+    struct coord_member *member;
+    struct ray_rpc_call *call; /* NULL once it is ended */
+    struct member_caller caller;
+    uint64_t ticket;
+    bool has_ticket;
+    /* The command ran, and the state machine took it (refusals are told the caller before). */
+    void (*on_result)(struct member_ask *ask, const struct coord_fsm_result *result);
+    /* Refusals come to on_result, too. */
+    bool takes_refusals;
+    /* The state here may be shown now. */
+    void (*on_shown)(struct member_ask *ask, bool is_linearizable);
+    void (*on_release)(struct member_ask *ask); /* frees what is the method's; may be NULL */
+};
+
+LIST_HEAD(member_ask_list, member_ask);
+
+/* Nodes to go to and to let in before the registry is here (roster.c). */
+struct member_roster {
+    Rayos__Cluster__Joined *joined; /* NULL: none */
+};
+
+struct member_creation; /* create.c */
+struct member_joining;  /* join.c */
+struct member_events;   /* events.c */
+struct ray_rpc_bulk_server;
+struct member_turn; /* world.c */
+
+LIST_HEAD(member_events_list, member_events);
+
+struct coord_member {
+    struct coord_member_config config; /* its strings are the copies below */
+    char data_dir[MEMBER_PATH_SIZE];
+    char run_dir[MEMBER_PATH_SIZE];
+    char address[COORD_ADDRESS_SIZE];
+    char name[COORD_NAME_SIZE];
+    char domain[COORD_DOMAIN_SIZE];
+    struct ray_key *key;
+    struct ray_id id;
+    struct ray_id incarnation;
+    struct coord_credential credential;
+
+    struct coord_env env;
+    struct ray_timer timer;
+    struct member_turn *turn;
+    struct coord_disk *disk;
+    struct coord_checkpoint *checkpoint;
+    struct coord_facts *facts;
+    struct ray_link *link;
+    struct coord_replica_world world;
+    struct coord_replica *replica; /* NULL: no membership */
+    enum member_state state;
+    struct ray_err trouble; /* why it is FAILED, or joins and joins */
+    struct member_roster roster;
+    struct member_creation *creation;
+    struct member_joining *joining;
+    uint64_t cluster_epoch;              /* that the links have */
+    struct ray_rpc_bulk_server *joiners; /* guest.c */
+    struct ray_rpc_bulk_server *operators;
+
+    struct member_ask_list asks;
+    size_t ask_count;
+    struct ray_arena arena; /* of one answer or command */
+
+    struct coord_watch_hub *hub;
+    struct ray_timer hub_timer;
+    uint64_t last_watcher;
+    struct member_events_list events;
+    bool has_event_news;
+    bool has_node_news;
+
+    struct ray_timer report_timer;
+    bool is_reporting;
+    size_t told_voter_count; /* 0: not quorate */
+
+    struct ray_timer leave_timer;
+    void (*on_left)(void *arg);
+    void *on_left_arg;
+};
+
+/* ---- world.c: what the replica gets from this machine ---- */
+
+int member_world_open(struct coord_member *m, struct ray_err *err);
+void member_world_close(struct coord_member *m);
+
+/* ---- incarnation.c ---- */
+
+/* The one of this boot, kept below `run_dir`; a new one when the kernel has booted since. */
+int member_incarnation(const char *run_dir, struct ray_id *out, struct ray_err *err);
+
+/* ---- identity.c ---- */
+
+int member_identity_open(struct coord_member *m, struct ray_err *err);
+bool member_is_name(const char *name);
+/* Of a cluster, as people compare it. */
+void member_fingerprint(const struct ray_id *cluster_id,
+                        uint8_t out[static MEMBER_FINGERPRINT_SIZE]);
+const char *member_fingerprint_words(const struct ray_id *cluster_id,
+                                     char out[static RAY_WORDS_TEXT_SIZE]);
+
+/* ---- member.c ---- */
+
+/* Opens the replica of a membership that is on the disk. */
+int member_open_replica(struct coord_member *m, struct ray_err *err);
+void member_turn(struct coord_member *m); /* the end of each turn of the loop */
+void member_fail(struct coord_member *m, const struct ray_err *why);
+const char *member_state_name(const struct coord_member *m);
+const char *member_role_name(enum coord_replica_role role); /* status.c */
+/* Whether and how far this member may answer; text and next step otherwise. */
+int member_require_replica(struct coord_member *m, struct ray_err *err);
+int member_require_cluster(struct coord_member *m, struct ray_err *err);
+uint64_t member_age_ms(const struct coord_member *m);
+/* The first cluster that this node was in is the only one until it is wiped. */
+int member_pin(struct coord_member *m, const struct ray_id *cluster_id, struct ray_err *err);
+
+/* ---- ask.c ---- */
+
+/* `size` of the method's struct, which begins with a member_ask. NULL: the caller has been told. */
+void *member_ask_new(struct coord_member *m, const struct member_caller *caller,
+                     struct ray_rpc_call *call, size_t size);
+void member_ask_reply(struct member_ask *ask, const ProtobufCMessage *body);
+void member_ask_fail(struct member_ask *ask, const struct ray_err *err);
+/* Also of a result that is a refusal. */
+void member_ask_refuse(struct member_ask *ask, const struct coord_fsm_result *result);
+/* Sets header and proposes; on_result or an error to the caller follows. `header` may hold
+ * reason, session and sequence. */
+void member_ask_propose(struct member_ask *ask, Rayos__Registry__Command *command,
+                        const char *reason);
+/* on_shown follows: now, or after a quorum was asked. */
+void member_ask_show(struct member_ask *ask, bool is_linearizable);
+void member_asks_end(struct coord_member *m);
+
+/* ---- command.c ---- */
+
+/* Packs into memory of malloc. Principal and reason are cut to what the registry takes. */
+int member_command_pack(const struct coord_member *m, Rayos__Registry__Command *command,
+                        const char *principal, const char *reason, uint8_t **out_bytes,
+                        size_t *out_size, struct ray_err *err);
+ProtobufCBinaryData member_id_field(const struct ray_id *id); /* borrows */
+/* What a status of the replica means to who asked; RAY_OK for RAY_OK. */
+int member_explain(int status, struct ray_err *err);
+/* lan, slow, wan. */
+int member_timing(const char *profile, Rayos__Registry__Timing *out, struct ray_err *err);
+/* The object of this node for cluster-create and node-join; all borrowed from `m` and `out`. */
+struct member_self {
+    Rayos__Registry__Object object;
+    Rayos__Registry__Node node;
+    uint8_t proof[RAY_KEY_PROOF_SIZE];
+};
+void member_describe_self(const struct coord_member *m, struct member_self *out);
+
+/* ---- create.c ---- */
+
+/* `ask` NULL: by credential. What is under way ends with disk and replica. */
+void member_create_begin(struct coord_member *m, struct member_ask *ask,
+                         const Rayos__Cluster__CreateRequest *request);
+void member_create_by_credential(struct coord_member *m);
+
+/* ---- methods; input is of the method's own type ---- */
+
+typedef void member_method(struct coord_member *m, const struct member_caller *caller,
+                           struct ray_rpc_call *call, const ProtobufCMessage *input);
+
+member_method member_cluster_create, member_cluster_status, member_node_list;
+member_method member_token_create, member_token_list, member_token_remove;
+member_method member_query, member_propose;
+member_method member_session_open, member_session_keep, member_session_close;
+member_method member_watch, member_events_method;
+
+/* ---- guest.c ---- */
+
+/* Who has that key; false: no principal (any more). */
+bool member_operator(struct coord_member *m, const uint8_t *identity, struct member_caller *out);
+
+/* ---- watch.c, events.c ---- */
+
+int member_watch_init(struct coord_member *m, struct ray_err *err);
+void member_watch_fini(struct coord_member *m);
+void member_watch_turn(struct coord_member *m);
+void member_events_turn(struct coord_member *m);
+
+/* ---- report.c: what this node says of itself ---- */
+
+void member_report_turn(struct coord_member *m);
+
+#endif

@@ -1,0 +1,305 @@
+/* join.c - the joiner's end: one seed after another, a second apart, until one lets it in. */
+#include "coordinator/api/join.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "coordinator/api/dial.h"
+#include "coordinator/api/roster.h"
+#include "net/bulk_shake.h"
+#include "net/rpc_bulk.h"
+
+enum { RETRY_MS = 1000, ANSWER_TIMEOUT_MS = 15000, MEMBERS_MAX = 64 };
+
+struct member_joining {
+    struct coord_member *member;
+    struct ray_timer timer;
+    size_t seed; /* the next to ask */
+    uint64_t boot_counter;
+    struct ray_bulk_shake *shake;
+    struct ray_rpc_client *client;
+    bool is_formatting;
+    uint64_t raft_id;
+};
+
+static void hang_up(struct member_joining *joining)
+{
+    ray_bulk_shake_destroy(joining->shake);
+    joining->shake = NULL;
+    ray_rpc_client_destroy(joining->client);
+    joining->client = NULL;
+}
+
+/* Another seed, a little later. Said once for each new reason. */
+static void retry(struct member_joining *joining, const struct ray_err *why)
+{
+    struct coord_member *m = joining->member;
+
+    if (strcmp(m->trouble.text, why->text) != 0) {
+        ray_log(m->config.logger, RAY_LOG_WARN, "join", "not yet: %s%s%s", why->text,
+                why->next_step[0] != '\0' ? "; next: " : "", why->next_step);
+    }
+    m->trouble = *why;
+    ray_timer_start(&joining->timer, RETRY_MS, 0);
+}
+
+/* ---- let in ---- */
+
+static void on_formatted(void *arg, int status)
+{
+    struct member_joining *joining = arg;
+    struct coord_member *m = joining->member;
+    struct ray_err err = {0};
+
+    joining->is_formatting = false;
+    if (status == RAY_ECANCELED) {
+        return; /* the member ends */
+    }
+    if (status != RAY_OK) {
+        (void)ray_fail(&err, status, "the first state could not be written: %s",
+                       ray_err_text(status));
+        member_fail(m, &err);
+        return;
+    }
+    if (member_open_replica(m, &err) != RAY_OK) {
+        member_fail(m, &err);
+        return;
+    }
+    ray_log(m->config.logger, RAY_LOG_NOTICE, "join", "joined cluster=%s raft_id=%llu",
+            m->roster.joined->cluster, (unsigned long long)joining->raft_id);
+    m->trouble = (struct ray_err){0};
+    member_join_fini(m);
+}
+
+static int check_cluster(const struct coord_member *m, const Rayos__Cluster__Joined *joined,
+                         struct ray_id *out, struct ray_err *err)
+{
+    const struct ray_token *token = m->credential.token;
+    uint8_t fingerprint[MEMBER_FINGERPRINT_SIZE];
+    int rc = ray_id_from_bytes(joined->cluster_id.data, joined->cluster_id.len, out, err);
+
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    member_fingerprint(out, fingerprint);
+    if ((!ray_id_is_none(&token->cluster) && !ray_id_equal(&token->cluster, out)) ||
+        (token->has_fingerprint &&
+         memcmp(token->fingerprint, fingerprint, sizeof fingerprint) != 0)) {
+        return ray_fail(err, RAY_EDENIED, "the token is of another cluster");
+    }
+    if (joined->n_members == 0 || joined->n_members > MEMBERS_MAX || joined->cluster_epoch == 0) {
+        return ray_fail(err, RAY_EMALFORMED, "the answer names no members");
+    }
+    return RAY_OK;
+}
+
+static int take_in(struct member_joining *joining, const Rayos__Cluster__Joined *joined,
+                   struct ray_err *err)
+{
+    struct coord_member *m = joining->member;
+    struct coord_replica_birth birth = {.node_id = m->id,
+                                        .server_id = joined->raft_id,
+                                        .cluster_epoch = joined->cluster_epoch,
+                                        .boot_counter = joining->boot_counter - 1};
+    int rc = check_cluster(m, joined, &birth.cluster_id, err);
+
+    if (rc == RAY_OK && joined->raft_id == 0) {
+        (void)ray_fail(err, RAY_EAGAIN, "the cluster knows this node; an admin has to approve it");
+        (void)ray_next(err, "clusterctl node approve %s", m->name);
+        return RAY_EAGAIN;
+    }
+    if (rc == RAY_OK) {
+        rc = member_pin(m, &birth.cluster_id, err);
+    }
+    if (rc == RAY_OK) {
+        rc = member_roster_keep(m, joined, err);
+    }
+    if (rc == RAY_OK) {
+        joining->raft_id = joined->raft_id;
+        joining->is_formatting = true;
+        rc = coord_replica_format(&m->world, &birth, on_formatted, joining, err);
+        joining->is_formatting = rc == RAY_OK;
+    }
+    return rc;
+}
+
+static void on_answer(void *arg, const struct ray_rpc_result *result)
+{
+    struct member_joining *joining = arg;
+    struct ray_err err = {0};
+    int rc = result->code;
+
+    if (rc == RAY_ECANCELED) {
+        return; /* by ourselves */
+    }
+    if (rc == RAY_OK) {
+        rc = take_in(joining, (const Rayos__Cluster__Joined *)result->body, &err);
+    } else {
+        (void)ray_fail(&err, rc, "%s", result->text);
+        (void)ray_next(&err, "%s", result->next_step);
+    }
+    if (rc != RAY_OK) {
+        retry(joining, &err);
+    }
+}
+
+/* ---- asking ---- */
+
+static int ask(struct member_joining *joining, struct ray_err *err)
+{
+    struct coord_member *m = joining->member;
+    Rayos__Cluster__JoinRequest request = RAYOS__CLUSTER__JOIN_REQUEST__INIT;
+    uint8_t proof[RAY_KEY_PROOF_SIZE];
+    uint8_t verifier[RAY_TOKEN_VERIFIER_SIZE];
+
+    ray_key_proof(m->key, proof);
+    ray_token_verifier(m->credential.token->secret, verifier);
+    request.name = m->name;
+    request.address = m->address;
+    request.domain = m->domain;
+    request.incarnation = member_id_field(&m->incarnation);
+    request.boot_counter = joining->boot_counter;
+    request.is_fit_for_leases = m->config.is_fit_for_leases;
+    request.key_proof.data = proof;
+    request.key_proof.len = sizeof proof;
+    request.link_key.data = (uint8_t *)(uintptr_t)ray_key_static(m->key);
+    request.link_key.len = RAY_KEY_SIZE;
+    request.token_hash.data = verifier;
+    request.token_hash.len = sizeof verifier;
+    return ray_rpc_call_start(joining->client, "node.join", &request.base, NULL, 0,
+                              &rayos__cluster__joined__descriptor, ANSWER_TIMEOUT_MS, NULL,
+                              on_answer, joining, NULL, err);
+}
+
+static void on_ready(void *arg, int fd, struct ray_seal *seal, const struct ray_peer *peer)
+{
+    struct member_joining *joining = arg;
+    struct ray_err err = {0};
+    int rc =
+        ray_rpc_client_create_bulk(&joining->client, joining->member->config.loop, fd, seal, &err);
+
+    (void)peer; /* has the token: that is all that a joiner can know */
+    if (rc != RAY_OK) {
+        ray_seal_destroy(seal);
+        (void)close(fd); /* nothing was sent */
+    } else {
+        rc = ask(joining, &err);
+    }
+    if (rc != RAY_OK) {
+        retry(joining, &err);
+    }
+}
+
+static void on_failed(void *arg, const struct ray_err *why)
+{
+    retry(arg, why);
+}
+
+static int shake(struct member_joining *joining, int fd, struct ray_err *err)
+{
+    static const struct ray_bulk_shake_user template = {.on_ready = on_ready,
+                                                        .on_failed = on_failed};
+    struct coord_member *m = joining->member;
+    const struct ray_token *token = m->credential.token;
+    struct ray_bulk_shake_user user = template;
+    struct ray_hello hello = {.kind = RAY_PEER_JOIN, .cluster = token->cluster, .from = m->id};
+    struct ray_peer_terms terms = {.has_peer_identity = false};
+    struct ray_peer_auth *auth = NULL;
+    int rc;
+
+    user.arg = joining;
+    ray_token_verifier(token->secret, terms.psk);
+    ray_token_id(terms.psk, &hello.token);
+    rc = ray_peer_auth_open(&auth, m->key, &hello, &terms, NULL, 0, err);
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    rc = ray_bulk_shake_create(&joining->shake, m->config.loop, fd, auth, RAY_BULK_SHAKE_TIMEOUT_MS,
+                               &user, err);
+    if (rc != RAY_OK) {
+        ray_peer_auth_destroy(auth);
+    }
+    return rc;
+}
+
+static void try_next(void *arg)
+{
+    struct member_joining *joining = arg;
+    const struct ray_token *token = joining->member->credential.token;
+    const char *seed = token->seeds[joining->seed % token->seed_count];
+    struct ray_err err = {0};
+    int fd = -1;
+    int rc;
+
+    hang_up(joining);
+    joining->seed++;
+    rc = member_dial(seed, &fd, &err);
+    if (rc == RAY_OK) {
+        rc = shake(joining, fd, &err);
+        if (rc != RAY_OK) {
+            (void)close(fd); /* nothing was sent */
+        }
+    }
+    if (rc != RAY_OK) {
+        retry(joining, &err);
+    }
+}
+
+/* Of starts before there was a membership that counts them: a later one is a later boot. */
+static int count_boot(struct coord_member *m, uint64_t *out, struct ray_err *err)
+{
+    struct ray_buf kept;
+    uint64_t count = 0;
+    int rc;
+
+    ray_buf_init(&kept, COORD_FACTS_VALUE_SIZE_MAX);
+    rc = m->facts->ops->get(m->facts, MEMBER_FACT_BOOTS, &kept, err);
+    if (rc == RAY_OK && kept.size == sizeof count) {
+        memcpy(&count, kept.data, sizeof count);
+    }
+    ray_buf_fini(&kept);
+    if (rc != RAY_OK && rc != RAY_ENOTFOUND) {
+        return rc;
+    }
+    count++;
+    *out = count;
+    return m->facts->ops->put(m->facts, MEMBER_FACT_BOOTS, &count, sizeof count, err);
+}
+
+int member_join_begin(struct coord_member *m, struct ray_err *err)
+{
+    struct member_joining *joining = calloc(1, sizeof *joining);
+    int rc;
+
+    if (joining == NULL) {
+        return ray_fail(err, RAY_ENOMEM, "joining");
+    }
+    joining->member = m;
+    m->joining = joining;
+    m->state = MEMBER_JOINING;
+    if (m->credential.token->seed_count == 0) {
+        return ray_fail(err, RAY_EINVAL, "the token names no member to go to");
+    }
+    rc = count_boot(m, &joining->boot_counter, err);
+    if (rc == RAY_OK) {
+        rc = ray_timer_init(&joining->timer, m->config.loop, try_next, joining, err);
+    }
+    if (rc == RAY_OK) {
+        ray_timer_start(&joining->timer, 0, 0);
+    }
+    return rc;
+}
+
+void member_join_fini(struct coord_member *m)
+{
+    struct member_joining *joining = m->joining;
+
+    if (joining == NULL || joining->is_formatting) {
+        return; /* the end of the disk comes first */
+    }
+    hang_up(joining);
+    ray_timer_fini(&joining->timer);
+    free(joining);
+    m->joining = NULL;
+}

@@ -1,0 +1,74 @@
+/* coordinator/api/member_api.h - this node as a member of a cluster, or as one that waits to be
+ * made one: identity, disk, replica and links put together, and the cluster's API on top.
+ *
+ *      net/rpc calls      credential file
+ *           |                   |
+ *       api methods      create or join
+ *            \______ member _____/
+ *                      |
+ *      replica over disk, links, clocks, randomness (coordinator/replica)
+ *
+ * Below data_dir lie identity/node.key, raft/, facts/ and checkpoint/; below run_dir the
+ * incarnation of this boot.
+ *
+ * Memory: create and destroy; strings are copied.  Threads: the loop's; the disk has its own.
+ * Blocks: create, on the disk; making or loading a membership.
+ * Trust: callers, the credential, peers and what is on the disk are hostile until checked. */
+#ifndef RAY_COORDINATOR_API_MEMBER_API_H
+#define RAY_COORDINATOR_API_MEMBER_API_H
+
+#include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "net/rpc.h"
+
+enum {
+    COORD_MEMBER_METHODS_MAX = 32,
+    COORD_MEMBER_LEAVE_MS = 5000, /* leadership is handed over within it, or not at all */
+};
+
+struct coord_member;
+
+struct coord_member_config {
+    struct ray_loop *loop;
+    struct ray_logger *logger;
+    const char *data_dir; /* made when it is not there */
+    const char *run_dir;
+    const char *listen;     /* "host:port" for links */
+    const char *advertise;  /* where others reach it; NULL: as `listen` */
+    const char *name;       /* NULL: the one of before, else n- and 8 digits of the fingerprint */
+    const char *domain;     /* failure domain; NULL: the node is its own */
+    const char *credential; /* file (coordinator/api/credential.h); NULL: none */
+    bool is_fit_for_leases; /* this machine's clock source is */
+    /* A quorum is there, of so many voters; again when that changes. */
+    void (*on_quorate)(void *arg, size_t voter_count);
+    /* It cannot go on (its disk failed): end the process, start anew. */
+    void (*on_failed)(void *arg);
+    void *arg;
+};
+
+/* Locks data_dir/raft first: RAY_ECONFLICT, another process has it. RAY_EMALFORMED: key or meta
+ * block are damaged. */
+int coord_member_create(struct coord_member **out_member, const struct coord_member_config *config,
+                        struct ray_err *err);
+/* After the servers that call it. NULL is fine. */
+void coord_member_destroy(struct coord_member *member);
+
+/* A clean stop: hands leadership over where it has it; `done` comes once, from the loop. */
+void coord_member_leave(struct coord_member *member, void (*done)(void *arg), void *arg);
+
+const char *coord_member_name(const struct coord_member *member);
+const char *coord_member_address(const struct coord_member *member);
+
+/* The methods of net/proto/cluster.proto for callers on the node's own socket; ends with a NULL
+ * name. Whoever serves them gives the calls on, as each has a request type of its own. */
+const struct ray_rpc_method *coord_member_methods(void);
+/* `member` NULL: this node takes part in no cluster, and the caller is told so. */
+void coord_member_call(struct coord_member *member, struct ray_rpc_call *call,
+                       const ProtobufCMessage *input);
+
+#endif

@@ -1,0 +1,279 @@
+/* registry.c - queries and commands as clients send them, and their sessions.
+ *
+ * An answer may be larger than a message: it goes in parts, as fast as the caller takes them. The
+ * end says of which revision it is; nothing of a later one is mixed in, as the answer was made
+ * before the first part. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "coordinator/api/impl.h"
+#include "net/proto_codec.h"
+
+enum {
+    PART_SIZE = 48 << 10,
+    SESSION_TTL_S = 60,
+    SESSION_TTL_S_MAX = 24 * 3600,
+};
+
+/* ---- registry.query ---- */
+
+struct query_ask {
+    struct member_ask ask;
+    struct ray_buf query;
+    struct ray_buf answer;
+    size_t sent;
+    uint64_t revision;
+    uint64_t age_ms;
+};
+
+static void on_query_release(struct member_ask *ask)
+{
+    struct query_ask *query_ask = (struct query_ask *)ask;
+
+    ray_buf_fini(&query_ask->query);
+    ray_buf_fini(&query_ask->answer);
+}
+
+static void end_query(struct query_ask *query_ask)
+{
+    Rayos__Cluster__QueryEnd end = RAYOS__CLUSTER__QUERY_END__INIT;
+
+    end.revision = query_ask->revision;
+    end.age_ms = query_ask->age_ms;
+    end.size = query_ask->answer.size;
+    member_ask_reply(&query_ask->ask, &end.base);
+}
+
+/* Until all is sent or the caller is full; then on_drain calls again. */
+static void send_parts(void *arg)
+{
+    struct query_ask *query_ask = arg;
+
+    while (query_ask->sent < query_ask->answer.size) {
+        Rayos__Cluster__QueryPart part = RAYOS__CLUSTER__QUERY_PART__INIT;
+        size_t left = query_ask->answer.size - query_ask->sent;
+        int rc;
+
+        part.bytes.data = query_ask->answer.data + query_ask->sent;
+        part.bytes.len = left < PART_SIZE ? left : PART_SIZE;
+        rc = ray_rpc_send(query_ask->ask.call, &part.base);
+        if (rc == RAY_EAGAIN || rc == RAY_ECLOSED) {
+            return; /* on_drain or on_cancel follows */
+        }
+        if (rc != RAY_OK) {
+            struct ray_err err = {0};
+
+            (void)ray_fail(&err, rc, "the answer could not be sent");
+            member_ask_fail(&query_ask->ask, &err);
+            return;
+        }
+        query_ask->sent += part.bytes.len;
+    }
+    end_query(query_ask);
+}
+
+static void on_query_shown(struct member_ask *ask, bool is_linearizable)
+{
+    struct query_ask *query_ask = (struct query_ask *)ask;
+    struct coord_fsm *fsm = coord_replica_fsm(ask->member->replica);
+    struct ray_err err = {0};
+
+    if (coord_fsm_query(fsm, query_ask->query.data, query_ask->query.size, &query_ask->answer,
+                        &err) != RAY_OK) {
+        member_ask_fail(ask, &err);
+        return;
+    }
+    query_ask->revision = coord_fsm_index(fsm);
+    query_ask->age_ms = is_linearizable ? 0 : member_age_ms(ask->member);
+    ray_rpc_call_on_drain(ask->call, send_parts, query_ask);
+    send_parts(query_ask);
+}
+
+void member_query(struct coord_member *m, const struct member_caller *caller,
+                  struct ray_rpc_call *call, const ProtobufCMessage *input)
+{
+    const Rayos__Cluster__QueryRequest *request = (const Rayos__Cluster__QueryRequest *)input;
+    struct query_ask *query_ask = member_ask_new(m, caller, call, sizeof *query_ask);
+    struct ray_err err = {0};
+
+    if (query_ask == NULL) {
+        return;
+    }
+    ray_buf_init(&query_ask->query, RAY_RPC_BODY_SIZE_MAX);
+    ray_buf_init(&query_ask->answer, COORD_FSM_PAGE_SIZE_MAX + COORD_FSM_RECORD_SIZE_MAX);
+    query_ask->ask.on_release = on_query_release;
+    query_ask->ask.on_shown = on_query_shown;
+    if (ray_buf_append(&query_ask->query, request->query.data, request->query.len) != RAY_OK) {
+        (void)ray_fail(&err, RAY_ENOMEM, "a query");
+        member_ask_fail(&query_ask->ask, &err);
+        return;
+    }
+    member_ask_show(&query_ask->ask, request->is_linearizable);
+}
+
+/* ---- registry.propose ---- */
+
+/* What clients may say. The rest members say themselves: about time, roles, and what nodes and
+ * agents have seen of themselves. */
+static bool is_for_clients(const Rayos__Registry__Command *command)
+{
+    switch (command->body_case) {
+    case RAYOS__REGISTRY__COMMAND__BODY_OBJECT_PUT:
+    case RAYOS__REGISTRY__COMMAND__BODY_OBJECT_LABEL:
+    case RAYOS__REGISTRY__COMMAND__BODY_OBJECT_DELETE:
+    case RAYOS__REGISTRY__COMMAND__BODY_TIMING_SET:
+    case RAYOS__REGISTRY__COMMAND__BODY_VOTERS_SET:
+    case RAYOS__REGISTRY__COMMAND__BODY_NODE_APPROVE:
+    case RAYOS__REGISTRY__COMMAND__BODY_NODE_DRAIN:
+    case RAYOS__REGISTRY__COMMAND__BODY_NODE_REMOVE:
+    case RAYOS__REGISTRY__COMMAND__BODY_MIGRATION_OPEN:
+    case RAYOS__REGISTRY__COMMAND__BODY_VOLUME_ATTACH:
+    case RAYOS__REGISTRY__COMMAND__BODY_VOLUME_DETACH:
+    case RAYOS__REGISTRY__COMMAND__BODY_CONFIRM_OFF:
+    case RAYOS__REGISTRY__COMMAND__BODY_EVENT_ADD:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void on_client_result(struct member_ask *ask, const struct coord_fsm_result *result)
+{
+    Rayos__Registry__Result answer = RAYOS__REGISTRY__RESULT__INIT;
+
+    answer.code = result->code;
+    answer.text = (char *)(uintptr_t)result->text;
+    answer.next_step = (char *)(uintptr_t)result->next_step;
+    answer.revision = result->revision;
+    answer.body.data = (uint8_t *)(uintptr_t)result->body;
+    answer.body.len = result->body_size;
+    member_ask_reply(ask, &answer.base);
+}
+
+void member_propose(struct coord_member *m, const struct member_caller *caller,
+                    struct ray_rpc_call *call, const ProtobufCMessage *input)
+{
+    const Rayos__Cluster__ProposeRequest *request = (const Rayos__Cluster__ProposeRequest *)input;
+    struct member_ask *ask = member_ask_new(m, caller, call, sizeof *ask);
+    ProtobufCMessage *message = NULL;
+    struct ray_err err = {0};
+    int rc;
+
+    if (ask == NULL) {
+        return;
+    }
+    ray_arena_reset(&m->arena);
+    rc = ray_proto_unpack(&rayos__registry__command__descriptor, request->command.data,
+                          request->command.len, &m->arena, &message, &err);
+    if (rc == RAY_OK && !is_for_clients((const Rayos__Registry__Command *)message)) {
+        rc = ray_fail(&err, RAY_EDENIED, "this command is not for clients");
+    }
+    if (rc != RAY_OK) {
+        member_ask_fail(ask, &err);
+        return;
+    }
+    ask->takes_refusals = true;
+    ask->on_result = on_client_result;
+    member_ask_propose(ask, (Rayos__Registry__Command *)message, NULL);
+}
+
+/* ---- sessions ---- */
+
+struct session_ask {
+    struct member_ask ask;
+    struct ray_id id;
+    uint64_t ttl_s;
+};
+
+static void on_session_opened(struct member_ask *ask, const struct coord_fsm_result *result)
+{
+    const struct session_ask *session_ask = (const struct session_ask *)ask;
+    Rayos__Cluster__SessionOpened opened = RAYOS__CLUSTER__SESSION_OPENED__INIT;
+
+    (void)result;
+    opened.id = member_id_field(&session_ask->id);
+    opened.ttl_s = session_ask->ttl_s;
+    member_ask_reply(ask, &opened.base);
+}
+
+static int choose_session(struct coord_member *m, const Rayos__Cluster__SessionRequest *request,
+                          struct session_ask *session_ask, struct ray_err *err)
+{
+    session_ask->ttl_s = request->ttl_s == 0 ? SESSION_TTL_S : request->ttl_s;
+    if (session_ask->ttl_s > SESSION_TTL_S_MAX) {
+        return ray_fail(err, RAY_EINVAL, "a session lives for at most a day");
+    }
+    if (request->id.len == 0) {
+        m->env.random(m->env.arg, session_ask->id.bytes, sizeof session_ask->id.bytes);
+        return RAY_OK;
+    }
+    return ray_id_from_bytes(request->id.data, request->id.len, &session_ask->id, err);
+}
+
+void member_session_open(struct coord_member *m, const struct member_caller *caller,
+                         struct ray_rpc_call *call, const ProtobufCMessage *input)
+{
+    const Rayos__Cluster__SessionRequest *request = (const Rayos__Cluster__SessionRequest *)input;
+    struct session_ask *session_ask = member_ask_new(m, caller, call, sizeof *session_ask);
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__SessionOpen open = RAYOS__REGISTRY__SESSION_OPEN__INIT;
+    struct ray_err err = {0};
+
+    if (session_ask == NULL) {
+        return;
+    }
+    if (choose_session(m, request, session_ask, &err) != RAY_OK) {
+        member_ask_fail(&session_ask->ask, &err);
+        return;
+    }
+    session_ask->ask.on_result = on_session_opened;
+    open.id = member_id_field(&session_ask->id);
+    open.ttl_us = session_ask->ttl_s * 1000000;
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_SESSION_OPEN;
+    command.session_open = &open;
+    member_ask_propose(&session_ask->ask, &command, NULL);
+}
+
+static void on_session_done(struct member_ask *ask, const struct coord_fsm_result *result)
+{
+    Rayos__Cluster__Done done = RAYOS__CLUSTER__DONE__INIT;
+
+    (void)result;
+    member_ask_reply(ask, &done.base);
+}
+
+void member_session_keep(struct coord_member *m, const struct member_caller *caller,
+                         struct ray_rpc_call *call, const ProtobufCMessage *input)
+{
+    const Rayos__Cluster__SessionKeepRequest *request =
+        (const Rayos__Cluster__SessionKeepRequest *)input;
+    struct member_ask *ask = member_ask_new(m, caller, call, sizeof *ask);
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__SessionKeep keep = RAYOS__REGISTRY__SESSION_KEEP__INIT;
+
+    if (ask != NULL) {
+        ask->on_result = on_session_done;
+        keep.id = request->id;
+        command.body_case = RAYOS__REGISTRY__COMMAND__BODY_SESSION_KEEP;
+        command.session_keep = &keep;
+        member_ask_propose(ask, &command, NULL);
+    }
+}
+
+void member_session_close(struct coord_member *m, const struct member_caller *caller,
+                          struct ray_rpc_call *call, const ProtobufCMessage *input)
+{
+    const Rayos__Cluster__SessionCloseRequest *request =
+        (const Rayos__Cluster__SessionCloseRequest *)input;
+    struct member_ask *ask = member_ask_new(m, caller, call, sizeof *ask);
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__SessionClose close = RAYOS__REGISTRY__SESSION_CLOSE__INIT;
+
+    if (ask != NULL) {
+        ask->on_result = on_session_done;
+        close.id = request->id;
+        command.body_case = RAYOS__REGISTRY__COMMAND__BODY_SESSION_CLOSE;
+        command.session_close = &close;
+        member_ask_propose(ask, &command, NULL);
+    }
+}

@@ -1,0 +1,62 @@
+/* report.c - what this node says of itself goes into the registry when it differs from what is
+ * there: its address may be another after a restart. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "coordinator/api/impl.h"
+
+enum { REPORT_TIMEOUT_MS = 10000 };
+
+static const char healthy[] = "ok";
+
+static bool is_due(const struct coord_member *m, const struct coord_object *self)
+{
+    return self != NULL &&
+           (self->node.state == COORD_NODE_MEMBER || self->node.state == COORD_NODE_DRAINED) &&
+           ray_id_equal(&self->node.incarnation, &m->incarnation) &&
+           (strcmp(self->node.address, m->address) != 0 ||
+            strcmp(self->node.health, healthy) != 0 ||
+            self->node.is_fit_for_leases != m->config.is_fit_for_leases);
+}
+
+static void on_reported(void *arg, int status, const struct coord_fsm_result *result)
+{
+    struct coord_member *m = arg;
+
+    (void)status; /* it is looked at again in a second */
+    (void)result;
+    m->is_reporting = false;
+}
+
+void member_report_turn(struct coord_member *m)
+{
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__NodeReport report = RAYOS__REGISTRY__NODE_REPORT__INIT;
+    const struct coord_object *self;
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+
+    if (m->replica == NULL || m->is_reporting) {
+        return;
+    }
+    self = coord_fsm_find(coord_replica_fsm(m->replica), COORD_NODE, &m->id);
+    if (!is_due(m, self)) {
+        return;
+    }
+    report.node = member_id_field(&m->id);
+    report.address = m->address;
+    report.health = (char *)(uintptr_t)healthy;
+    report.facts.data = (uint8_t *)(uintptr_t)self->node.facts.data;
+    report.facts.len = self->node.facts.size;
+    report.is_fit_for_leases = m->config.is_fit_for_leases;
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_REPORT;
+    command.node_report = &report;
+    if (member_command_pack(m, &command, m->name, "what the node says of itself", &bytes, &size,
+                            NULL) == RAY_OK) {
+        m->is_reporting =
+            coord_replica_propose(m->replica, bytes, size,
+                                  ray_clock_boottime_ns() + REPORT_TIMEOUT_MS * RAY_NS_PER_MS,
+                                  on_reported, m, NULL, NULL) == RAY_OK;
+    }
+    free(bytes);
+}

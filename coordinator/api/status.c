@@ -1,0 +1,267 @@
+/* status.c - cluster.status and node.list: what the registry here shows, and how old that is. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "coordinator/api/impl.h"
+#include "net/link_peer.h"
+
+struct status_ask {
+    struct member_ask ask;
+    char after[COORD_NAME_SIZE];
+};
+
+/* ---- nodes ---- */
+
+/* One line of the list; the texts are here or in the registry. */
+struct node_line {
+    Rayos__Cluster__NodeStatus status;
+    char id[RAY_ID_TEXT_SIZE];
+};
+
+struct node_page {
+    const struct coord_object **all;
+    size_t count; /* of all */
+    struct node_line *lines;
+    Rayos__Cluster__NodeStatus **pointers;
+    size_t line_count;
+};
+
+static int compare_names(const void *a, const void *b)
+{
+    const struct coord_object *const *left = a;
+    const struct coord_object *const *right = b;
+
+    return strcmp((*left)->name, (*right)->name);
+}
+
+static const char *role_name(enum coord_node_role role)
+{
+    switch (role) {
+    case COORD_NODE_VOTER:
+        return "voter";
+    case COORD_NODE_STANDBY:
+        return "standby";
+    default:
+        return "observer";
+    }
+}
+
+static const char *node_state_name(enum coord_node_state state)
+{
+    static const char *const names[] = {[COORD_NODE_UNCLAIMED] = "unclaimed",
+                                        [COORD_NODE_PENDING] = "pending",
+                                        [COORD_NODE_MEMBER] = "member",
+                                        [COORD_NODE_DRAINED] = "drained",
+                                        [COORD_NODE_REMOVED] = "removed"};
+
+    return names[state];
+}
+
+static char *text(const char *constant)
+{
+    return (char *)(uintptr_t)constant; /* protobuf-c reads only */
+}
+
+static void show_node(struct coord_member *m, const struct coord_object *node,
+                      const struct ray_id *leader, struct node_line *out)
+{
+    rayos__cluster__node_status__init(&out->status);
+    out->status.name = text(node->name);
+    out->status.role = text(role_name(node->node.role));
+    out->status.state = text(node_state_name(node->node.state));
+    out->status.health = text(node->node.health);
+    out->status.message = text(node->node.message);
+    out->status.address = text(node->node.address);
+    out->status.id = text(ray_id_format(&node->id, out->id));
+    out->status.raft_id = node->node.raft_id;
+    out->status.is_leader = ray_id_equal(&node->id, leader);
+    out->status.trouble = text(ray_link_trouble(m->link, &node->id));
+}
+
+static size_t collect_nodes(struct coord_fsm *fsm, const struct coord_object **all, size_t max)
+{
+    const struct coord_object *node = coord_fsm_next(fsm, COORD_NODE, NULL);
+    size_t count = 0;
+
+    while (node != NULL && count < max) {
+        struct ray_id id = node->id;
+
+        all[count++] = node;
+        node = coord_fsm_next(fsm, COORD_NODE, &id);
+    }
+    qsort(all, count, sizeof(*all), compare_names);
+    return count;
+}
+
+static void page_fini(struct node_page *page)
+{
+    free(page->all);
+    free(page->lines);
+    free(page->pointers);
+}
+
+/* Those with names above `after`. */
+static int page_init(struct node_page *page, struct coord_member *m, const char *after,
+                     const struct ray_id *leader, struct ray_err *err)
+{
+    struct coord_fsm *fsm = coord_replica_fsm(m->replica);
+    size_t max = coord_fsm_count(fsm, COORD_NODE);
+    size_t i = 0;
+
+    *page = (struct node_page){.all = calloc(max + 1, sizeof(*page->all)),
+                               .lines = calloc(MEMBER_NODES_PAGE, sizeof(*page->lines)),
+                               .pointers = calloc(MEMBER_NODES_PAGE, sizeof(*page->pointers))};
+    if (page->all == NULL || page->lines == NULL || page->pointers == NULL) {
+        page_fini(page);
+        (void)ray_fail(err, RAY_ENOMEM, "a list of nodes");
+        return RAY_ENOMEM;
+    }
+    page->count = collect_nodes(fsm, page->all, max);
+    while (i < page->count && strcmp(page->all[i]->name, after) <= 0) {
+        i++;
+    }
+    for (; i < page->count && page->line_count < MEMBER_NODES_PAGE; i++) {
+        show_node(m, page->all[i], leader, &page->lines[page->line_count]);
+        page->pointers[page->line_count] = &page->lines[page->line_count].status;
+        page->line_count++;
+    }
+    return RAY_OK;
+}
+
+/* ---- node.list ---- */
+
+static void on_nodes_shown(struct member_ask *ask, bool is_linearizable)
+{
+    const struct status_ask *status_ask = (const struct status_ask *)ask;
+    struct coord_member *m = ask->member;
+    struct coord_fsm *fsm = coord_replica_fsm(m->replica);
+    Rayos__Cluster__Nodes nodes = RAYOS__CLUSTER__NODES__INIT;
+    struct coord_replica_status status;
+    struct node_page page;
+    struct ray_err err = {0};
+
+    coord_replica_status(m->replica, &status);
+    if (page_init(&page, m, status_ask->after, &status.leader, &err) != RAY_OK) {
+        member_ask_fail(ask, &err);
+        return;
+    }
+    nodes.nodes = page.pointers;
+    nodes.n_nodes = page.line_count;
+    nodes.revision = coord_fsm_index(fsm);
+    nodes.age_ms = is_linearizable ? 0 : member_age_ms(m);
+    nodes.node_count = page.count;
+    member_ask_reply(ask, &nodes.base);
+    page_fini(&page);
+}
+
+void member_node_list(struct coord_member *m, const struct member_caller *caller,
+                      struct ray_rpc_call *call, const ProtobufCMessage *input)
+{
+    const Rayos__Cluster__NodesRequest *request = (const Rayos__Cluster__NodesRequest *)input;
+    struct status_ask *status_ask = member_ask_new(m, caller, call, sizeof *status_ask);
+
+    if (status_ask != NULL) {
+        (void)snprintf(status_ask->after, sizeof status_ask->after, "%s", request->after_name);
+        status_ask->ask.on_shown = on_nodes_shown;
+        member_ask_show(&status_ask->ask, request->is_linearizable);
+    }
+}
+
+/* ---- cluster.status ---- */
+
+const char *member_role_name(enum coord_replica_role role)
+{
+    static const char *const names[] = {
+        [COORD_REPLICA_FOLLOWER] = "follower",       [COORD_REPLICA_CANDIDATE] = "candidate",
+        [COORD_REPLICA_LEADER] = "leader",           [COORD_REPLICA_WAITING] = "waiting",
+        [COORD_REPLICA_QUARANTINED] = "quarantined", [COORD_REPLICA_REMOVED] = "removed",
+        [COORD_REPLICA_FAILED] = "failed",
+    };
+
+    return names[role];
+}
+
+/* Texts of one answer that lie nowhere else. */
+struct status_texts {
+    char leader[RAY_ID_TEXT_SIZE];
+    char cluster[RAY_ID_TEXT_SIZE];
+    char node[RAY_ID_TEXT_SIZE];
+    char words[RAY_WORDS_TEXT_SIZE];
+};
+
+static void show_replica(struct coord_member *m, struct status_texts *texts, bool is_linearizable,
+                         Rayos__Cluster__Status *out)
+{
+    struct coord_fsm *fsm = coord_replica_fsm(m->replica);
+    const struct coord_object *cluster = coord_fsm_cluster(fsm);
+    const struct coord_object *leader;
+    struct coord_replica_status status;
+
+    coord_replica_status(m->replica, &status);
+    leader = coord_fsm_find(fsm, COORD_NODE, &status.leader);
+    if (leader != NULL) {
+        out->leader = text(leader->name);
+    } else if (!ray_id_is_none(&status.leader)) {
+        out->leader = text(ray_id_format(&status.leader, texts->leader));
+    }
+    out->quorate = status.is_quorate && cluster != NULL;
+    out->term = status.term;
+    out->revision = status.applied_index;
+    out->commit_index = status.commit_index;
+    out->last_index = status.last_index;
+    out->id = text(ray_id_format(&status.cluster_id, texts->cluster));
+    out->fingerprint = text(member_fingerprint_words(&status.cluster_id, texts->words));
+    out->age_ms = is_linearizable ? 0 : member_age_ms(m);
+    out->node_role = text(member_role_name(status.role));
+    if (cluster != NULL) {
+        out->name = text(cluster->name);
+        out->cluster_epoch = cluster->cluster.cluster_epoch;
+        out->timing = text(cluster->cluster.timing.profile);
+    }
+}
+
+static void answer_status(struct member_ask *ask, bool is_linearizable)
+{
+    struct coord_member *m = ask->member;
+    Rayos__Cluster__Status status = RAYOS__CLUSTER__STATUS__INIT;
+    struct status_texts texts;
+    struct node_page page = {0};
+    struct ray_err err = {0};
+    struct coord_replica_status replica_status = {0};
+
+    status.node = m->name;
+    status.node_id = text(ray_id_format(&m->id, texts.node));
+    status.node_state = text(member_state_name(m));
+    status.node_message = m->trouble.text;
+    if (m->replica != NULL) {
+        show_replica(m, &texts, is_linearizable, &status);
+        coord_replica_status(m->replica, &replica_status);
+        if (page_init(&page, m, "", &replica_status.leader, &err) != RAY_OK) {
+            member_ask_fail(ask, &err);
+            return;
+        }
+        status.nodes = page.pointers;
+        status.n_nodes = page.line_count;
+        status.node_count = page.count;
+    }
+    member_ask_reply(ask, &status.base);
+    page_fini(&page);
+}
+
+void member_cluster_status(struct coord_member *m, const struct member_caller *caller,
+                           struct ray_rpc_call *call, const ProtobufCMessage *input)
+{
+    const Rayos__Cluster__StatusRequest *request = (const Rayos__Cluster__StatusRequest *)input;
+    struct member_ask *ask = member_ask_new(m, caller, call, sizeof *ask);
+
+    if (ask == NULL) {
+        return;
+    }
+    if (m->replica == NULL && !request->is_linearizable) {
+        answer_status(ask, false);
+        return;
+    }
+    ask->on_shown = answer_status;
+    member_ask_show(ask, request->is_linearizable);
+}

@@ -1,0 +1,218 @@
+/* watch.c - registry.watch: batches of the hub as items of a call.
+ *
+ * A batch may be larger than a message, so it goes in parts. The hub has one batch per watcher
+ * under way: while parts of it wait, the next is refused (RAY_EAGAIN) and comes again. The flow
+ * of the call (net/rpc) is the only one: what the hub counts as credit is given back at once. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "coordinator/api/impl.h"
+#include "net/proto_codec.h"
+
+enum { PART_SIZE = 48 << 10 };
+
+struct watch_ask {
+    struct member_ask ask;
+    uint64_t number;
+    struct ray_buf batch; /* what the caller has not taken yet */
+    size_t sent;
+    bool is_in_hub;
+    bool is_credit_due;
+};
+
+static struct watch_ask *watch_of(struct coord_member *m, uint64_t number);
+
+static void send_parts(struct watch_ask *watch)
+{
+    while (watch->sent < watch->batch.size) {
+        Rayos__Cluster__WatchPart part = RAYOS__CLUSTER__WATCH_PART__INIT;
+        size_t left = watch->batch.size - watch->sent;
+
+        part.bytes.data = watch->batch.data + watch->sent;
+        part.bytes.len = left < PART_SIZE ? left : PART_SIZE;
+        part.is_last = part.bytes.len == left;
+        if (ray_rpc_send(watch->ask.call, &part.base) != RAY_OK) {
+            return; /* on_drain or on_cancel follows */
+        }
+        watch->sent += part.bytes.len;
+    }
+    watch->sent = 0;
+    ray_buf_clear(&watch->batch);
+}
+
+static void on_drain(void *arg)
+{
+    send_parts(arg);
+}
+
+/* From within the hub, which must not be called. */
+static int on_batch(void *arg, uint64_t number, const uint8_t *bytes, size_t size)
+{
+    struct coord_member *m = arg;
+    struct watch_ask *watch = watch_of(m, number);
+
+    if (watch == NULL) {
+        return RAY_ECLOSED;
+    }
+    if (watch->batch.size != 0) {
+        return RAY_EAGAIN;
+    }
+    if (ray_buf_append(&watch->batch, bytes, size) != RAY_OK) {
+        return RAY_EAGAIN; /* memory may come back */
+    }
+    watch->is_credit_due = true;
+    send_parts(watch);
+    return RAY_OK;
+}
+
+static void on_watch_release(struct member_ask *ask)
+{
+    struct watch_ask *watch = (struct watch_ask *)ask;
+
+    if (watch->is_in_hub) {
+        coord_watch_hub_remove(ask->member->hub, watch->number);
+    }
+    ray_buf_fini(&watch->batch);
+}
+
+static struct watch_ask *watch_of(struct coord_member *m, uint64_t number)
+{
+    struct member_ask *ask;
+
+    LIST_FOREACH(ask, &m->asks, entry)
+    {
+        if (ask->on_release == on_watch_release && ((struct watch_ask *)ask)->number == number) {
+            return (struct watch_ask *)ask;
+        }
+    }
+    return NULL;
+}
+
+static size_t pack_credit(uint8_t out[static 16])
+{
+    Rayos__Registry__WatchCredit credit = RAYOS__REGISTRY__WATCH_CREDIT__INIT;
+
+    credit.credit = COORD_WATCH_BATCH_COUNT_MAX;
+    return rayos__registry__watch_credit__pack(&credit, out);
+}
+
+static void give_credit(struct coord_member *m)
+{
+    struct member_ask *ask;
+    uint8_t bytes[16];
+    size_t size = pack_credit(bytes);
+
+    LIST_FOREACH(ask, &m->asks, entry)
+    {
+        struct watch_ask *watch = (struct watch_ask *)ask;
+
+        if (ask->on_release != on_watch_release || !watch->is_credit_due) {
+            continue;
+        }
+        watch->is_credit_due = false;
+        /* Too much is as good as enough. */
+        (void)coord_watch_hub_credit(m->hub, watch->number, bytes, size, NULL);
+    }
+}
+
+static uint64_t now_ms(void)
+{
+    return ray_clock_boottime_ns() / RAY_NS_PER_MS;
+}
+
+static void arm(struct coord_member *m)
+{
+    uint64_t at_ms = coord_watch_hub_next_ms(m->hub, now_ms());
+
+    if (at_ms == UINT64_MAX) {
+        ray_timer_stop(&m->hub_timer);
+    } else {
+        uint64_t now = now_ms();
+
+        ray_timer_start(&m->hub_timer, at_ms > now ? at_ms - now : 0, 0);
+    }
+}
+
+static void on_hub_timer(void *arg)
+{
+    (void)arg; /* the turn that follows does it */
+}
+
+int member_watch_init(struct coord_member *m, struct ray_err *err)
+{
+    int rc = coord_watch_hub_create(&m->hub, coord_replica_ring(m->replica), on_batch, m, err);
+
+    return rc == RAY_OK ? ray_timer_init(&m->hub_timer, m->config.loop, on_hub_timer, m, err) : rc;
+}
+
+void member_watch_fini(struct coord_member *m)
+{
+    coord_watch_hub_destroy(m->hub);
+    m->hub = NULL;
+    ray_timer_fini(&m->hub_timer);
+}
+
+void member_watch_turn(struct coord_member *m)
+{
+    if (m->hub == NULL || coord_watch_hub_count(m->hub) == 0) {
+        return;
+    }
+    if (coord_watch_hub_next_ms(m->hub, now_ms()) <= now_ms()) {
+        coord_watch_hub_tick(m->hub, now_ms());
+        give_credit(m);
+    }
+    arm(m);
+}
+
+/* The client's request with a credit of ours. */
+static int add(struct watch_ask *watch, const Rayos__Cluster__WatchRequest *request,
+               struct ray_err *err)
+{
+    struct coord_member *m = watch->ask.member;
+    Rayos__Registry__WatchRequest *inner;
+    ProtobufCMessage *message = NULL;
+    uint8_t *bytes;
+    size_t size;
+    int rc;
+
+    ray_arena_reset(&m->arena);
+    rc = ray_proto_unpack(&rayos__registry__watch_request__descriptor, request->request.data,
+                          request->request.len, &m->arena, &message, err);
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    inner = (Rayos__Registry__WatchRequest *)message;
+    inner->credit = 4 * COORD_WATCH_BATCH_COUNT_MAX;
+    size = rayos__registry__watch_request__get_packed_size(inner);
+    bytes = ray_arena_alloc(&m->arena, size + 1);
+    if (bytes == NULL) {
+        return ray_fail(err, RAY_ENOMEM, "a watch");
+    }
+    (void)rayos__registry__watch_request__pack(inner, bytes);
+    rc = coord_watch_hub_add(m->hub, watch->number, now_ms(), bytes, size, err);
+    watch->is_in_hub = rc == RAY_OK;
+    return rc;
+}
+
+void member_watch(struct coord_member *m, const struct member_caller *caller,
+                  struct ray_rpc_call *call, const ProtobufCMessage *input)
+{
+    struct watch_ask *watch = member_ask_new(m, caller, call, sizeof *watch);
+    struct ray_err err = {0};
+    int rc;
+
+    if (watch == NULL) {
+        return;
+    }
+    watch->number = ++m->last_watcher;
+    ray_buf_init(&watch->batch, 4 * COORD_WATCH_BATCH_SIZE_MAX + COORD_FSM_RECORD_SIZE_MAX);
+    watch->ask.on_release = on_watch_release;
+    ray_rpc_call_on_drain(call, on_drain, watch);
+    rc = member_require_replica(m, &err);
+    if (rc == RAY_OK) {
+        rc = add(watch, (const Rayos__Cluster__WatchRequest *)input, &err);
+    }
+    if (rc != RAY_OK) {
+        member_ask_fail(&watch->ask, &err);
+    }
+}

@@ -1,5 +1,6 @@
 """Groups of real rayosd processes: made, joined, killed, stopped, started again."""
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -7,8 +8,8 @@ import time
 
 import pytest
 
-from cluster import NO_QUORUM, SANDBOX, Group, Member
-from conftest import BIN, LIMIT_S, RAYOSD_ID, can_change_user, wait_until
+from cluster import NO_QUORUM, SANDBOX, Group, Member, free_port
+from conftest import BIN, LIMIT_S, RAYOSD_ID, ROOT, can_change_user, wait_until
 
 
 @pytest.fixture
@@ -324,3 +325,20 @@ def test_events_follow(three):
         follower.kill()
         follower.wait(LIMIT_S)
         follower.stdout.close()
+
+
+def test_the_commands_of_the_page(group):
+    """docs/how-to/hosted-group.md as it stands, on ports that are free."""
+    page = (ROOT / "docs/how-to/hosted-group.md").read_text(encoding="utf-8")
+    script = "\n".join(re.findall(r"^ *```sh\n(.*?)^ *```", page, re.DOTALL | re.MULTILINE))
+    script = script.replace("PATH=$PWD/build/bin:$PATH", "")
+    for port in ("7101", "7102", "7103"):
+        assert port in script
+        script = script.replace(port, str(free_port()))
+    done = subprocess.run(["bash", "-c", f"trap 'kill -9 $(jobs -p) 2>/dev/null' EXIT\n{script}"],
+                          capture_output=True, text=True, timeout=2 * LIMIT_S, check=False,
+                          env={"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(group.folder),
+                               "TMPDIR": "/tmp"})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count('rack: "8"') == 2 and "node-joined" in done.stdout
+    assert re.search(r"^leader +[bc]$", done.stdout, re.MULTILINE)

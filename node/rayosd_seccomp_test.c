@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -27,13 +28,13 @@ static void leave(int status)
 }
 
 /* How a child ends that enters the sandbox and does `act`. */
-static int end_of(int (*act)(void))
+static int end_within(int (*enter)(struct ray_err *err), int (*act)(void))
 {
     pid_t child = fork();
     int status = 0;
 
     if (child == 0) {
-        if (rayosd_seccomp_enter(NULL) != RAY_OK) {
+        if (enter(NULL) != RAY_OK) {
             leave(CANNOT_ENTER);
         }
         leave(act());
@@ -41,6 +42,11 @@ static int end_of(int (*act)(void))
     assert_true(child > 0);
     assert_int_equal(waitpid(child, &status, 0), child);
     return status;
+}
+
+static int end_of(int (*act)(void))
+{
+    return end_within(rayosd_seccomp_enter, act);
 }
 
 static int act_nothing(void)
@@ -150,6 +156,49 @@ static void test_forbidden(void **state)
     }
 }
 
+static int act_datagrams(void)
+{
+    return socket(AF_INET, SOCK_DGRAM, 0) < 0;
+}
+
+static int act_raise_limit(void)
+{
+    const struct rlimit limit = {.rlim_cur = 64, .rlim_max = 64};
+
+    return setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int act_ask_limit(void)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_STACK, &limit);
+}
+
+static void test_member(void **state)
+{
+    static int (*const allowed[])(void) = {act_nothing,  act_facts,     act_unix_socket,
+                                           act_io_uring, act_make_file, act_write_file,
+                                           act_internet, act_ask_limit};
+    static int (*const forbidden[])(void) = {
+        act_other_netlink,     act_exec,      act_fork,       act_chmod, act_ptrace,
+        act_executable_memory, act_datagrams, act_raise_limit};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++) {
+        assert_int_equal(end_within(rayosd_seccomp_enter_member, allowed[i]), 0);
+    }
+    for (size_t i = 0; i < sizeof forbidden / sizeof forbidden[0]; i++) {
+        int status = end_within(rayosd_seccomp_enter_member, forbidden[i]);
+
+        if (!WIFSIGNALED(status)) {
+            fail_msg("act %zu was allowed", i);
+            return;
+        }
+        assert_int_equal(WTERMSIG(status), SIGSYS);
+    }
+}
+
 static void test_no_new_privs(void **state)
 {
     pid_t child = fork();
@@ -178,6 +227,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_allowed),
         cmocka_unit_test(test_forbidden),
+        cmocka_unit_test(test_member),
         cmocka_unit_test(test_no_new_privs),
     };
 

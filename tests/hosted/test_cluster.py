@@ -327,6 +327,7 @@ def test_events_follow(three):
         follower.stdout.close()
 
 
+@pytest.mark.skipif(SANDBOX != "on", reason="the page's commands have the sandbox on")
 def test_the_commands_of_the_page(group):
     """docs/how-to/hosted-group.md as it stands, on ports that are free."""
     page = (ROOT / "docs/how-to/hosted-group.md").read_text(encoding="utf-8")
@@ -335,7 +336,8 @@ def test_the_commands_of_the_page(group):
     for port in ("7101", "7102", "7103"):
         assert port in script
         script = script.replace(port, str(free_port()))
-    done = subprocess.run(["bash", "-c", f"trap 'kill -9 $(jobs -p) 2>/dev/null' EXIT\n{script}"],
+    done = subprocess.run(["timeout", str(LIMIT_S), "bash", "-c",
+                           f"trap 'kill -9 $(jobs -p) 2>/dev/null' EXIT\n{script}"],
                           capture_output=True, text=True, timeout=2 * LIMIT_S, check=False,
                           env={"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(group.folder),
                                "TMPDIR": "/tmp"})

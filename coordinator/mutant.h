@@ -22,7 +22,7 @@
  * One block per room, owned by the room; a name begins with the room's. */
 #define RAY_MUTANT_MAP_CORE(X)                                                                     \
     X(CORE_EARLY_CHANGE, "a configuration change before the leader's own no-op (R4, G1)",          \
-      "election_safety|log_matching|acked_durable|quarantine")                                     \
+      "test:coord_core_guard|election_safety|log_matching|acked_durable")                          \
     X(CORE_BATCHED_CHANGE, "a configuration change inside a batch of entries (R3, G3)",            \
       "test:coord_core_guard")                                                                     \
     X(CORE_STALE_REJECT, "a stale refusal moves the next index below the match (R5, G4)",          \
@@ -74,9 +74,11 @@
       "test:coord_fsm_property")
 
 #define RAY_MUTANT_MAP_WATCH(X)                                                                    \
-    X(WATCH_GAP, "who fell out of the ring goes on with what is left of it", "test:coord_watch")   \
-    X(WATCH_BOOKMARK_AHEAD, "a bookmark says the newest revision, whatever was sent",              \
-      "test:coord_watch")
+    X(WATCH_GAP, "who fell out of the ring goes on with what is left of it", "watch_order")        \
+    X(WATCH_RESTART_KEEPS, "a gap where a snapshot took the place of entries", "watch_order")      \
+    X(WATCH_FULL_IS_SENT, "what a full link refused counts as sent", "watch_order")                \
+    X(WATCH_REPEATS, "who resumes gets its last revision once more", "watch_order")                \
+    X(WATCH_BOOKMARK_AHEAD, "a bookmark says the newest revision, whatever was sent", "watch_order")
 
 #define RAY_MUTANT_MAP_LEASE(X)                                                                    \
     X(LEASE_NODE_DEADLINE, "an answer moves every slot of the node (a)", "test:coord_lease_world") \
@@ -126,7 +128,7 @@
     X(REPLICA_READ_WITHOUT_PROBE, "a leader reads without asking whether it still is one",         \
       "linearizability")                                                                           \
     X(REPLICA_READ_WITHOUT_NOOP, "a leader reads before an entry of its own term is committed",    \
-      "linearizability")
+      "linearizability|log_witness")
 
 /* Of the simulator's own node (tests/sim/node_raft.c), so that each of its checkers is seen to
  * see. */
@@ -136,6 +138,7 @@
     X(SIM_CLOCK_IN_STATE, "the state machine reads a clock", "fsm_equality")                       \
     X(SIM_READ_LOCAL, "every member answers reads from what it has applied", "linearizability")    \
     X(SIM_READ_MISNAMED, "a read names the revision before the one it saw", "log_witness")         \
+    X(SIM_ENTRY_SIGNED, "a follower puts its number into what it writes down", "log_matching")     \
     X(SIM_TIMER_LOST, "who stands for election asks for no further tick", "progress")
 
 #define RAY_MUTANT_MAP(X)                                                                          \

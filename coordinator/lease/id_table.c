@@ -8,14 +8,10 @@
 
 static void reset(struct coord_id_table *table)
 {
+    memset(table->heads, 0, ((size_t)table->bucket_mask + 1) * sizeof *table->heads);
+    memset(table->ids, 0, table->used_count * sizeof *table->ids);
     table->count = 0;
-    for (uint32_t i = 0; i <= table->bucket_mask; i++) {
-        table->heads[i] = COORD_ID_TABLE_NONE;
-    }
-    for (uint32_t i = 0; i < table->capacity; i++) {
-        table->nexts[i] = i + 1 < table->capacity ? i + 1 : COORD_ID_TABLE_NONE;
-    }
-    memset(table->ids, 0, table->capacity * sizeof *table->ids);
+    table->used_count = 0;
     table->free_head = 0;
 }
 
@@ -37,7 +33,6 @@ int coord_id_table_init(struct coord_id_table *table, uint32_t capacity, struct 
         coord_id_table_fini(table);
         return ray_fail(err, RAY_ENOMEM, "table of %u identities", capacity);
     }
-    reset(table);
     return RAY_OK;
 }
 
@@ -73,13 +68,25 @@ static uint32_t *bucket_of(const struct coord_id_table *table, const struct ray_
 
 uint32_t coord_id_table_find(const struct coord_id_table *table, const struct ray_id *id)
 {
-    uint32_t place;
+    uint32_t link;
 
     assert(table != NULL && id != NULL);
-    place = *bucket_of(table, id);
-    while (place != COORD_ID_TABLE_NONE && !ray_id_equal(&table->ids[place], id)) {
-        place = table->nexts[place];
+    link = *bucket_of(table, id);
+    while (link != 0 && !ray_id_equal(&table->ids[link - 1], id)) {
+        link = table->nexts[link - 1];
     }
+    return link == 0 ? COORD_ID_TABLE_NONE : link - 1;
+}
+
+static uint32_t take_place(struct coord_id_table *table)
+{
+    uint32_t place;
+
+    if (table->free_head == 0) {
+        return table->used_count < table->capacity ? table->used_count++ : COORD_ID_TABLE_NONE;
+    }
+    place = table->free_head - 1;
+    table->free_head = table->nexts[place];
     return place;
 }
 
@@ -89,15 +96,14 @@ uint32_t coord_id_table_insert(struct coord_id_table *table, const struct ray_id
     uint32_t place;
 
     assert(!ray_id_is_none(id) && coord_id_table_find(table, id) == COORD_ID_TABLE_NONE);
-    place = table->free_head;
+    place = take_place(table);
     if (place == COORD_ID_TABLE_NONE) {
         return place;
     }
     bucket = bucket_of(table, id);
-    table->free_head = table->nexts[place];
     table->ids[place] = *id;
     table->nexts[place] = *bucket;
-    *bucket = place;
+    *bucket = place + 1;
     table->count++;
     return place;
 }
@@ -108,13 +114,13 @@ void coord_id_table_remove(struct coord_id_table *table, uint32_t place)
 
     assert(table != NULL && place < table->capacity && !ray_id_is_none(&table->ids[place]));
     link = bucket_of(table, &table->ids[place]);
-    while (*link != place) {
-        assert(*link != COORD_ID_TABLE_NONE);
-        link = &table->nexts[*link];
+    while (*link != place + 1) {
+        assert(*link != 0);
+        link = &table->nexts[*link - 1];
     }
     *link = table->nexts[place];
     table->nexts[place] = table->free_head;
     table->ids[place] = (struct ray_id){{0}};
-    table->free_head = place;
+    table->free_head = place + 1;
     table->count--;
 }

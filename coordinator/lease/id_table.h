@@ -18,6 +18,8 @@ struct coord_id_table {
     uint32_t capacity;
     uint32_t count;
     uint32_t bucket_mask;
+    /* Links are a place + 1, 0 is none: memory that was never used is right as it comes. */
+    uint32_t used_count; /* places that were ever in use; those above have no link */
     uint32_t free_head;
     uint32_t *heads;    /* of buckets */
     uint32_t *nexts;    /* of places */

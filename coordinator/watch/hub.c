@@ -202,6 +202,9 @@ int coord_watch_hub_add(struct coord_watch_hub *hub, uint64_t watcher, uint64_t 
     if (is_from_now) {
         new.revision = hub->ring->revision;
     }
+    if (RAY_MUTANT(WATCH_REPEATS) && new.revision > 0) {
+        new.revision--;
+    }
     new.announced = new.revision;
     memmove(&hub->watchers[index + 1], &hub->watchers[index],
             (hub->count - index) * sizeof *hub->watchers);
@@ -359,11 +362,11 @@ static void deliver(struct coord_watch_hub *hub, struct watcher *watcher, uint64
 {
     int rc = hub->send(hub->arg, watcher->number, hub->batch.data, hub->batch.size);
 
-    if (rc == RAY_EAGAIN) {
+    if (rc == RAY_EAGAIN && !RAY_MUTANT(WATCH_FULL_IS_SENT)) {
         hub->has_backlog = true;
         return;
     }
-    if (rc != RAY_OK) {
+    if (rc != RAY_OK && rc != RAY_EAGAIN) {
         watcher->is_over = true;
         return;
     }

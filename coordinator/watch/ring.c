@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/fault.h"
+#include "coordinator/mutant.h"
 
 enum { CAPACITY_MIN = 64 };
 
@@ -54,18 +55,27 @@ static void drop_first_revision(struct coord_watch_ring *ring)
     }
 }
 
-void coord_watch_ring_restart(struct coord_watch_ring *ring, uint64_t revision)
+static void drop_all(struct coord_watch_ring *ring)
 {
     while (ring->count > 0) {
         drop_first(ring);
     }
+}
+
+void coord_watch_ring_restart(struct coord_watch_ring *ring, uint64_t revision)
+{
+    if (RAY_MUTANT(WATCH_RESTART_KEEPS)) {
+        ring->revision = revision;
+        return;
+    }
+    drop_all(ring);
     ring->dropped_revision = revision;
     ring->revision = revision;
 }
 
 void coord_watch_ring_fini(struct coord_watch_ring *ring)
 {
-    coord_watch_ring_restart(ring, ring->revision);
+    drop_all(ring);
     free(ring->slots);
     ring->slots = NULL;
     ring->capacity = 0;

@@ -77,6 +77,11 @@ static bool skip_unwanted(struct sim_watcher *watcher)
     return watcher->position < log->count;
 }
 
+uint64_t sim_watcher_next(struct sim_watcher *watcher)
+{
+    return skip_unwanted(watcher) ? watcher->log->events[watcher->position].revision : UINT64_MAX;
+}
+
 void sim_watcher_event(struct sim_watcher *watcher, const struct sim_watch_event *event)
 {
     const struct sim_watch_log *log = watcher->log;

@@ -46,6 +46,8 @@ void sim_watcher_begin(struct sim_watcher *watcher, uint64_t revision);
 void sim_watcher_event(struct sim_watcher *watcher, const struct sim_watch_event *event);
 /* The end of a batch: a revision is not cut. */
 void sim_watcher_batch_end(struct sim_watcher *watcher);
+/* Of the next event that it is to get; UINT64_MAX: it has had all that there is. */
+uint64_t sim_watcher_next(struct sim_watcher *watcher);
 void sim_watcher_bookmark(struct sim_watcher *watcher, uint64_t revision);
 
 #endif

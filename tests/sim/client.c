@@ -13,6 +13,8 @@ enum {
     PAUSE_NS = 30 * 1000000,     /* between attempts */
     GIVE_UP_NS = 1500 * 1000000, /* of an operation, at least */
     LOSS_PPM = 5000,
+    HOT_THINK_NS = 4 * 1000000,
+    PLAIN_ONE_IN = 5, /* clients */
 };
 
 /* On its way to a machine, or back. */
@@ -77,6 +79,19 @@ static void try_again(void *arg, uint64_t tag, bool is_alive)
     }
 }
 
+/* Healed, it asks one after another: whoever has left the configuration cannot answer a read. */
+static uint32_t next_target(const struct sim_client *client, uint32_t hint)
+{
+    struct sim_run *run = client->run;
+    uint32_t count = run->cluster.node_count;
+
+    if (hint < count && hint != client->target && !sim_rng_one_in(&run->client_rng, 4)) {
+        return hint;
+    }
+    return run->is_healed ? (client->target + 1) % count
+                          : (uint32_t)sim_rng_below(&run->client_rng, count);
+}
+
 /* The attempt came to nothing, as far as anyone knows. `hint`: who is said to lead. */
 static void fail_attempt(struct sim_client *client, uint64_t wait_ns, uint32_t hint)
 {
@@ -85,11 +100,9 @@ static void fail_attempt(struct sim_client *client, uint64_t wait_ns, uint32_t h
     sim_trace(run->world, "c%" PRIu32 ": attempt %" PRIu32 " at n%" PRIu32 " came to nothing",
               client->number, client->attempt, client->target);
     client->attempt++;
-    client->target = hint < run->cluster.node_count && hint != client->target &&
-                             !sim_rng_one_in(&run->client_rng, 4)
-                         ? hint
-                         : (uint32_t)sim_rng_below(&run->client_rng, run->cluster.node_count);
-    if (!run->is_healed && now_ns(client) >= client->give_up_ns) {
+    client->target = next_target(client, hint);
+    if ((!run->is_healed && now_ns(client) >= client->give_up_ns) ||
+        run->history.ops[client->position].is_plain) {
         finish(client);
         return;
     }
@@ -182,6 +195,21 @@ void sim_client_answered(struct sim_machine *machine, uint64_t ticket, int statu
     sim_world_post(run->world, hop_ns(run), hear, letter, 0);
 }
 
+static bool is_hot(const struct sim_run *run)
+{
+    return run->world->now_ns < run->hot_until_ns;
+}
+
+static enum sim_op_kind draw_kind(const struct sim_client *client)
+{
+    static const enum sim_op_kind kinds[] = {SIM_OP_READ, SIM_OP_READ, SIM_OP_SWAP, SIM_OP_WRITE,
+                                             SIM_OP_WRITE};
+    struct sim_run *run = client->run;
+    enum sim_op_kind kind = kinds[sim_rng_below(&run->client_rng, sizeof kinds / sizeof kinds[0])];
+
+    return is_hot(run) && client->target == run->cut_off ? SIM_OP_READ : kind;
+}
+
 static void ask(void *arg, uint64_t tag, bool is_alive)
 {
     struct sim_client *client = arg;
@@ -192,25 +220,18 @@ static void ask(void *arg, uint64_t tag, bool is_alive)
     if (!is_alive || now_ns(client) >= run->stop_ns) {
         return;
     }
-    struct sim_op op = {.client = client->number,
+    struct sim_op op = {.kind = draw_kind(client),
+                        .client = client->number,
                         .sequence = ++client->sequence,
                         .key = (uint32_t)sim_rng_below(rng, run->cluster.key_count),
                         .call_ns = now_ns(client)};
 
-    switch (sim_rng_below(rng, 5)) {
-    case 0:
-    case 1:
-        op.kind = SIM_OP_READ;
-        break;
-    case 2:
-        op.kind = SIM_OP_SWAP;
+    if (op.kind == SIM_OP_SWAP) {
         op.expected = client->seen[op.key];
-        break;
-    default:
-        op.kind = SIM_OP_WRITE;
     }
     if (op.kind != SIM_OP_READ) {
         op.value = (uint64_t)(client->number + 1) << 32 | op.sequence;
+        op.is_plain = client->is_plain;
     }
     client->position = sim_history_call(&run->history, &op);
     client->is_busy = true;
@@ -222,8 +243,9 @@ static void ask(void *arg, uint64_t tag, bool is_alive)
 static void think(struct sim_client *client)
 {
     struct sim_run *run = client->run;
+    uint64_t think_ns = is_hot(run) ? HOT_THINK_NS : run->think_ns;
 
-    sim_world_post(run->world, now_ns(client) + sim_rng_wait(&run->client_rng, run->think_ns), ask,
+    sim_world_post(run->world, now_ns(client) + sim_rng_wait(&run->client_rng, think_ns), ask,
                    client, 0);
 }
 
@@ -232,6 +254,7 @@ void sim_clients_begin(struct sim_run *run)
     for (uint32_t i = 0; i < run->cluster.client_count; i++) {
         run->clients[i] = (struct sim_client){.run = run, .number = i};
         run->clients[i].target = (uint32_t)sim_rng_below(&run->client_rng, run->cluster.node_count);
+        run->clients[i].is_plain = sim_rng_one_in(&run->client_rng, PLAIN_ONE_IN);
         think(&run->clients[i]);
     }
 }

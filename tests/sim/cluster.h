@@ -5,6 +5,7 @@
 #define RAY_TESTS_SIM_CLUSTER_H
 
 #include "tests/sim/check_log.h"
+#include "tests/sim/check_watch.h"
 #include "tests/sim/check_witness.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/history.h"
@@ -13,7 +14,7 @@
 #include "tests/sim/run.h"
 #include "tests/sim/world.h"
 
-enum { SIM_MACHINES_MAX = 7, SIM_CLIENTS_MAX = 16, SIM_KEYS_MAX = 16 };
+enum { SIM_MACHINES_MAX = 7, SIM_CLIENTS_MAX = 16, SIM_KEYS_MAX = 16, SIM_WATCHERS_MAX = 3 };
 
 struct sim_run;
 
@@ -40,9 +41,27 @@ struct sim_client {
     size_t position; /* of its operation in the history */
     uint32_t attempt;
     uint64_t give_up_ns;
+    bool is_plain;               /* writes without a session */
     uint32_t target;             /* the machine it believes in */
     uint64_t seen[SIM_KEYS_MAX]; /* last value by key */
 };
+
+/* Follows events at one replica after another. */
+struct sim_watch_client {
+    struct sim_run *run;
+    uint32_t number;
+    uint32_t target;
+    uint32_t kinds; /* of its filter: bits; UINT32_MAX: no filter */
+    uint32_t node;  /* a place, or SIM_WATCH_ANY_NODE */
+    uint64_t watch_count;
+    uint64_t heard_ns;
+    uint64_t arrive_ns; /* of the last batch on its way */
+    uint32_t owed_credit;
+    bool is_lagging;
+    struct sim_watcher watcher;
+};
+
+#define SIM_WATCH_ANY_NODE UINT32_MAX
 
 struct sim_run {
     struct sim_world *world;
@@ -56,6 +75,11 @@ struct sim_run {
     struct sim_client clients[SIM_CLIENTS_MAX];
     struct sim_rng fault_rng;
     struct sim_rng client_rng;
+    struct sim_rng watch_rng;
+    struct sim_watch_client watchers[SIM_WATCHERS_MAX];
+    uint32_t watcher_count;
+    struct sim_watch_log watch_log;
+    uint64_t watch_index; /* committed by now: watchers must have it at the end */
     uint64_t think_ns;
     uint64_t heal_ns;
     uint64_t stop_ns; /* clients ask nothing more */
@@ -65,6 +89,9 @@ struct sim_run {
     size_t damaged_max;
     bool has_changes;  /* of the configuration */
     bool is_splitting; /* the network, at each new leader */
+    /* A leader was cut off: until then its clients read all the time, others write. */
+    uint64_t hot_until_ns;
+    uint32_t cut_off;
     struct sim_history history;
     struct sim_verdict verdict;
     struct sim_check_log log;
@@ -98,5 +125,12 @@ void sim_faults_led(struct sim_machine *machine);
 void sim_clients_begin(struct sim_run *run);
 void sim_client_answered(struct sim_machine *machine, uint64_t ticket, int status,
                          const struct sim_answer *answer);
+
+/* ---- watchers.c ---- */
+
+void sim_watchers_begin(struct sim_run *run);
+void sim_watchers_judge(struct sim_run *run);
+/* A batch for a watch; as coord_watch_send says. */
+int sim_watch_sent(struct sim_machine *machine, uint64_t number, const uint8_t *bytes, size_t size);
 
 #endif

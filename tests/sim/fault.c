@@ -115,6 +115,30 @@ static void fault_split(struct sim_run *run)
     }
 }
 
+/* Whoever leads hears nobody and is heard by nobody, but its clients still ask it. */
+static void fault_cut_leader(struct sim_run *run)
+{
+    uint64_t heal_ns = run->world->now_ns + 600 * SIM_MS + sim_rng_wait(&run->fault_rng, SIM_S);
+    uint32_t leader = UINT32_MAX;
+    struct sim_node_status status;
+
+    for (uint32_t i = 0; i < run->cluster.node_count; i++) {
+        if (run->machines[i].node != NULL) {
+            run->ops->status(run->machines[i].node, &status);
+            leader = status.is_leader ? i : leader;
+        }
+    }
+    if (leader == UINT32_MAX) {
+        return;
+    }
+    run->cut_off = leader;
+    run->hot_until_ns = run->world->now_ns + 600 * SIM_MS;
+    for (uint32_t i = 0; i < run->cluster.node_count; i++) {
+        cut(run, leader, i, heal_ns);
+        cut(run, i, leader, heal_ns);
+    }
+}
+
 static void fault_reset(struct sim_run *run)
 {
     uint32_t a = any_machine(run)->index;
@@ -292,6 +316,7 @@ static const struct fault {
     {fault_slow_disk, 4000, 3},      {fault_stall, 5000, 4}, {fault_disk_errors, 6000, 5},
     {fault_full_disk, 6000, 6},      {fault_rot, 4000, 4},   {fault_drift, 2000, 2},
     {fault_wall, 3000, 3},           {fault_change, 700, 3}, {fault_transfer, 2500, 3},
+    {fault_cut_leader, 2000, 3},
 };
 
 enum { FAULT_COUNT = sizeof faults / sizeof faults[0] };

@@ -22,6 +22,7 @@ struct sim_op {
     uint32_t key;
     uint64_t value; /* written; a read's result */
     uint64_t expected;
+    bool is_plain;   /* no session makes it run once: it is not repeated */
     bool is_known;   /* it was answered; otherwise it may have run or may yet run */
     bool has_failed; /* SWAP: the register had something else */
     uint64_t call_ns;

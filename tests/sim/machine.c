@@ -73,6 +73,24 @@ static void on_answered(void *arg, uint64_t ticket, int status, const struct sim
     }
 }
 
+static void on_emitted(void *arg, uint64_t revision, uint32_t sub, uint64_t hash, uint64_t subject)
+{
+    struct sim_machine *machine = arg;
+    struct sim_watch_event event = {
+        .revision = revision, .sub = sub, .hash = hash, .subject = subject};
+
+    if (!is_ghost(machine)) {
+        sim_watch_emitted(&machine->run->watch_log, &event);
+    }
+}
+
+static int on_watched(void *arg, uint64_t number, const uint8_t *bytes, size_t size)
+{
+    struct sim_machine *machine = arg;
+
+    return is_ghost(machine) ? RAY_EAGAIN : sim_watch_sent(machine, number, bytes, size);
+}
+
 static void on_quarantined(void *arg, const char *why)
 {
     struct sim_machine *machine = arg;
@@ -178,6 +196,8 @@ static void create(void *arg)
                      .state = on_state,
                      .executed = on_executed,
                      .answered = on_answered,
+                     .emitted = on_emitted,
+                     .watched = on_watched,
                      .quarantined = on_quarantined,
                      .failed = on_failed,
                      .arg = machine},

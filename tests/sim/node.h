@@ -40,6 +40,8 @@ struct sim_answer {
     bool has_failed;
 };
 
+#define SIM_WATCH_FOR_ALL (UINT64_C(1) << 63)
+
 struct sim_observer {
     void (*leads)(void *arg, uint64_t server, uint64_t term);
     void (*appended)(void *arg, uint64_t index, uint64_t term, uint64_t hash,
@@ -50,6 +52,11 @@ struct sim_observer {
     void (*executed)(void *arg, const struct sim_op *op);
     /* RAY_OK: `answer` is the result. Otherwise it may or may not have run, or may yet. */
     void (*answered)(void *arg, uint64_t ticket, int status, const struct sim_answer *answer);
+    /* One event of an entry as it is applied. `subject`: its kind, from bit 8 on the places that
+     * it concerns, SIM_WATCH_FOR_ALL. */
+    void (*emitted)(void *arg, uint64_t revision, uint32_t sub, uint64_t hash, uint64_t subject);
+    /* A batch for a watcher; as coord_watch_send says. */
+    int (*watched)(void *arg, uint64_t number, const uint8_t *bytes, size_t size);
     void (*quarantined)(void *arg, const char *why);
     /* It cannot go on and is to be started anew. */
     void (*failed)(void *arg, const char *why);
@@ -99,6 +106,10 @@ struct sim_node_ops {
     void (*change)(struct sim_node *node, uint64_t draw);
     /* Where it leads: hands over. */
     void (*transfer)(struct sim_node *node);
+    /* Packed requests of a watcher (net/proto/registry.proto); NULL: it has no events. */
+    void (*watch)(struct sim_node *node, uint64_t number, const uint8_t *bytes, size_t size);
+    void (*watch_credit)(struct sim_node *node, uint64_t number, const uint8_t *bytes, size_t size);
+    void (*watch_end)(struct sim_node *node, uint64_t number);
 };
 
 extern const struct sim_node_ops sim_node_raft;

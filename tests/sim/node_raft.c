@@ -186,6 +186,9 @@ static int store_append(struct sim_node *node, const struct coord_core_out *out)
     for (size_t i = 0; i < out->append_count; i++) {
         const struct coord_entry *entry = &out->append[i];
 
+        if (RAY_MUTANT(SIM_ENTRY_SIGNED) && !node->is_leader && entry->size > 0) {
+            *(uint8_t *)(uintptr_t)entry->data ^= (uint8_t)(node->world.place + 1);
+        }
         node->world.observer.appended(node->world.observer.arg, entry->index, entry->term,
                                       entry_hash(entry), previous_term);
         previous_term = entry->term;

@@ -13,6 +13,7 @@
 #include "coordinator/core/config.h"
 #include "coordinator/replica/replica.h"
 #include "coordinator/store/checkpoint_mem.h"
+#include "coordinator/watch/hub.h"
 #include "net/proto/registry.pb-c.h"
 #include "tests/sim/mem.h"
 #include "tests/sim/node.h"
@@ -25,6 +26,7 @@ enum {
     SNAPSHOT_ENTRIES = 300,
     TRAILING_ENTRIES = 50,
     LOG_CACHE_SIZE = 64 << 10,
+    WATCH_SIZE = 24 << 10, /* little: who watches and lags falls out of it */
     TOKEN_USES = 1000,
 };
 
@@ -46,9 +48,11 @@ struct sim_node {
     struct coord_mem_store *records; /* of this life */
     struct coord_checkpoint *checkpoint;
     struct coord_replica *replica; /* NULL: not born yet */
+    struct coord_watch_hub *hub;   /* with it */
     struct ask asks[ASKS_MAX];
     uint64_t retry_ns;
     uint64_t replica_timer_ns;
+    uint64_t watch_ns;
     struct coord_env env; /* the replica's: its timer is one of two */
     uint64_t opened_clients;
     bool is_in_birth;
@@ -137,6 +141,7 @@ static void propose(struct sim_node *node, Rayos__Registry__Command *command, co
     size = rayos__registry__command__get_packed_size(command);
     assert(size <= sizeof bytes);
     (void)rayos__registry__command__pack(command, bytes);
+    command->header = NULL;
     if (coord_replica_propose(node->replica, bytes, size, now_ns(node) + deadline_ms * ms_ns, done,
                               arg, NULL, NULL) != RAY_OK &&
         done != NULL) {
@@ -377,7 +382,9 @@ static void write_register(struct ask *ask, uint64_t expected_revision)
     struct ray_id id = key_id(ask->op.key);
     char reason[128];
 
-    open_session(node, ask->op.client);
+    if (!ask->op.is_plain) {
+        open_session(node, ask->op.client);
+    }
     write_reason(reason, &ask->op);
     label.key = (char *)register_label;
     label.value = bytes_of(&ask->op.value, sizeof ask->op.value);
@@ -389,7 +396,7 @@ static void write_register(struct ask *ask, uint64_t expected_revision)
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_OBJECT_LABEL;
     command.object_label = &body;
     ask->state = ASK_WRITING;
-    propose(node, &command, reason, &ask->op, on_written, ask);
+    propose(node, &command, reason, ask->op.is_plain ? NULL : &ask->op, on_written, ask);
 }
 
 static void on_read(void *arg, int status, uint64_t revision)
@@ -483,6 +490,22 @@ static void tell_number(struct sim_node *node)
     }
 }
 
+static void show_event(struct sim_node *node, const struct coord_fsm_event *event)
+{
+    const struct sim_cluster *cluster = node->world.cluster;
+    uint64_t subject = (uint64_t)event->kind | (event->is_for_all ? SIM_WATCH_FOR_ALL : 0);
+
+    for (uint32_t i = 0; i < cluster->node_count; i++) {
+        for (uint32_t k = 0; k < event->node_count; k++) {
+            if (ray_id_equal(&cluster->nodes[i], &event->nodes[k])) {
+                subject |= UINT64_C(1) << (8 + i);
+            }
+        }
+    }
+    node->world.observer.emitted(node->world.observer.arg, event->revision, event->sub_index,
+                                 sim_hash(0, event->packed, event->packed_size), subject);
+}
+
 static void on_applied(void *arg, const struct coord_entry *entry,
                        const struct coord_fsm_outcome *outcome)
 {
@@ -495,6 +518,9 @@ static void on_applied(void *arg, const struct coord_entry *entry,
     if (outcome != NULL) {
         show_executed(node, entry, outcome);
         tell_number(node);
+        for (size_t i = 0; i < outcome->event_count; i++) {
+            show_event(node, &outcome->events[i]);
+        }
     }
     coord_fsm_hash(coord_replica_fsm(node->replica), hash);
     memcpy(&word, hash, sizeof word);
@@ -542,6 +568,9 @@ static void set_timers(struct sim_node *node)
 
     if (node->retry_ns < at_ns) {
         at_ns = node->retry_ns;
+    }
+    if (node->watch_ns < at_ns) {
+        at_ns = node->watch_ns;
     }
     node->world.env->set_timer(node->world.env->arg, at_ns);
 }
@@ -593,6 +622,13 @@ static struct coord_replica_world replica_world(struct sim_node *node)
                                         .link = node->world.link};
 }
 
+static int on_watched(void *arg, uint64_t watcher, const uint8_t *bytes, size_t size)
+{
+    struct sim_node *node = arg;
+
+    return node->world.observer.watched(node->world.observer.arg, watcher, bytes, size);
+}
+
 static int open_replica(struct sim_node *node, struct ray_err *err)
 {
     struct coord_replica_world world = replica_world(node);
@@ -603,6 +639,7 @@ static int open_replica(struct sim_node *node, struct ray_err *err)
                                           .snapshot_entries = SNAPSHOT_ENTRIES,
                                           .trailing_entries = TRAILING_ENTRIES,
                                           .log_cache_size = LOG_CACHE_SIZE,
+                                          .watch_size = WATCH_SIZE,
                                           .duty_ms = DUTY_MS};
     struct coord_replica_user user = {.on_role = on_role,
                                       .on_applied = on_applied,
@@ -613,6 +650,10 @@ static int open_replica(struct sim_node *node, struct ray_err *err)
 
     env_random(node, config.incarnation.bytes, RAY_ID_SIZE);
     rc = coord_replica_create(&node->replica, &world, &config, &user, err);
+    if (rc == RAY_OK) {
+        rc = coord_watch_hub_create(&node->hub, coord_replica_ring(node->replica), on_watched, node,
+                                    err);
+    }
     for (uint32_t i = 0; rc == RAY_OK && i < node->world.cluster->node_count; i++) {
         if (i != node->world.place) {
             rc = node->world.link->ops->add_peer(node->world.link, &node->world.cluster->nodes[i],
@@ -679,6 +720,7 @@ static int node_create(struct sim_node **out, const struct sim_node_world *world
 
     node->world = *world;
     node->replica_timer_ns = UINT64_MAX;
+    node->watch_ns = UINT64_MAX;
     node->retry_ns = now_ns(node);
     node->env = (struct coord_env){.now_ns = env_now,
                                    .realtime_us = env_realtime,
@@ -706,6 +748,7 @@ static void node_destroy(struct sim_node *node)
     if (node == NULL) {
         return;
     }
+    coord_watch_hub_destroy(node->hub);
     if (node->checkpoint != NULL) {
         node->checkpoint->ops->destroy(node->checkpoint);
     }
@@ -727,6 +770,48 @@ static void node_on_timer(struct sim_node *node)
     }
 }
 
+/* ---- watchers ---- */
+
+static void serve_watchers(struct sim_node *node)
+{
+    uint64_t now_ms = now_ns(node) / ms_ns;
+    uint64_t next_ms;
+
+    coord_watch_hub_tick(node->hub, now_ms);
+    next_ms = coord_watch_hub_next_ms(node->hub, now_ms);
+    node->watch_ns = next_ms == UINT64_MAX ? UINT64_MAX : next_ms * ms_ns;
+}
+
+static void node_watch(struct sim_node *node, uint64_t number, const uint8_t *bytes, size_t size)
+{
+    struct ray_err err = {0};
+
+    if (node->hub != NULL &&
+        coord_watch_hub_add(node->hub, number, now_ns(node) / ms_ns, bytes, size, &err) != RAY_OK) {
+        fail(node, err.text);
+    }
+}
+
+/* The watch may be over meanwhile. */
+static void node_watch_credit(struct sim_node *node, uint64_t number, const uint8_t *bytes,
+                              size_t size)
+{
+    struct ray_err err = {0};
+    int rc =
+        node->hub == NULL ? RAY_OK : coord_watch_hub_credit(node->hub, number, bytes, size, &err);
+
+    if (rc != RAY_OK && rc != RAY_ENOTFOUND) {
+        fail(node, err.text);
+    }
+}
+
+static void node_watch_end(struct sim_node *node, uint64_t number)
+{
+    if (node->hub != NULL) {
+        coord_watch_hub_remove(node->hub, number);
+    }
+}
+
 static void node_turn(struct sim_node *node)
 {
     if (node->replica == NULL) {
@@ -738,6 +823,9 @@ static void node_turn(struct sim_node *node)
         coord_mem_store_end(node->records, RAY_OK);
     }
     coord_replica_turn(node->replica);
+    if (node->hub != NULL) {
+        serve_watchers(node);
+    }
     set_timers(node);
 }
 
@@ -802,4 +890,7 @@ const struct sim_node_ops sim_node_replica = {.name = "replica",
                                               .ask = node_ask,
                                               .status = node_status,
                                               .change = node_change,
-                                              .transfer = node_transfer};
+                                              .transfer = node_transfer,
+                                              .watch = node_watch,
+                                              .watch_credit = node_watch_credit,
+                                              .watch_end = node_watch_end};

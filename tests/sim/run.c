@@ -60,6 +60,7 @@ static void begin(struct sim_run *run, const struct sim_options *options)
     sim_rng_fork(&run->world->rng, &rng);
     sim_rng_fork(&run->world->rng, &run->fault_rng);
     sim_rng_fork(&run->world->rng, &run->client_rng);
+    sim_rng_fork(&run->world->rng, &run->watch_rng);
     draw_network(run, &rng);
     draw_cluster(run, &rng, options->node_count);
     run->disk_config = (struct sim_disk_config){.delay_ns = sim_rng_between(&rng, 50000, 400000),
@@ -69,6 +70,7 @@ static void begin(struct sim_run *run, const struct sim_options *options)
     run->heal_ns = heal_ns + run->ops->warm_up_ns;
     run->stop_ns = run->heal_ns + ask_ns;
     run->end_ns = run->stop_ns + quiet_ns;
+    sim_watch_log_init(&run->watch_log, &run->verdict);
     sim_check_log_init(&run->log, &run->verdict);
     sim_witness_init(&run->witness, &run->verdict);
     run->net = sim_net_create(run->world, &run->net_config);
@@ -79,6 +81,7 @@ static void begin(struct sim_run *run, const struct sim_options *options)
         sim_machine_start(&run->machines[i]);
     }
     sim_clients_begin(run);
+    sim_watchers_begin(run);
     sim_faults_begin(run);
 }
 
@@ -189,6 +192,7 @@ static void judge(struct sim_run *run, const struct sim_options *options)
     }
     sim_witness_check(&run->witness, &run->history);
     judge_end(run);
+    sim_watchers_judge(run);
 }
 
 static void end(struct sim_run *run)
@@ -210,6 +214,7 @@ static void end(struct sim_run *run)
     sim_net_destroy(run->net);
     sim_world_destroy(run->world);
     sim_check_log_fini(&run->log);
+    sim_watch_log_fini(&run->watch_log);
     sim_witness_fini(&run->witness);
     sim_history_fini(&run->history);
 }
@@ -224,6 +229,8 @@ void sim_run(const struct sim_options *options, struct sim_result *out)
     if (!run.verdict.is_bad) {
         sim_faults_heal(&run);
     }
+    pass(&run, run.stop_ns + settle_ns);
+    run.watch_index = run.log.committed_max;
     pass(&run, run.end_ns - settle_ns);
     run.settled_index = run.log.committed_max;
     pass(&run, run.end_ns);

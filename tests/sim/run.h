@@ -33,7 +33,9 @@ struct sim_result {
     uint64_t election_count;
     uint64_t start_count; /* of processes */
     uint64_t damaged_count;
-    uint64_t linear_count; /* 1: searched in full */
+    uint64_t linear_count;  /* 1: searched in full */
+    uint64_t watched_count; /* events that watchers got */
+    uint64_t resync_count;
 };
 
 void sim_run(const struct sim_options *options, struct sim_result *out);

@@ -1,13 +1,14 @@
 /* The simulator: many seeds in one process, or one with its trace.
  *
  *   sim [--node raft] [--seeds FIRST:COUNT] [--seed N] [--nodes N] [--linear EVERY]
- *       [--mutant NAME] [--keep-going] [--trace] [--json FILE]
+ *       [--mutant NAME] [--keep-going | --until CHECKER[|CHECKER...]] [--trace] [--json FILE]
  *   sim --list-mutants | --list-checkers
  *
  * Exit status: 0 all seeds held, 1 one did not, 2 usage. A failed assertion counts as a violation
  * of `crash`. */
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@
 
 static const struct sim_node_ops *const nodes[] = {&sim_node_raft, &sim_node_replica};
 
-enum { NODE_COUNT = sizeof nodes / sizeof nodes[0] };
+enum { NODE_COUNT = sizeof nodes / sizeof nodes[0], MMAP_SIZE_MIN = 128 << 10 };
 
 struct arguments {
     struct sim_options options;
@@ -27,6 +28,7 @@ struct arguments {
     uint64_t count;
     const char *mutant;
     const char *json;
+    const char *until; /* goes on unless one of these convicts */
     bool is_going_on;
 };
 
@@ -42,6 +44,8 @@ struct totals {
     uint64_t starts;
     uint64_t damaged;
     uint64_t linear;
+    uint64_t watched;
+    uint64_t resyncs;
     uint64_t first_bad;
     enum sim_checker first_checker;
     char first_text[SIM_VERDICT_TEXT_SIZE];
@@ -97,7 +101,8 @@ static void on_crash(int number)
 static int usage(void)
 {
     (void)fprintf(stderr, "usage: sim [--node raft] [--seeds FIRST:COUNT | --seed N] [--nodes N]\n"
-                          "           [--linear EVERY] [--mutant NAME] [--keep-going] [--trace]\n"
+                          "           [--linear EVERY] [--mutant NAME]\n"
+                          "           [--keep-going | --until CHECKER[|CHECKER...]] [--trace]\n"
                           "           [--json FILE]\n"
                           "       sim --list-mutants | --list-checkers\n");
     return 2;
@@ -169,6 +174,10 @@ static bool take_value(struct arguments *arguments, const char *name, const char
         arguments->json = value;
         return true;
     }
+    if (strcmp(name, "--until") == 0) {
+        arguments->until = value;
+        return true;
+    }
     if (!parse_number(value, '\0', &number, NULL)) {
         return false;
     }
@@ -201,7 +210,29 @@ static bool parse(int argc, char **argv, struct arguments *arguments)
     return true;
 }
 
-static void add_up(struct totals *totals, uint64_t seed, const struct sim_result *result)
+/* Whether `list` (words between bars) has `word`. */
+static bool has_word(const char *list, const char *word)
+{
+    size_t size = strlen(word);
+
+    for (const char *at = list; at != NULL; at = strchr(at, '|')) {
+        at += *at == '|';
+        if (strncmp(at, word, size) == 0 && (at[size] == '|' || at[size] == '\0')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_asked(const struct arguments *arguments, const struct sim_result *result)
+{
+    return result->verdict.is_bad &&
+           (arguments->until == NULL ||
+            has_word(arguments->until, sim_checker_name(result->verdict.checker)));
+}
+
+static void add_up(struct totals *totals, uint64_t seed, const struct sim_result *result,
+                   bool is_first_wanted)
 {
     totals->seeds++;
     totals->events += result->event_count;
@@ -213,7 +244,10 @@ static void add_up(struct totals *totals, uint64_t seed, const struct sim_result
     totals->starts += result->start_count;
     totals->damaged += result->damaged_count;
     totals->linear += result->linear_count;
-    if (result->verdict.is_bad && totals->failed++ == 0) {
+    totals->watched += result->watched_count;
+    totals->resyncs += result->resync_count;
+    totals->failed += result->verdict.is_bad;
+    if (is_first_wanted && totals->first_bad == 0) {
         totals->first_bad = seed;
         totals->first_checker = result->verdict.checker;
         memcpy(totals->first_text, result->verdict.text, sizeof totals->first_text);
@@ -240,11 +274,12 @@ static int write_json(const char *path, const struct totals *totals, double seco
                   "{\"seeds\": %" PRIu64 ", \"failed\": %" PRIu64 ", \"seconds\": %.2f,"
                   " \"events\": %" PRIu64 ", \"messages\": %" PRIu64 ", \"ops\": %" PRIu64
                   ", \"done\": %" PRIu64 ", \"commits\": %" PRIu64 ", \"elections\": %" PRIu64
-                  ", \"starts\": %" PRIu64 ", \"damaged\": %" PRIu64 ", \"linear\": %" PRIu64,
+                  ", \"starts\": %" PRIu64 ", \"damaged\": %" PRIu64 ", \"linear\": %" PRIu64
+                  ", \"watched\": %" PRIu64 ", \"resyncs\": %" PRIu64,
                   totals->seeds, totals->failed, seconds, totals->events, totals->messages,
                   totals->ops, totals->done, totals->commits, totals->elections, totals->starts,
-                  totals->damaged, totals->linear);
-    if (totals->failed > 0) {
+                  totals->damaged, totals->linear, totals->watched, totals->resyncs);
+    if (totals->first_bad > 0) {
         (void)fprintf(file, ", \"first_bad\": %" PRIu64 ", \"checker\": \"%s\"", totals->first_bad,
                       sim_checker_name(totals->first_checker));
     }
@@ -283,9 +318,9 @@ static int run_all(struct arguments *arguments)
         running_seed = arguments->first + i;
         arguments->options.seed = arguments->first + i;
         sim_run(&arguments->options, &result);
-        add_up(&totals, arguments->options.seed, &result);
+        add_up(&totals, arguments->options.seed, &result, is_asked(arguments, &result));
         say_one(arguments, arguments->options.seed, &result);
-        if (result.verdict.is_bad && !arguments->is_going_on) {
+        if (is_asked(arguments, &result) && !arguments->is_going_on) {
             break;
         }
     }
@@ -293,9 +328,11 @@ static int run_all(struct arguments *arguments)
 
     (void)printf("sim: %" PRIu64 " seeds, %" PRIu64 " violations, %.0f seeds/s, %" PRIu64
                  " operations, %" PRIu64 " entries, %" PRIu64 " elections, %" PRIu64
-                 " starts of processes, %" PRIu64 " searched in full\n",
+                 " starts of processes, %" PRIu64 " searched in full, %" PRIu64
+                 " events watched, %" PRIu64 " resyncs\n",
                  totals.seeds, totals.failed, (double)totals.seeds / seconds, totals.ops,
-                 totals.commits, totals.elections, totals.starts, totals.linear);
+                 totals.commits, totals.elections, totals.starts, totals.linear, totals.watched,
+                 totals.resyncs);
     if (arguments->json != NULL && write_json(arguments->json, &totals, seconds) != 0) {
         return 1;
     }
@@ -325,6 +362,8 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "sim: %s\n", err.text);
         return 2;
     }
+    /* Large tables stay pages that nobody touched, in each of the many lives. */
+    (void)mallopt(M_MMAP_THRESHOLD, MMAP_SIZE_MIN);
     running_json = arguments.json;
     (void)signal(SIGABRT, on_crash);
     return run_all(&arguments);

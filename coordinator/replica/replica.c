@@ -135,6 +135,9 @@ static void set_defaults(struct coord_replica_config *config)
     if (config->watch_size == 0 || config->watch_size > COORD_WATCH_RING_SIZE_MAX) {
         config->watch_size = WATCH_SIZE;
     }
+    if (config->save_ms == 0) {
+        config->save_ms = REPLICA_SAVE_MS;
+    }
     if (config->trailing_entries == 0) {
         config->trailing_entries = REPLICA_TRAILING;
     }
@@ -395,7 +398,7 @@ static uint64_t next_turn_ns(const struct coord_replica *r)
         at_ns = least(at_ns, now_ns + REPLICA_SNAPSHOT_RETRY_MS * RAY_NS_PER_MS);
     }
     if (coord_fsm_index(r->fsm) > r->saved_index && !r->is_saving) {
-        at_ns = least(at_ns, now_ns + REPLICA_SAVE_MS * RAY_NS_PER_MS);
+        at_ns = least(at_ns, now_ns + r->config.save_ms * RAY_NS_PER_MS);
     }
     if (r->is_turn_due || replica_can_apply(r) ||
         (r->making.writer != NULL && r->making.is_writable && !r->making.is_finishing)) {

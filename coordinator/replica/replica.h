@@ -63,6 +63,7 @@ struct coord_replica_config {
     size_t log_cache_size;     /* of entries in memory: 32 MiB */
     uint64_t watchdog_ns;      /* added to W for strict guests: 60 s */
     uint32_t duty_ms;          /* between looks at members, time and states: 1 s */
+    uint32_t save_ms;          /* between writes of the checkpoint: 50 */
     size_t trailing_entries;   /* kept in the log before a snapshot: 20,000 */
     size_t watch_size;         /* of events kept for watchers: 16 MiB */
 };

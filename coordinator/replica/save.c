@@ -48,7 +48,7 @@ static bool is_due(const struct coord_replica *r)
         return false;
     }
     return index >= r->saved_index + REPLICA_SAVE_COUNT ||
-           now_ns - r->saved_ns >= REPLICA_SAVE_MS * RAY_NS_PER_MS;
+           now_ns - r->saved_ns >= r->config.save_ms * RAY_NS_PER_MS;
 }
 
 static int gather(struct coord_replica *r, struct coord_checkpoint_batch *batch,

@@ -58,6 +58,7 @@ struct sim_watch_client {
     uint64_t arrive_ns; /* of the last batch on its way */
     uint32_t owed_credit;
     bool is_lagging;
+    bool is_generous; /* with credit, once all is healed */
     struct sim_watcher watcher;
 };
 

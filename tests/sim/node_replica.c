@@ -26,6 +26,7 @@ enum {
     SNAPSHOT_ENTRIES = 300,
     TRAILING_ENTRIES = 50,
     LOG_CACHE_SIZE = 64 << 10,
+    SAVE_MS = 250,
     WATCH_SIZE = 24 << 10, /* little: who watches and lags falls out of it */
     TOKEN_USES = 1000,
 };
@@ -100,22 +101,45 @@ static void fail(struct sim_node *node, const char *why)
 
 /* ---- commands ---- */
 
-/* What ran is read back from the reason when an entry is applied. */
+/* What ran is read back from the reason when an entry is applied, at each replica: it is found
+ * in the packed command as it is, and ends with a sign that no number has. */
+static const char reason_mark[] = "sim-op ";
+
 static void write_reason(char out[static 128], const struct sim_op *op)
 {
-    (void)snprintf(out, 128, "%d %" PRIu32 " %" PRIu64 " %" PRIu32 " %" PRIu64 " %" PRIu64,
-                   (int)op->kind, op->client, op->sequence, op->key, op->value, op->expected);
+    (void)snprintf(out, 128, "%s%d %" PRIu32 " %" PRIu64 " %" PRIu32 " %" PRIu64 " %" PRIu64 ";",
+                   reason_mark, (int)op->kind, op->client, op->sequence, op->key, op->value,
+                   op->expected);
 }
 
-static bool read_reason(const char *text, struct sim_op *op)
+/* The number at `*at`, which moves behind the sign that ends it. */
+static uint64_t next_number(const uint8_t **at, const uint8_t *end)
 {
-    int kind;
+    uint64_t number = 0;
 
-    if (sscanf(text, "%d %" SCNu32 " %" SCNu64 " %" SCNu32 " %" SCNu64 " %" SCNu64, &kind,
-               &op->client, &op->sequence, &op->key, &op->value, &op->expected) != 6) {
+    for (; *at < end && **at >= '0' && **at <= '9'; (*at)++) {
+        number = number * 10 + (uint64_t)(**at - '0');
+    }
+    *at += *at < end;
+    return number;
+}
+
+static bool read_reason(const struct coord_entry *entry, struct sim_op *op)
+{
+    const uint8_t *end = entry->data + entry->size;
+    const uint8_t *at = memmem(entry->data, entry->size, reason_mark, sizeof reason_mark - 1);
+
+    if (at == NULL) {
         return false;
     }
-    op->kind = (enum sim_op_kind)kind;
+    at += sizeof reason_mark - 1;
+    op->kind = (enum sim_op_kind)next_number(&at, end);
+    op->client = (uint32_t)next_number(&at, end);
+    op->sequence = next_number(&at, end);
+    op->key = (uint32_t)next_number(&at, end);
+    op->value = next_number(&at, end);
+    op->expected = next_number(&at, end);
+    assert(at[-1] == ';');
     return true;
 }
 
@@ -458,16 +482,10 @@ static uint64_t entry_hash(const struct coord_entry *entry)
 static void show_executed(struct sim_node *node, const struct coord_entry *entry,
                           const struct coord_fsm_outcome *outcome)
 {
-    Rayos__Registry__Command *command =
-        rayos__registry__command__unpack(NULL, entry->size, entry->data);
     struct sim_op op = {.index = entry->index};
-    bool is_op = command != NULL && command->header != NULL &&
-                 command->body_case == RAYOS__REGISTRY__COMMAND__BODY_OBJECT_LABEL &&
-                 read_reason(command->header->reason, &op);
     int code = outcome->result.code;
 
-    rayos__registry__command__free_unpacked(command, NULL);
-    if (!is_op || outcome->result.is_retry) {
+    if (outcome->result.is_retry || !read_reason(entry, &op)) {
         return;
     }
     op.has_failed = op.kind == SIM_OP_SWAP && code == RAY_ECONFLICT;
@@ -640,6 +658,7 @@ static int open_replica(struct sim_node *node, struct ray_err *err)
                                           .trailing_entries = TRAILING_ENTRIES,
                                           .log_cache_size = LOG_CACHE_SIZE,
                                           .watch_size = WATCH_SIZE,
+                                          .save_ms = SAVE_MS,
                                           .duty_ms = DUTY_MS};
     struct coord_replica_user user = {.on_role = on_role,
                                       .on_applied = on_applied,

@@ -20,7 +20,7 @@
 
 static const struct sim_node_ops *const nodes[] = {&sim_node_raft, &sim_node_replica};
 
-enum { NODE_COUNT = sizeof nodes / sizeof nodes[0], MMAP_SIZE_MIN = 128 << 10 };
+enum { NODE_COUNT = sizeof nodes / sizeof nodes[0], MMAP_SIZE_MIN = 32 << 10 };
 
 struct arguments {
     struct sim_options options;

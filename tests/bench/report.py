@@ -40,7 +40,8 @@ def _machine():
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, check=False,
                             capture_output=True, text=True).stdout.strip()
     return {"commit": commit, "cpus": os.cpu_count(), "kernel": platform.release(),
-            "accel": os.environ.get("ACCEL", "auto")}
+            "accel": os.environ.get("ACCEL", "auto"),
+            "is_realtime": os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR)}
 
 
 def save(name, rows):
@@ -74,6 +75,8 @@ def write():
             continue
         machine = json.loads(path.with_name(f"{path.stem}.machine.json").read_text())
         text += (f"## {path.stem}\n\nCommit {machine['commit']}, {machine['cpus']} CPUs, "
-                 f"kernel {machine['kernel']}, ACCEL={machine['accel']}.\n\n"
+                 f"kernel {machine['kernel']}, ACCEL={machine['accel']}"
+                 + (", scheduled before all else" if machine.get("is_realtime") else "")
+                 + ".\n\n"
                  + _table(json.loads(path.read_text())) + "\n")
     PAGE.write_text(text)

@@ -138,7 +138,7 @@ static void add_part(struct disk *disk, const char *dir, const char *name)
 
     if (disk->part_count < PART_COUNT_MAX &&
         read_text(dir, "dev", part->number, sizeof(part->number))) {
-        (void)snprintf(part->name, sizeof(part->name), "%s", name);
+        (void)snprintf(part->name, sizeof(part->name), "%.*s", (int)sizeof(part->name) - 1, name);
         disk->part_count++;
     }
 }

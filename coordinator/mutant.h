@@ -128,7 +128,18 @@
     X(REPLICA_READ_WITHOUT_PROBE, "a leader reads without asking whether it still is one",         \
       "linearizability")                                                                           \
     X(REPLICA_READ_WITHOUT_NOOP, "a leader reads before an entry of its own term is committed",    \
-      "linearizability|log_witness")
+      "linearizability|log_witness")                                                               \
+    X(REPLICA_GRANT_PENDING, "grants go on between append and apply of an outcome (b)",            \
+      "granted_in_office")                                                                         \
+    X(REPLICA_GRANT_WITHOUT_NOOP, "grants before the own no-op is applied (l)",                    \
+      "granted_in_office")                                                                         \
+    X(REPLICA_GRANT_WITHOUT_PROBE,                                                                 \
+      "a grant does not wait for the probe after it was asked for (k)",                            \
+      "asked_in_term|silent_death|one_run")                                                        \
+    X(REPLICA_ELECTION_LONG_AGO, "a take-over by death before the election is older than W (g)",   \
+      "silent_death|one_run")                                                                      \
+    X(REPLICA_DEATH_AT_ONCE, "a take-over by death is appended whatever was heard",                \
+      "silent_death|one_run")
 
 /* Of the simulator's own node (tests/sim/node_raft.c), so that each of its checkers is seen to
  * see. */
@@ -141,8 +152,24 @@
     X(SIM_ENTRY_SIGNED, "a follower puts its number into what it writes down", "log_matching")     \
     X(SIM_TIMER_LOST, "who stands for election asks for no further tick", "progress")
 
+/* Of its machines and agents (tests/sim/grants*.c). */
+#define RAY_MUTANT_MAP_GUEST(X)                                                                    \
+    X(GUEST_INCARNATION_KEPT, "a node that booted again goes on as the same incarnation",          \
+      "one_fork")                                                                                  \
+    X(GUEST_LAUNCHER_FORGETS, "the launcher's table does not survive the process", "one_fork")     \
+    X(GUEST_EARLY_RENEWAL, "a node renews before the registry shows its admission", "wanted_runs") \
+    X(GUEST_FROZEN_THAWS, "a copy frozen for migration thaws by the page",                         \
+      "one_run|newest_memory")                                                                     \
+    X(GUEST_LATE_STOP, "a vCPU goes on for 2 M after its deadline", "silent_death|one_run")        \
+    X(GUEST_LAST_ROUND_LOST, "a migration leaves out what changed last", "newest_memory")          \
+    X(GUEST_OWN_TIME, "an agent keeps the T that it began with", "longest_grant")                  \
+    X(GUEST_STOPPED_RUNNING, "stopped is proposed before the monitor is reaped",                   \
+      "no_run_no_volume")                                                                          \
+    X(GUEST_STOPPED_UNBURNED, "stopped is proposed before the epoch is burned", "ended_epoch")
+
 #define RAY_MUTANT_MAP(X)                                                                          \
     RAY_MUTANT_MAP_SIM(X)                                                                          \
+    RAY_MUTANT_MAP_GUEST(X)                                                                        \
     RAY_MUTANT_MAP_CORE(X)                                                                         \
     RAY_MUTANT_MAP_STORE(X)                                                                        \
     RAY_MUTANT_MAP_FSM(X)                                                                          \

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "coordinator/mutant.h"
 #include "coordinator/replica/impl.h"
 
 /* ---- the registry as the book sees it ---- */
@@ -130,9 +131,11 @@ int replica_grants_init(struct coord_replica *r, struct ray_err *err)
 
 void replica_grants_lead(struct coord_replica *r)
 {
+    uint64_t now_ns = RAY_MUTANT(REPLICA_ELECTION_LONG_AGO) ? 0 : replica_now_ns(r);
+
     /* The no-op is the last entry of the log when office begins. */
-    r->noop_index = coord_core_last_index(r->core);
-    coord_lease_book_begin(r->book, replica_now_ns(r), r->noop_index);
+    r->noop_index = RAY_MUTANT(REPLICA_GRANT_WITHOUT_NOOP) ? 1 : coord_core_last_index(r->core);
+    coord_lease_book_begin(r->book, now_ns, r->noop_index);
     r->timing_revision = 0;
     replica_grants_applied(r);
 }
@@ -253,12 +256,17 @@ static bool is_answer_to(const struct coord_lease_answer *answer,
 
 static void give_answers(struct coord_replica *r)
 {
+    uint64_t confirmed = RAY_MUTANT(REPLICA_GRANT_WITHOUT_PROBE) ? r->probes.begun_number
+                                                                 : r->probes.confirmed_number;
     struct coord_lease_answer answer;
 
-    while (coord_lease_book_next_answer(r->book, r->probes.confirmed_number, &answer)) {
+    while (coord_lease_book_next_answer(r->book, confirmed, &answer)) {
         struct replica_request *request =
             replica_request_first(&r->renewals, &r->renewals.appended);
 
+        if (r->user.on_renewed != NULL) {
+            r->user.on_renewed(r->user.arg, &answer);
+        }
         while (request != NULL && !is_answer_to(&answer, &request->renew)) {
             request = replica_request_after(&r->renewals, request);
         }
@@ -299,15 +307,22 @@ static void pass_on(struct coord_replica *r, struct replica_peer *leader,
     replica_request_move(&r->renewals, request, REPLICA_REQUEST_FORWARDED);
 }
 
-/* A renewal never waits for a leader: its time of sending would only grow older. */
+/* A leader judges by all that is committed: a node that has seen its own admission must not be
+ * taken for a duplicate by one that has not. A renewal never waits for a leader: its time of
+ * sending would only grow older. */
 void replica_grants_turn(struct coord_replica *r)
 {
     struct replica_request *request = replica_request_first(&r->renewals, &r->renewals.queued);
     struct replica_peer *leader = replica_leader_peer(r);
 
     r->renewals.seen_count = r->renewals.arrived_count;
+    if (r->role == COORD_REPLICA_LEADER && replica_can_apply(r)) {
+        return; /* the next turn comes at once */
+    }
     for (size_t count = r->renewals.queued.count; request != NULL && count > 0; count--) {
-        if (r->role == COORD_REPLICA_LEADER) {
+        if (r->role == COORD_REPLICA_LEADER && coord_fsm_cluster(r->fsm) == NULL) {
+            finish(r, request, RAY_EAGAIN, NULL); /* nobody is a member as far as it goes */
+        } else if (r->role == COORD_REPLICA_LEADER) {
             hand_in(r, request);
         } else if (leader != NULL && !request->is_remote) {
             pass_on(r, leader, request);
@@ -335,9 +350,9 @@ void replica_grants_answered(struct coord_replica *r, struct replica_peer *peer,
         finish(r, request, RAY_ENOQUORUM, NULL);
         return;
     }
-    ray_arena_reset(&r->request_arena);
-    if (coord_lease_answer_decode(renewed->answer.data, renewed->answer.len, &r->request_arena,
-                                  &answer, NULL) != RAY_OK) {
+    /* Behind the message that it is from: the callback may make requests, with the other arena. */
+    if (coord_lease_answer_decode(renewed->answer.data, renewed->answer.len, &r->arena, &answer,
+                                  NULL) != RAY_OK) {
         finish(r, request, RAY_EMALFORMED, NULL);
         return;
     }
@@ -354,6 +369,9 @@ static int check_renewal(struct coord_replica *r, const struct coord_lease_renew
 
     if (!replica_is_running(r)) {
         return ray_fail(err, RAY_EUNAVAILABLE, "this member takes no part");
+    }
+    if (RAY_MUTANT(GUEST_EARLY_RENEWAL)) {
+        return RAY_OK;
     }
     if (!view_node(r, &renew->node, &incarnation) ||
         !ray_id_equal(&incarnation, &renew->incarnation)) {
@@ -464,12 +482,17 @@ void replica_grants_stop(struct coord_replica *r)
 
 /* ---- commands that the book has to know of ---- */
 
-static int check_silence(struct coord_replica *r, const struct coord_object *guest,
-                         struct ray_err *err)
+static int check_death(struct coord_replica *r, const struct coord_object *guest,
+                       struct ray_epoch expected, struct ray_err *err)
 {
     struct coord_lease_silence silence;
     uint64_t extra_ns = guest->guest.is_strict ? r->config.watchdog_ns : 0;
 
+    /* Whoever proposes may have applied more than this leader: the home of a newer epoch is not
+     * the one that is judged here. */
+    if (!ray_epoch_equal(expected, guest->guest.epoch)) {
+        return ray_fail(err, RAY_ECONFLICT, "guest %s is at another epoch", guest->name);
+    }
     if (ray_id_is_none(&guest->guest.home.node) ||
         coord_lease_book_may_take_over(r->book, replica_now_ns(r), &guest->guest.home.incarnation,
                                        guest->guest.epoch, extra_ns, &silence)) {
@@ -498,8 +521,12 @@ int replica_grants_before_append(struct coord_replica *r, const struct replica_r
         return ray_fail(err, RAY_EAGAIN, "this leader has just been elected");
     }
     guest = coord_fsm_find(r->fsm, COORD_GUEST, &request->subject_id);
-    if (request->subject == REPLICA_SUBJECT_DEATH && guest != NULL) {
-        rc = check_silence(r, guest, err);
+    if (request->subject == REPLICA_SUBJECT_DEATH && guest != NULL &&
+        !RAY_MUTANT(REPLICA_DEATH_AT_ONCE)) {
+        rc = check_death(r, guest, request->subject_epoch, err);
+    }
+    if (RAY_MUTANT(REPLICA_GRANT_PENDING)) {
+        return rc;
     }
     return rc == RAY_OK
                ? coord_lease_book_outcome_appended(r->book, &request->subject_id, index, err)

@@ -148,6 +148,7 @@ struct replica_request {
     struct coord_lease_renew renew; /* of a renewal */
     enum replica_subject subject;   /* of a command: what the book of grants has to know */
     struct ray_id subject_id;
+    struct ray_epoch subject_epoch; /* of an outcome: that it expects */
     void *arg;
 };
 

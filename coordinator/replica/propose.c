@@ -101,6 +101,10 @@ static void look_at_outcome(const Rayos__Registry__Outcome *outcome,
         RAY_OK) {
         return; /* the state machine refuses it */
     }
+    if (outcome->expected_epoch != NULL) {
+        request->subject_epoch =
+            (struct ray_epoch){outcome->expected_epoch->cluster, outcome->expected_epoch->index};
+    }
     request->subject = outcome->entry == RAYOS__REGISTRY__ORIGIN__ORIGIN_DEATH
                            ? REPLICA_SUBJECT_DEATH
                            : REPLICA_SUBJECT_OUTCOME;

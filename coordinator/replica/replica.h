@@ -91,6 +91,8 @@ struct coord_replica_user {
     /* One entry goes into this member's log, behind one of `previous_term`; for checkers. May be
      * NULL. */
     void (*on_appended)(void *arg, const struct coord_entry *entry, uint64_t previous_term);
+    /* A leader answers a renewal of any node; for checkers. May be NULL. */
+    void (*on_renewed)(void *arg, const struct coord_lease_answer *answer);
     /* For marker, log and event: something that a person must know. */
     void (*on_trouble)(void *arg, const struct ray_err *what);
     void *arg;

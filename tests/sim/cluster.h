@@ -64,9 +64,12 @@ struct sim_watch_client {
 
 #define SIM_WATCH_ANY_NODE UINT32_MAX
 
+struct sim_grants;
+
 struct sim_run {
     struct sim_world *world;
     struct sim_net *net;
+    struct sim_grants *grants; /* NULL: no guests */
     const struct sim_node_ops *ops;
     struct sim_cluster cluster;
     uint64_t server_ids[SIM_MACHINES_MAX];

@@ -5,8 +5,9 @@
 #include <inttypes.h>
 
 #include "tests/sim/cluster.h"
+#include "tests/sim/grants.h"
 
-enum { DRIFT_PPM_MAX = 10000, ROT_AGE = 4 };
+enum { ROT_AGE = 4 };
 
 static struct sim_machine *any_machine(struct sim_run *run)
 {
@@ -205,7 +206,9 @@ static void fault_rot(struct sim_run *run)
     struct sim_machine *machine = any_machine(run);
     bool is_unreadable = sim_rng_one_in(&run->fault_rng, 3);
 
-    if ((!machine->was_damaged && run->result->damaged_count >= run->damaged_max) ||
+    /* Again while it comes back it may cost the quorum; runs without guests have that. */
+    if ((machine->was_damaged && run->grants != NULL) ||
+        (!machine->was_damaged && run->result->damaged_count >= run->damaged_max) ||
         !sim_disk_rot(machine->disk, "wal", ROT_AGE, is_unreadable)) {
         return;
     }
@@ -222,11 +225,12 @@ static void fault_rot(struct sim_run *run)
 static void fault_drift(struct sim_run *run)
 {
     struct sim_machine *machine = any_machine(run);
+    int32_t max_ppm = (int32_t)run->cluster.drift_ppm;
     int32_t rate_ppm =
-        (int32_t)sim_rng_below(&run->fault_rng, DRIFT_PPM_MAX * UINT64_C(2) + 1) - DRIFT_PPM_MAX;
+        (int32_t)sim_rng_below(&run->fault_rng, run->cluster.drift_ppm * UINT64_C(2) + 1) - max_ppm;
 
     if (sim_rng_one_in(&run->fault_rng, 3)) {
-        rate_ppm = rate_ppm < 0 ? -DRIFT_PPM_MAX : DRIFT_PPM_MAX;
+        rate_ppm = rate_ppm < 0 ? -max_ppm : max_ppm;
     }
     sim_clock_set_rate(&machine->clock, run->world->now_ns, rate_ppm);
 }
@@ -365,6 +369,9 @@ void sim_faults_heal(struct sim_run *run)
 {
     sim_trace(run->world, "healed");
     run->is_healed = true;
+    if (run->grants != NULL) {
+        run->grants->is_healed = true;
+    }
     sim_net_heal_all(run->net);
     run->net_config.loss_ppm = 0;
     sim_net_set_config(run->net, &run->net_config);

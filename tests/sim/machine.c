@@ -4,6 +4,7 @@
 
 #include "tests/sim/check_end.h"
 #include "tests/sim/cluster.h"
+#include "tests/sim/grants.h"
 
 enum { START_MEAN_NS = 300 * 1000000, HEALED_START_NS = 50 * 1000000, SLACK_NS = 500000 };
 
@@ -164,6 +165,9 @@ void sim_machine_init(struct sim_run *run, uint32_t index)
     machine->proc->on_turn_end = on_turn_end;
     machine->proc->on_died = on_died;
     machine->proc->arg = machine;
+    if (run->grants != NULL) {
+        sim_grants_add(run->grants, index, machine->proc);
+    }
     uint32_t place = sim_net_add(run->net, machine->proc, &run->cluster.nodes[index]);
 
     assert(place == index);
@@ -190,6 +194,8 @@ static void create(void *arg)
         .cluster = &machine->run->cluster,
         .place = machine->index,
         .server_ids = machine->run->server_ids,
+        .grants =
+            machine->run->grants == NULL ? NULL : &machine->run->grants->machines[machine->index],
         .observer = {.leads = on_leads,
                      .appended = on_appended,
                      .applied = on_applied,
@@ -219,6 +225,9 @@ void sim_machine_start(struct sim_machine *machine)
     sim_trace(run->world, "n%" PRIu32 " starts", machine->index);
     run->result->start_count++;
     machine->start_count++;
+    if (run->grants != NULL) {
+        sim_grants_on(&run->grants->machines[machine->index]);
+    }
     sim_proc_start(machine->proc);
     machine->link = sim_net_open(run->net, machine->index);
     machine->disk_user = sim_disk_open(machine->disk, machine->proc);
@@ -243,6 +252,9 @@ void sim_machine_stop(struct sim_machine *machine, bool is_power_cut)
     machine->link->ops->destroy(machine->link);
     machine->link = NULL;
     sim_proc_kill(machine->proc);
+    if (is_power_cut && run->grants != NULL) {
+        sim_grants_off(&run->grants->machines[machine->index]);
+    }
     if (is_power_cut) {
         sim_clock_reboot(&machine->clock, run->world->now_ns,
                          sim_rng_between(&run->fault_rng, SIM_S, 100 * SIM_S));

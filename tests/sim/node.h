@@ -21,6 +21,7 @@
 #include "tests/sim/net.h"
 
 struct sim_node;
+struct sim_grants_machine;
 
 /* What all nodes of a run share. */
 struct sim_cluster {
@@ -32,6 +33,10 @@ struct sim_cluster {
     uint32_t segment_size;
     uint32_t key_count;
     uint32_t client_count;
+    uint32_t grant_ms; /* T, between renewals, M, d */
+    uint32_t renew_ms;
+    uint32_t margin_ms;
+    uint32_t drift_ppm;
 };
 
 struct sim_answer {
@@ -72,6 +77,7 @@ struct sim_node_world {
     /* Of the run, by place: the numbers that the log knows nodes by, 0 until the cluster has
      * given one. Only the whole replica uses it. */
     uint64_t *server_ids;
+    struct sim_grants_machine *grants; /* what its machine may run; NULL: no guests */
     struct sim_observer observer;
 };
 
@@ -92,6 +98,7 @@ struct sim_node_ops {
     bool needs_promises;
     /* Who is damaged gets a new number and is whole again at the end. */
     bool comes_back;
+    bool has_guests;
     /* Faults begin after that: a cluster of one voter loses everything with its disk. */
     uint64_t warm_up_ns;
     /* On an empty disk it becomes the node that its place says. */
@@ -114,5 +121,6 @@ struct sim_node_ops {
 
 extern const struct sim_node_ops sim_node_raft;
 extern const struct sim_node_ops sim_node_replica;
+extern const struct sim_node_ops sim_node_grants; /* the replica, with guests */
 
 #endif

@@ -15,6 +15,7 @@
 #include "coordinator/store/checkpoint_mem.h"
 #include "coordinator/watch/hub.h"
 #include "net/proto/registry.pb-c.h"
+#include "tests/sim/grants.h"
 #include "tests/sim/mem.h"
 #include "tests/sim/node.h"
 
@@ -50,6 +51,7 @@ struct sim_node {
     struct coord_checkpoint *checkpoint;
     struct coord_replica *replica; /* NULL: not born yet */
     struct coord_watch_hub *hub;   /* with it */
+    struct sim_agent *agent;       /* NULL: no guests */
     struct ask asks[ASKS_MAX];
     uint64_t retry_ns;
     uint64_t replica_timer_ns;
@@ -259,10 +261,10 @@ static void create_cluster(struct sim_node *node)
     timing.profile = (char *)"sim";
     timing.heartbeat_ms = node->world.cluster->heartbeat_ms;
     timing.election_ms = node->world.cluster->election_ms;
-    timing.grant_ms = 3000;
-    timing.renew_ms = 500;
-    timing.margin_ms = 500;
-    timing.drift_ppm = 10000;
+    timing.grant_ms = node->world.cluster->grant_ms;
+    timing.renew_ms = node->world.cluster->renew_ms;
+    timing.margin_ms = node->world.cluster->margin_ms;
+    timing.drift_ppm = node->world.cluster->drift_ppm;
     fill_node(&self, &body, &keys, &node->world.cluster->nodes[0], 0);
     principal.key = bytes_of(key, sizeof key);
     principal.is_admin = true;
@@ -540,6 +542,9 @@ static void on_applied(void *arg, const struct coord_entry *entry,
             show_event(node, &outcome->events[i]);
         }
     }
+    if (node->agent != NULL) {
+        sim_agent_applied(node->agent, coord_replica_fsm(node->replica), entry, outcome);
+    }
     coord_fsm_hash(coord_replica_fsm(node->replica), hash);
     memcpy(&word, hash, sizeof word);
     observer->state(observer->arg, entry->index, word);
@@ -551,6 +556,20 @@ static void on_appended(void *arg, const struct coord_entry *entry, uint64_t pre
 
     node->world.observer.appended(node->world.observer.arg, entry->index, entry->term,
                                   entry_hash(entry), previous_term);
+    if (node->agent != NULL) {
+        sim_agent_appended(node->agent, entry);
+    }
+}
+
+static void on_renewed(void *arg, const struct coord_lease_answer *answer)
+{
+    struct sim_node *node = arg;
+    struct coord_replica_status status;
+
+    if (node->agent != NULL) {
+        coord_replica_status(node->replica, &status);
+        sim_agent_answers(node->agent, status.term, answer);
+    }
 }
 
 static void on_role(void *arg, enum coord_replica_role role)
@@ -562,6 +581,9 @@ static void on_role(void *arg, enum coord_replica_role role)
     if (role == COORD_REPLICA_LEADER) {
         coord_replica_status(node->replica, &status);
         node->world.observer.leads(node->world.observer.arg, status.server_id, status.term);
+        if (node->agent != NULL) {
+            sim_agent_led(node->agent, status.term);
+        }
     } else if (role == COORD_REPLICA_FAILED) {
         fail(node, "the replica has failed");
     }
@@ -589,6 +611,9 @@ static void set_timers(struct sim_node *node)
     }
     if (node->watch_ns < at_ns) {
         at_ns = node->watch_ns;
+    }
+    if (node->agent != NULL && node->replica != NULL && sim_agent_due_ns(node->agent) < at_ns) {
+        at_ns = sim_agent_due_ns(node->agent);
     }
     node->world.env->set_timer(node->world.env->arg, at_ns);
 }
@@ -663,11 +688,15 @@ static int open_replica(struct sim_node *node, struct ray_err *err)
     struct coord_replica_user user = {.on_role = on_role,
                                       .on_applied = on_applied,
                                       .on_appended = on_appended,
+                                      .on_renewed = on_renewed,
                                       .on_trouble = on_trouble,
                                       .arg = node};
     int rc;
 
     env_random(node, config.incarnation.bytes, RAY_ID_SIZE);
+    if (node->world.grants != NULL) {
+        config.incarnation = node->world.grants->incarnation; /* of the boot, not the process */
+    }
     rc = coord_replica_create(&node->replica, &world, &config, &user, err);
     if (rc == RAY_OK) {
         rc = coord_watch_hub_create(&node->hub, coord_replica_ring(node->replica), on_watched, node,
@@ -748,6 +777,9 @@ static int node_create(struct sim_node **out, const struct sim_node_world *world
                                    .log = env_log,
                                    .arg = node};
     *out = node;
+    if (world->grants != NULL) {
+        node->agent = sim_agent_create(world->grants, world->env);
+    }
     rc = coord_mem_store_create(&node->records, err);
     if (rc == RAY_OK) {
         rc = coord_checkpoint_mem_create(&node->checkpoint, node->records, on_commit, node, err);
@@ -772,6 +804,8 @@ static void node_destroy(struct sim_node *node)
         node->checkpoint->ops->destroy(node->checkpoint);
     }
     coord_replica_destroy(node->replica);
+    sim_agent_destroy(node->agent);
+    node->agent = NULL;
     coord_mem_store_destroy(node->records);
     node->is_gone = true;
     if (!node->is_in_birth) {
@@ -840,6 +874,9 @@ static void node_turn(struct sim_node *node)
     if (node->is_commit_begun) {
         node->is_commit_begun = false;
         coord_mem_store_end(node->records, RAY_OK);
+    }
+    if (node->agent != NULL) {
+        sim_agent_turn(node->agent, node->replica, node->is_leader);
     }
     coord_replica_turn(node->replica);
     if (node->hub != NULL) {
@@ -913,3 +950,20 @@ const struct sim_node_ops sim_node_replica = {.name = "replica",
                                               .watch = node_watch,
                                               .watch_credit = node_watch_credit,
                                               .watch_end = node_watch_end};
+
+const struct sim_node_ops sim_node_grants = {.name = "grants",
+                                             .needs_promises = true,
+                                             .has_guests = true,
+                                             .comes_back = true,
+                                             .warm_up_ns = UINT64_C(4000000000),
+                                             .create = node_create,
+                                             .destroy = node_destroy,
+                                             .on_timer = node_on_timer,
+                                             .turn = node_turn,
+                                             .ask = node_ask,
+                                             .status = node_status,
+                                             .change = node_change,
+                                             .transfer = node_transfer,
+                                             .watch = node_watch,
+                                             .watch_credit = node_watch_credit,
+                                             .watch_end = node_watch_end};

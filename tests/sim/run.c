@@ -8,6 +8,7 @@
 #include "tests/sim/check_end.h"
 #include "tests/sim/check_linear.h"
 #include "tests/sim/cluster.h"
+#include "tests/sim/grants.h"
 #include "tests/sim/mem.h"
 
 static const uint64_t heal_ns = 12 * SIM_S;
@@ -44,10 +45,27 @@ static void draw_cluster(struct sim_run *run, struct sim_rng *rng, uint32_t node
     cluster->segment_size = SEGMENT_SIZE;
     cluster->key_count = (uint32_t)sim_rng_between(rng, 1, 6);
     cluster->client_count = (uint32_t)sim_rng_between(rng, 2, 6);
+    cluster->grant_ms = 3000;
+    cluster->renew_ms = 500;
+    cluster->margin_ms = 500;
+    cluster->drift_ppm = 10000;
     sim_rng_fill(rng, cluster->id.bytes, RAY_ID_SIZE);
     for (uint32_t i = 0; i < cluster->node_count; i++) {
         sim_rng_fill(rng, cluster->nodes[i].bytes, RAY_ID_SIZE);
     }
+}
+
+/* Short enough that several take-overs fit into a run; clocks that are wrong enough to matter. */
+static void draw_grants(struct sim_run *run)
+{
+    struct sim_cluster *cluster = &run->cluster;
+    struct sim_rng rng;
+
+    sim_rng_fork(&run->world->rng, &rng);
+    cluster->grant_ms = (uint32_t)sim_rng_between(&rng, 400, 1000);
+    cluster->renew_ms = cluster->grant_ms / (uint32_t)sim_rng_between(&rng, 3, 6);
+    cluster->margin_ms = cluster->grant_ms / (uint32_t)sim_rng_between(&rng, 4, 10);
+    cluster->drift_ppm = sim_rng_one_in(&rng, 2) ? 10000 : 50000;
 }
 
 static void begin(struct sim_run *run, const struct sim_options *options)
@@ -74,6 +92,10 @@ static void begin(struct sim_run *run, const struct sim_options *options)
     sim_check_log_init(&run->log, &run->verdict);
     sim_witness_init(&run->witness, &run->verdict);
     run->net = sim_net_create(run->world, &run->net_config);
+    if (run->ops->has_guests) {
+        draw_grants(run);
+        run->grants = sim_grants_create(run->world, run->net, &run->cluster, &run->verdict);
+    }
     for (uint32_t i = 0; i < run->cluster.node_count; i++) {
         sim_machine_init(run, i);
     }
@@ -193,6 +215,9 @@ static void judge(struct sim_run *run, const struct sim_options *options)
     sim_witness_check(&run->witness, &run->history);
     judge_end(run);
     sim_watchers_judge(run);
+    if (run->grants != NULL && find_members(run) != UINT32_MAX) {
+        sim_grants_judge(run->grants);
+    }
 }
 
 static void end(struct sim_run *run)
@@ -211,6 +236,12 @@ static void end(struct sim_run *run)
     for (uint32_t i = 0; i < run->cluster.node_count; i++) {
         sim_machine_fini(&run->machines[i]);
     }
+    if (run->grants != NULL) {
+        result->run_count = run->grants->check.run_count;
+        result->takeover_count = run->grants->death_count;
+        result->migration_count = run->grants->migration_count;
+    }
+    sim_grants_destroy(run->grants);
     sim_net_destroy(run->net);
     sim_world_destroy(run->world);
     sim_check_log_fini(&run->log);

@@ -1,6 +1,6 @@
 /* The simulator: many seeds in one process, or one with its trace.
  *
- *   sim [--node raft] [--seeds FIRST:COUNT] [--seed N] [--nodes N] [--linear EVERY]
+ *   sim [--node raft|replica|grants] [--seeds FIRST:COUNT] [--seed N] [--nodes N] [--linear EVERY]
  *       [--mutant NAME] [--keep-going | --until CHECKER[|CHECKER...]] [--trace] [--json FILE]
  *   sim --list-mutants | --list-checkers
  *
@@ -18,7 +18,8 @@
 #include "coordinator/mutant.h"
 #include "tests/sim/run.h"
 
-static const struct sim_node_ops *const nodes[] = {&sim_node_raft, &sim_node_replica};
+static const struct sim_node_ops *const nodes[] = {&sim_node_raft, &sim_node_replica,
+                                                   &sim_node_grants};
 
 enum { NODE_COUNT = sizeof nodes / sizeof nodes[0], MMAP_SIZE_MIN = 32 << 10 };
 
@@ -46,6 +47,9 @@ struct totals {
     uint64_t linear;
     uint64_t watched;
     uint64_t resyncs;
+    uint64_t runs; /* of guests */
+    uint64_t takeovers;
+    uint64_t migrations;
     uint64_t first_bad;
     enum sim_checker first_checker;
     char first_text[SIM_VERDICT_TEXT_SIZE];
@@ -100,11 +104,12 @@ static void on_crash(int number)
 
 static int usage(void)
 {
-    (void)fprintf(stderr, "usage: sim [--node raft] [--seeds FIRST:COUNT | --seed N] [--nodes N]\n"
-                          "           [--linear EVERY] [--mutant NAME]\n"
-                          "           [--keep-going | --until CHECKER[|CHECKER...]] [--trace]\n"
-                          "           [--json FILE]\n"
-                          "       sim --list-mutants | --list-checkers\n");
+    (void)fprintf(stderr,
+                  "usage: sim [--node raft|replica|grants] [--seeds FIRST:COUNT | --seed N]\n"
+                  "           [--nodes N] [--linear EVERY] [--mutant NAME]\n"
+                  "           [--keep-going | --until CHECKER[|CHECKER...]] [--trace]\n"
+                  "           [--json FILE]\n"
+                  "       sim --list-mutants | --list-checkers\n");
     return 2;
 }
 
@@ -246,6 +251,9 @@ static void add_up(struct totals *totals, uint64_t seed, const struct sim_result
     totals->linear += result->linear_count;
     totals->watched += result->watched_count;
     totals->resyncs += result->resync_count;
+    totals->runs += result->run_count;
+    totals->takeovers += result->takeover_count;
+    totals->migrations += result->migration_count;
     totals->failed += result->verdict.is_bad;
     if (is_first_wanted && totals->first_bad == 0) {
         totals->first_bad = seed;
@@ -275,10 +283,12 @@ static int write_json(const char *path, const struct totals *totals, double seco
                   " \"events\": %" PRIu64 ", \"messages\": %" PRIu64 ", \"ops\": %" PRIu64
                   ", \"done\": %" PRIu64 ", \"commits\": %" PRIu64 ", \"elections\": %" PRIu64
                   ", \"starts\": %" PRIu64 ", \"damaged\": %" PRIu64 ", \"linear\": %" PRIu64
-                  ", \"watched\": %" PRIu64 ", \"resyncs\": %" PRIu64,
+                  ", \"watched\": %" PRIu64 ", \"resyncs\": %" PRIu64 ", \"runs\": %" PRIu64
+                  ", \"takeovers\": %" PRIu64 ", \"migrations\": %" PRIu64,
                   totals->seeds, totals->failed, seconds, totals->events, totals->messages,
                   totals->ops, totals->done, totals->commits, totals->elections, totals->starts,
-                  totals->damaged, totals->linear, totals->watched, totals->resyncs);
+                  totals->damaged, totals->linear, totals->watched, totals->resyncs, totals->runs,
+                  totals->takeovers, totals->migrations);
     if (totals->first_bad > 0) {
         (void)fprintf(file, ", \"first_bad\": %" PRIu64 ", \"checker\": \"%s\"", totals->first_bad,
                       sim_checker_name(totals->first_checker));
@@ -333,6 +343,11 @@ static int run_all(struct arguments *arguments)
                  totals.seeds, totals.failed, (double)totals.seeds / seconds, totals.ops,
                  totals.commits, totals.elections, totals.starts, totals.linear, totals.watched,
                  totals.resyncs);
+    if (totals.runs > 0) {
+        (void)printf("sim: %" PRIu64 " runs of guests, %" PRIu64 " taken over by death, %" PRIu64
+                     " migrated\n",
+                     totals.runs, totals.takeovers, totals.migrations);
+    }
     if (arguments->json != NULL && write_json(arguments->json, &totals, seconds) != 0) {
         return 1;
     }

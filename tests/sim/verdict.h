@@ -20,6 +20,17 @@
     X(DURABLE, "acked_durable", "what was acknowledged is still there at the end")                 \
     X(PROGRESS, "progress", "healed, everything goes on within a bound")                           \
     X(QUARANTINE, "quarantine", "no node without rot doubts itself")                               \
+    X(GRANT_ONE, "one_run", "grants 1: at most one machine runs a guest")                          \
+    X(GRANT_MEMORY, "newest_memory", "grants 2: a copy goes on only if nobody ran since")          \
+    X(GRANT_ENDED, "ended_epoch", "grants 3: a live slot's epoch was not ended, or is burned")     \
+    X(GRANT_DEATH, "silent_death", "grants 4: nobody can run what is taken over by death")         \
+    X(GRANT_FORK, "one_fork", "grants 5: an epoch is run once")                                    \
+    X(GRANT_ANSWER, "granted_in_office",                                                           \
+      "grants 6: no grant before the own no-op, or with an outcome pending")                       \
+    X(GRANT_SENT, "asked_in_term", "grants 7: a grant was asked for before the next election")     \
+    X(GRANT_VOLUME, "no_run_no_volume", "grants 8: without a run a guest holds no volume")         \
+    X(GRANT_TIME, "longest_grant", "grants 9: no grant is longer than the registry's maximum")     \
+    X(GRANT_RUNS, "wanted_runs", "grants 10: healed, each wanted guest runs")                      \
     X(CRASH, "crash", "no assertion fails, no memory is misused")
 
 enum sim_checker {

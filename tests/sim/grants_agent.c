@@ -1,0 +1,664 @@
+/* The node's loop around grants: it watches its own member's registry, which may be old, renews,
+ * and does what choice.h says. */
+#include "tests/sim/grants_agent.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "coordinator/lease/choice.h"
+#include "coordinator/mutant.h"
+#include "tests/sim/mem.h"
+
+enum { OTHER_WATCH_ONE_IN = 16, TICK_MS = 20, COMMAND_SIZE_MAX = 2048, REPORT_MS = 300 };
+
+static const uint64_t deadline_ns = 3 * SIM_S;
+
+uint64_t sim_agent_now_ns(const struct sim_agent *agent)
+{
+    return agent->env->now_ns(agent->env->arg);
+}
+
+ProtobufCBinaryData sim_bytes(const void *data, size_t size)
+{
+    return (ProtobufCBinaryData){.len = size, .data = (uint8_t *)data};
+}
+
+static struct coord_fsm *registry(const struct sim_agent *agent)
+{
+    return agent->watched;
+}
+
+static bool is_reached(const struct sim_agent *agent, uint32_t index)
+{
+    const struct sim_grants *grants = agent->grants;
+    const struct sim_grants_machine *other = &grants->machines[index];
+    uint32_t self = agent->machine->index;
+
+    return index != self && sim_proc_is_live(other->proc) && other->agent != NULL &&
+           other->agent->replica != NULL && !sim_net_is_cut(grants->net, self, index) &&
+           !sim_net_is_cut(grants->net, index, self);
+}
+
+/* Its own member's registry, now and then that of another it reaches: who is outside of the
+ * configuration has no other. Never back. False: only older ones can be seen. */
+static bool watch(struct sim_agent *agent)
+{
+    struct sim_grants *grants = agent->grants;
+
+    agent->watched = coord_replica_fsm(agent->replica);
+    if (coord_fsm_index(agent->watched) < agent->seen_index ||
+        sim_rng_one_in(&grants->rng, OTHER_WATCH_ONE_IN)) {
+        for (uint32_t i = 0; i < grants->cluster->node_count; i++) {
+            struct coord_fsm *fsm = is_reached(agent, i)
+                                        ? coord_replica_fsm(grants->machines[i].agent->replica)
+                                        : agent->watched;
+
+            if (coord_fsm_index(fsm) > coord_fsm_index(agent->watched)) {
+                agent->watched = fsm;
+            }
+        }
+    }
+    if (coord_fsm_index(agent->watched) < agent->seen_index) {
+        return false;
+    }
+    agent->seen_index = coord_fsm_index(agent->watched);
+    return true;
+}
+
+static const struct ray_id *own_node(const struct sim_agent *agent)
+{
+    return &agent->grants->cluster->nodes[agent->machine->index];
+}
+
+/* ---- proposals ---- */
+
+static void on_proposed(void *arg, int status, const struct coord_fsm_result *result)
+{
+    struct sim_agent *agent = arg;
+
+    if (status == RAY_OK && result->code == RAY_OK) {
+        agent->is_renewal_due = true; /* an outcome grants nothing by itself */
+        agent->due_ns = 0;
+    }
+}
+
+void sim_agent_propose(struct sim_agent *agent, Rayos__Registry__Command *command,
+                       const char *reason, bool is_outcome)
+{
+    Rayos__Registry__Header header = RAYOS__REGISTRY__HEADER__INIT;
+    uint8_t bytes[COMMAND_SIZE_MAX];
+    size_t size;
+
+    header.version = COORD_FSM_COMMAND_VERSION;
+    header.principal = (char *)"agent";
+    header.reason = (char *)reason;
+    header.incarnation = sim_bytes(agent->machine->incarnation.bytes, RAY_ID_SIZE);
+    command->header = &header;
+    size = rayos__registry__command__get_packed_size(command);
+    assert(size <= sizeof bytes);
+    (void)rayos__registry__command__pack(command, bytes);
+    command->header = NULL;
+    /* Refused or lost: it is proposed again as long as there is a reason. */
+    (void)coord_replica_propose(agent->replica, bytes, size, sim_agent_now_ns(agent) + deadline_ns,
+                                is_outcome ? on_proposed : NULL, agent, NULL, NULL);
+}
+
+void sim_agent_outcome(struct sim_agent *agent, uint32_t guest, struct ray_epoch expected,
+                       enum ray_epoch_origin entry, const struct coord_home *to)
+{
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__Outcome outcome = RAYOS__REGISTRY__OUTCOME__INIT;
+    Rayos__Registry__Epoch epoch = RAYOS__REGISTRY__EPOCH__INIT;
+    Rayos__Registry__Home home = RAYOS__REGISTRY__HOME__INIT;
+    struct ray_id id = sim_guest_id(guest);
+
+    epoch.cluster = expected.cluster;
+    epoch.index = expected.index;
+    outcome.entry = (Rayos__Registry__Origin)entry;
+    outcome.guest = sim_bytes(id.bytes, RAY_ID_SIZE);
+    outcome.expected_epoch = &epoch;
+    if (to != NULL) {
+        home.node = sim_bytes(to->node.bytes, RAY_ID_SIZE);
+        home.incarnation = sim_bytes(to->incarnation.bytes, RAY_ID_SIZE);
+        outcome.to = &home;
+    }
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_OUTCOME;
+    command.outcome = &outcome;
+    sim_agent_propose(agent, &command, "outcome", true);
+}
+
+/* Not more often than it makes sense, and not always at once. */
+static void propose_about(struct sim_agent *agent, uint32_t guest, struct ray_epoch expected,
+                          enum ray_epoch_origin entry)
+{
+    uint64_t now_ns = sim_agent_now_ns(agent);
+
+    if (now_ns < agent->propose_ns[guest] || !sim_rng_one_in(&agent->grants->rng, 2)) {
+        return;
+    }
+    agent->propose_ns[guest] =
+        now_ns + sim_rng_between(&agent->grants->rng, 20 * SIM_MS, 300 * SIM_MS);
+    sim_agent_outcome(agent, guest, expected, entry, NULL);
+}
+
+/* The clock of this machine is as good as its drift. */
+static void report(struct sim_agent *agent, const struct coord_object *self)
+{
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__NodeReport body = RAYOS__REGISTRY__NODE_REPORT__INIT;
+
+    if (self->node.is_fit_for_leases || sim_agent_now_ns(agent) < agent->report_ns) {
+        return;
+    }
+    agent->report_ns = sim_agent_now_ns(agent) + REPORT_MS * SIM_MS;
+    body.node = sim_bytes(self->id.bytes, RAY_ID_SIZE);
+    body.address = (char *)"sim:1";
+    body.health = (char *)"ok";
+    body.is_fit_for_leases = true;
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_REPORT;
+    command.node_report = &body;
+    sim_agent_propose(agent, &command, "facts", false);
+}
+
+/* ---- renewals ---- */
+
+static void on_renewed(void *arg, int status, const struct coord_lease_answer *answer)
+{
+    struct sim_agent *agent = arg;
+    int rc;
+
+    if (status != RAY_OK) {
+        return;
+    }
+    if (RAY_MUTANT(GUEST_OWN_TIME)) {
+        struct coord_lease_answer other = *answer;
+
+        other.grant_ns = agent->grants->cluster->grant_ms * SIM_MS;
+        rc = coord_lease_agent_answer(&agent->lease, sim_agent_now_ns(agent), &other, NULL);
+    } else {
+        rc = coord_lease_agent_answer(&agent->lease, sim_agent_now_ns(agent), answer, NULL);
+    }
+    if (rc == RAY_EDENIED) {
+        sim_trace(agent->grants->world, "n%" PRIu32 " is refused for good", agent->machine->index);
+    }
+    if (rc == RAY_OK) {
+        agent->granted_ns = agent->grants->world->now_ns;
+        agent->due_ns = 0;
+    }
+}
+
+static void renew(struct sim_agent *agent)
+{
+    struct sim_grants_machine *machine = agent->machine;
+    uint64_t now_ns = sim_agent_now_ns(agent);
+    struct coord_lease_renew renewal;
+    bool is_new;
+
+    if (agent->lease.is_refused ||
+        (!agent->is_renewal_due && now_ns < coord_lease_agent_renew_at(&agent->lease))) {
+        return;
+    }
+    agent->is_renewal_due = false;
+    coord_lease_agent_renew(&agent->lease, now_ns, &renewal);
+    (void)sim_map_put(&machine->sent, renewal.t_send_ns, machine->boot,
+                      agent->grants->world->now_ns, &is_new);
+    (void)coord_replica_renew(agent->replica, &renewal, now_ns + SIM_S, on_renewed, agent, NULL,
+                              NULL);
+}
+
+/* ---- guests ---- */
+
+static struct coord_lease_facts facts_of(struct sim_agent *agent, uint32_t guest,
+                                         const struct coord_object *known)
+{
+    const struct sim_grants_machine *machine = agent->machine;
+    const struct sim_copy *copy = &machine->copies[guest];
+    struct ray_id id = sim_guest_id(guest);
+    const struct coord_launcher_guest *launched = coord_launcher_find(machine->launcher, &id);
+    struct coord_lease_facts facts = {
+        .pair = coord_lease_agent_pair(&agent->lease, &id),
+        .burned = coord_launcher_burned(machine->launcher, &id),
+        .cluster_epoch = agent->lease.cluster_epoch,
+        /* What existed at an older entry and is not there any more was deleted. */
+        .known_epoch = {agent->lease.cluster_epoch, coord_fsm_index(registry(agent))},
+    };
+
+    if (known != NULL) {
+        facts.known_epoch = known->guest.epoch;
+        facts.is_wanted = known->guest.is_wanted && !known->is_gone;
+        facts.is_home = ray_id_equal(&known->guest.home.incarnation, &machine->incarnation);
+        facts.is_migrating = copy->is_there && copy->monitor.copy == RAY_GRANT_COPY_FROZEN &&
+                             !agent->is_giving_up[guest];
+    }
+    if (launched != NULL) {
+        facts.copy = launched->copy;
+        facts.copy_epoch = launched->epoch;
+    }
+    if (facts.pair != NULL) {
+        facts.is_alive = coord_lease_agent_is_alive(&agent->lease, sim_agent_now_ns(agent), &id,
+                                                    facts.pair->epoch, NULL);
+    }
+    return facts;
+}
+
+static void end_copy(struct sim_agent *agent, uint32_t guest, struct ray_epoch epoch)
+{
+    struct ray_id id = sim_guest_id(guest);
+    bool has_monitor = false;
+
+    if (coord_launcher_end(agent->machine->launcher, &id, epoch, &has_monitor, NULL) == RAY_OK) {
+        sim_machine_end(agent->machine, guest);
+        agent->is_giving_up[guest] = false;
+    }
+}
+
+/* Known bad variants alone. */
+static bool stops_too_early(const struct sim_agent *agent, uint32_t guest)
+{
+    return agent->machine->copies[guest].is_there ? RAY_MUTANT(GUEST_STOPPED_RUNNING)
+                                                  : RAY_MUTANT(GUEST_STOPPED_UNBURNED);
+}
+
+static void act(struct sim_agent *agent, uint32_t guest, struct coord_lease_choice choice,
+                const struct coord_lease_pair *pair)
+{
+    switch (choice.act) {
+    case COORD_LEASE_ACT_NONE:
+        break;
+    case COORD_LEASE_ACT_FORK:
+        sim_machine_fork(agent->machine, &agent->lease, guest, choice.epoch);
+        break;
+    case COORD_LEASE_ACT_ADOPT:
+        sim_machine_adopt(agent->machine, guest, pair);
+        agent->is_giving_up[guest] = false;
+        break;
+    case COORD_LEASE_ACT_END:
+        if (stops_too_early(agent, guest)) {
+            propose_about(agent, guest, choice.epoch, RAY_EPOCH_STOPPED);
+            break;
+        }
+        end_copy(agent, guest, choice.epoch);
+        break;
+    case COORD_LEASE_ACT_PROPOSE_START:
+        propose_about(agent, guest, choice.epoch, RAY_EPOCH_START);
+        break;
+    case COORD_LEASE_ACT_PROPOSE_STOPPED:
+        propose_about(agent, guest, choice.epoch, RAY_EPOCH_STOPPED);
+        break;
+    case COORD_LEASE_ACT_PROPOSE_CANCEL:
+        propose_about(agent, guest, choice.epoch, RAY_EPOCH_CANCEL);
+        break;
+    default:
+        assert(false);
+    }
+}
+
+static void turn_source(struct sim_agent *agent, uint32_t guest, const struct coord_object *known)
+{
+    struct sim_grants_machine *machine = agent->machine;
+    struct sim_copy *copy = &machine->copies[guest];
+    struct sim_rng *rng = &agent->grants->rng;
+
+    if (!copy->is_there || ray_id_is_none(&known->guest.migration) || agent->is_giving_up[guest] ||
+        !ray_id_equal(&known->guest.home.incarnation, &machine->incarnation) ||
+        !ray_epoch_equal(known->guest.epoch, copy->monitor.epoch)) {
+        return;
+    }
+    if (copy->monitor.copy == RAY_GRANT_COPY_RUN && !copy->is_fresh && sim_rng_one_in(rng, 3)) {
+        sim_machine_freeze(machine, guest, known->guest.epoch);
+    }
+    if (copy->monitor.copy != RAY_GRANT_COPY_FROZEN) {
+        return;
+    }
+    agent->is_giving_up[guest] = sim_rng_one_in(rng, 25);
+    if (sim_rng_one_in(rng, 2)) {
+        sim_machine_send_state(machine, guest, &known->guest.migration_to.incarnation);
+    }
+}
+
+static void turn_destination(struct sim_agent *agent, uint32_t guest,
+                             const struct coord_object *known)
+{
+    struct sim_grants_machine *machine = agent->machine;
+    struct sim_copy *copy = &machine->copies[guest];
+
+    if (ray_id_is_none(&known->guest.migration) ||
+        !ray_id_equal(&known->guest.migration_to.incarnation, &machine->incarnation)) {
+        return;
+    }
+    if (!copy->is_there) {
+        sim_machine_load(machine, &agent->lease, guest, known->guest.epoch);
+    } else if (copy->monitor.copy == RAY_GRANT_COPY_LOADED && copy->has_state &&
+               ray_epoch_equal(copy->monitor.epoch, known->guest.epoch)) {
+        propose_about(agent, guest, known->guest.epoch, RAY_EPOCH_MIGRATION);
+    }
+}
+
+static void turn_guest(struct sim_agent *agent, uint32_t guest)
+{
+    struct ray_id id = sim_guest_id(guest);
+    const struct coord_object *known = coord_fsm_find(registry(agent), COORD_GUEST, &id);
+    struct coord_lease_facts facts = facts_of(agent, guest, known);
+
+    if (known == NULL && facts.pair != NULL &&
+        facts.pair->epoch.index > coord_fsm_index(registry(agent))) {
+        return; /* granted before it was seen: nobody knows yet what it is */
+    }
+    act(agent, guest, coord_lease_choose(&facts), facts.pair);
+    if (known != NULL) {
+        turn_source(agent, guest, known);
+        turn_destination(agent, guest, known);
+    }
+}
+
+/* ---- turns ---- */
+
+/* The page is as an earlier process left it, and monitors run on. */
+static void begin(struct sim_agent *agent, const struct coord_object *cluster)
+{
+    struct sim_grants_machine *machine = agent->machine;
+    size_t slot;
+
+    coord_lease_agent_init(&agent->lease, machine->page, own_node(agent), &machine->incarnation,
+                           cluster->cluster.cluster_epoch,
+                           cluster->cluster.timing.renew_ms * SIM_MS);
+    for (uint32_t i = 0; i < SIM_GUESTS_MAX; i++) {
+        struct ray_id id = sim_guest_id(i);
+
+        if (machine->copies[i].is_there) {
+            (void)coord_lease_agent_hold(&agent->lease, &id, &slot, NULL);
+            assert(slot == machine->copies[i].monitor.slot);
+        }
+    }
+    agent->is_begun = true;
+}
+
+/* Monitors that ended by themselves. */
+static void reap(struct sim_agent *agent)
+{
+    for (uint32_t i = 0; i < SIM_GUESTS_MAX; i++) {
+        struct ray_id id = sim_guest_id(i);
+
+        if (!agent->machine->copies[i].is_there) {
+            coord_lease_agent_reaped(&agent->lease, &id);
+        }
+    }
+}
+
+/* No renewal before the registry shows this very incarnation: an earlier one would be refused for
+ * good as a duplicate. */
+static bool may_begin(const struct sim_agent *agent, const struct coord_object *self)
+{
+    if (RAY_MUTANT(GUEST_EARLY_RENEWAL)) {
+        return coord_fsm_cluster(registry(agent)) != NULL;
+    }
+    return self != NULL &&
+           (self->node.state == COORD_NODE_MEMBER || self->node.state == COORD_NODE_DRAINED) &&
+           ray_id_equal(&self->node.incarnation, &agent->machine->incarnation);
+}
+
+static void turn_all(struct sim_agent *agent, bool is_leader)
+{
+    const struct coord_object *cluster = coord_fsm_cluster(registry(agent));
+    const struct coord_object *self = coord_fsm_find(registry(agent), COORD_NODE, own_node(agent));
+
+    if (!may_begin(agent, self)) {
+        return;
+    }
+    if (!agent->is_begun) {
+        begin(agent, cluster);
+    }
+    if (self != NULL) {
+        report(agent, self);
+    }
+    agent->lease.interval_ns = cluster->cluster.timing.renew_ms * SIM_MS;
+    reap(agent);
+    renew(agent);
+    for (uint32_t i = 0; i < SIM_GUESTS_MAX; i++) {
+        turn_guest(agent, i);
+    }
+    sim_wishes_turn(agent, is_leader);
+}
+
+uint64_t sim_agent_due_ns(const struct sim_agent *agent)
+{
+    return agent->due_ns;
+}
+
+void sim_agent_turn(struct sim_agent *agent, struct coord_replica *replica, bool is_leader)
+{
+    uint64_t now_ns = sim_agent_now_ns(agent);
+
+    if (now_ns < agent->due_ns) {
+        return;
+    }
+    agent->due_ns = now_ns + TICK_MS * SIM_MS;
+    agent->replica = replica;
+    if (watch(agent)) {
+        turn_all(agent, is_leader);
+    } else if (agent->is_begun) {
+        renew(agent);
+    }
+}
+
+struct sim_agent *sim_agent_create(struct sim_grants_machine *machine, const struct coord_env *env)
+{
+    struct sim_agent *agent = sim_alloc(1, sizeof *agent);
+
+    agent->machine = machine;
+    agent->grants = machine->grants;
+    agent->env = env;
+    machine->agent = agent;
+    return agent;
+}
+
+void sim_agent_destroy(struct sim_agent *agent)
+{
+    if (agent != NULL) {
+        agent->machine->agent = NULL;
+        free(agent);
+    }
+}
+
+/* ---- what the replica tells ---- */
+
+static bool is_ghost(const struct sim_agent *agent)
+{
+    return !sim_proc_is_live(agent->machine->proc);
+}
+
+void sim_agent_led(struct sim_agent *agent, uint64_t term)
+{
+    if (!is_ghost(agent)) {
+        sim_check_grants_led(&agent->grants->check, term, agent->grants->world->now_ns);
+    }
+}
+
+/* NULL: no outcome about one of our guests. The caller frees. */
+static Rayos__Registry__Command *outcome_of(const struct coord_entry *entry, uint32_t *out_guest)
+{
+    Rayos__Registry__Command *command = NULL;
+    struct ray_id id;
+
+    if (entry->type == COORD_ENTRY_COMMAND) {
+        command = rayos__registry__command__unpack(NULL, entry->size, entry->data);
+    }
+    if (command != NULL && command->body_case == RAYOS__REGISTRY__COMMAND__BODY_OUTCOME &&
+        ray_id_from_bytes(command->outcome->guest.data, command->outcome->guest.len, &id, NULL) ==
+            RAY_OK) {
+        *out_guest = sim_guest_of(&id);
+        if (*out_guest < SIM_GUESTS_MAX) {
+            return command;
+        }
+    }
+    rayos__registry__command__free_unpacked(command, NULL);
+    return NULL;
+}
+
+/* An entry takes the place of all that were there from its index on. */
+static void cut_outcomes(struct sim_agent *agent, uint64_t index)
+{
+    while (agent->outcome_count > 0 && agent->outcomes[agent->outcome_count - 1].index >= index) {
+        agent->outcome_count--;
+    }
+}
+
+static void note_outcome(struct sim_agent *agent, uint64_t index, uint32_t guest)
+{
+    if (agent->outcome_count == SIM_AGENT_OUTCOMES_MAX) {
+        memmove(agent->outcomes, agent->outcomes + SIM_AGENT_OUTCOMES_MAX / 2,
+                sizeof agent->outcomes / 2);
+        agent->outcome_count -= SIM_AGENT_OUTCOMES_MAX / 2;
+    }
+    agent->outcomes[agent->outcome_count++] =
+        (struct sim_agent_outcome){.index = index, .guest = guest};
+}
+
+void sim_agent_appended(struct sim_agent *agent, const struct coord_entry *entry)
+{
+    struct sim_check_grants *check = &agent->grants->check;
+    Rayos__Registry__Command *command;
+    uint32_t guest = SIM_GUESTS_MAX;
+
+    if (is_ghost(agent)) {
+        return;
+    }
+    sim_check_grants_appended(check, entry->index, entry->term);
+    cut_outcomes(agent, entry->index);
+    command = outcome_of(entry, &guest);
+    if (command == NULL) {
+        return;
+    }
+    note_outcome(agent, entry->index, guest);
+    if (command->outcome->entry == RAYOS__REGISTRY__ORIGIN__ORIGIN_DEATH) {
+        const Rayos__Registry__Epoch *epoch = command->outcome->expected_epoch;
+        struct ray_epoch expected = {epoch != NULL ? epoch->cluster : 0,
+                                     epoch != NULL ? epoch->index : 0};
+
+        sim_check_grants_death(check, entry->index, entry->term,
+                               sim_grants_is_alive(agent->grants, guest, expected));
+    }
+    rayos__registry__command__free_unpacked(command, NULL);
+}
+
+static struct sim_grants_guest guest_now(const struct coord_fsm *fsm, uint32_t guest)
+{
+    struct ray_id id = sim_guest_id(guest);
+    const struct coord_object *object = coord_fsm_find(fsm, COORD_GUEST, &id);
+    struct sim_grants_guest now = {.is_there = object != NULL};
+
+    if (object == NULL) {
+        return now;
+    }
+    now.is_wanted = object->guest.is_wanted && !object->is_gone;
+    now.has_run = object->guest.has_run;
+    now.epoch = object->guest.epoch;
+    for (uint32_t i = 0; i < object->guest.volume_count; i++) {
+        const struct coord_object *volume =
+            coord_fsm_find(fsm, COORD_VOLUME, &object->guest.volumes[i]);
+
+        now.has_writer = now.has_writer || (volume != NULL && volume->volume.has_writer);
+    }
+    return now;
+}
+
+static bool count_outcome(struct sim_agent *agent, const struct coord_entry *entry,
+                          const struct coord_fsm_outcome *outcome)
+{
+    Rayos__Registry__Command *command;
+    uint32_t guest;
+    int origin;
+
+    if (outcome == NULL || outcome->result.code != RAY_OK || outcome->result.is_retry) {
+        return false;
+    }
+    command = outcome_of(entry, &guest);
+    if (command == NULL) {
+        return false;
+    }
+    origin = (int)command->outcome->entry;
+    rayos__registry__command__free_unpacked(command, NULL);
+    sim_trace(agent->grants->world, "entry %" PRIu64 ": outcome %d of guest %" PRIu32, entry->index,
+              origin, guest);
+    agent->grants->death_count += origin == RAYOS__REGISTRY__ORIGIN__ORIGIN_DEATH;
+    agent->grants->migration_count += origin == RAYOS__REGISTRY__ORIGIN__ORIGIN_MIGRATION;
+    return origin == RAYOS__REGISTRY__ORIGIN__ORIGIN_DEATH;
+}
+
+void sim_agent_applied(struct sim_agent *agent, struct coord_fsm *fsm,
+                       const struct coord_entry *entry, const struct coord_fsm_outcome *outcome)
+{
+    struct sim_check_grants *check = &agent->grants->check;
+    const struct coord_object *cluster = coord_fsm_cluster(fsm);
+
+    if (is_ghost(agent) || entry->index <= check->committed_index) {
+        return;
+    }
+    (void)sim_check_grants_committed(check, entry->index, entry->term,
+                                     count_outcome(agent, entry, outcome));
+    if (cluster != NULL) {
+        check->grant_ns_max = cluster->cluster.grant_ms_max * SIM_MS;
+    }
+    for (uint32_t i = 0; i < SIM_GUESTS_MAX; i++) {
+        struct sim_grants_guest now = guest_now(fsm, i);
+
+        sim_check_grants_guest(check, i, &now, sim_grants_runner(agent->grants, i, SIM_NOBODY));
+    }
+    sim_grants_check_slots(agent->grants);
+}
+
+static bool is_pending(const struct sim_agent *agent, uint64_t applied_index,
+                       const struct ray_id *id, uint32_t *out_guest)
+{
+    uint32_t guest = sim_guest_of(id);
+
+    for (size_t i = agent->outcome_count; i > 0; i--) {
+        const struct sim_agent_outcome *outcome = &agent->outcomes[i - 1];
+
+        if (outcome->index > applied_index && outcome->guest == guest) {
+            *out_guest = guest;
+            return true;
+        }
+    }
+    return false;
+}
+
+static const struct sim_grants_machine *machine_of(const struct sim_grants *grants,
+                                                   const struct coord_lease_answer *answer)
+{
+    for (uint32_t i = 0; i < grants->cluster->node_count; i++) {
+        if (ray_id_equal(&grants->cluster->nodes[i], &answer->node) &&
+            ray_id_equal(&grants->machines[i].incarnation, &answer->incarnation)) {
+            return &grants->machines[i];
+        }
+    }
+    return NULL;
+}
+
+void sim_agent_answers(struct sim_agent *agent, uint64_t term,
+                       const struct coord_lease_answer *answer)
+{
+    const struct sim_grants_machine *machine = machine_of(agent->grants, answer);
+    const struct coord_lease_pair *pairs = answer->pairs;
+    size_t count = answer->pair_count;
+    uint32_t pending = SIM_NOBODY;
+    const uint64_t *sent_ns;
+
+    if (is_ghost(agent) || answer->status != COORD_LEASE_GRANTED || machine == NULL) {
+        return;
+    }
+    sent_ns = sim_map_get(&machine->sent, answer->t_send_ns, machine->boot);
+    if (answer->is_unchanged && machine->agent != NULL &&
+        coord_lease_hash_equal(&machine->agent->lease.hash, &answer->hash)) {
+        pairs = machine->agent->lease.pairs;
+        count = machine->agent->lease.pair_count;
+    }
+    for (size_t i = 0; i < count && pending == SIM_NOBODY; i++) {
+        (void)is_pending(agent, answer->revision, &pairs[i].id, &pending);
+    }
+    if (sent_ns != NULL) {
+        sim_check_grants_answer(&agent->grants->check, term, answer->revision, *sent_ns, pending);
+    }
+}

@@ -431,6 +431,10 @@ void coord_member_destroy(struct coord_member *m)
     member_asks_end(m);
     member_join_fini(m);
     member_watch_fini(m);
+    if (m->checkpoint != NULL) { /* a commit under way reads the replica's memory */
+        m->checkpoint->ops->destroy(m->checkpoint);
+        m->checkpoint = NULL;
+    }
     coord_replica_destroy(m->replica);
     m->replica = NULL;
     if (m->link != NULL) {

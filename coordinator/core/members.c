@@ -1,5 +1,7 @@
 /* coordinator/core/members.c - rules in order; the first that has something to do decides.
  *
+ * 0. A voter that will not come back steps down as soon as somebody can take its place: with
+ *    both in, nobody else could fail.
  * 1. One voter more than needed, for a bad one that is still there: that one becomes a standby
  *    (a leader hands over before).
  * 2. Too few good voters: a standby is promoted.
@@ -375,6 +377,20 @@ static bool bad_voters(struct plan *plan)
     return demote(plan, worst->id);
 }
 
+/* Neither wanted nor alive: with a successor at hand it goes first. The others were as many as
+ * needed without it before, and are afterwards. */
+static bool dead_voters(struct plan *plan)
+{
+    const struct coord_member_node *worst = worst_voter(plan);
+
+    if (worst->is_healthy || worst->is_wanted || plan->voters < 3 || plan->voters % 2 == 0 ||
+        best_standby(plan) == NULL) {
+        return false;
+    }
+    plan->step->is_hurried = true;
+    return demote(plan, worst->id);
+}
+
 static size_t good_standbys(const struct plan *plan)
 {
     size_t count = 0;
@@ -430,8 +446,8 @@ int coord_members_next(const struct coord_members *members, struct coord_members
         return rc;
     }
     survey(&plan);
-    if (!bad_voters(&plan) && !too_few_voters(&plan) && !too_many_voters(&plan) &&
-        !standbys_leave(&plan) && !standbys(&plan)) {
+    if (!dead_voters(&plan) && !bad_voters(&plan) && !too_few_voters(&plan) &&
+        !too_many_voters(&plan) && !standbys_leave(&plan) && !standbys(&plan)) {
         (void)spread(&plan);
     }
     *out = step;

@@ -148,6 +148,7 @@ void replica_apply(struct coord_replica *r)
         r->is_peers_due = false;
         replica_peers_refresh(r);
         replica_follow_timing(r);
+        replica_standing_note_epoch(r);
         replica_standing_judge_all(r);
     }
     if (replica_is_running(r)) {

@@ -183,12 +183,18 @@ static void hear_probes(struct coord_replica *r, struct replica_peer *peer,
     }
 }
 
-/* What the disk has no room for is not taken, as if it were lost: with its disk full a follower
- * goes on without news, and can be read. */
-static bool is_too_much(const struct coord_replica *r, const struct coord_message *message)
+/* What the disk has no room for is not taken: with its disk full a follower goes on without news,
+ * hears its leader, and can be read. */
+static struct coord_message what_fits(const struct coord_replica *r,
+                                      const struct coord_message *message)
 {
-    return message->type == COORD_APPEND && message->append.count > 0 &&
-           !coord_wal_has_room(r->wal, message->append.entries, message->append.count);
+    struct coord_message taken = *message;
+
+    if (message->type == COORD_APPEND &&
+        !coord_wal_has_room(r->wal, message->append.entries, message->append.count)) {
+        taken.append.count = 0;
+    }
+    return taken;
 }
 
 void replica_receive_frame(struct coord_replica *r, struct replica_peer *peer, const uint8_t *bytes,
@@ -212,12 +218,9 @@ void replica_receive_frame(struct coord_replica *r, struct replica_peer *peer, c
     }
     /* Messages first: they may raise the term that an echo is for. */
     for (size_t i = 0; i < frame.count; i++) {
-        int rc;
+        struct coord_message message = what_fits(r, &frame.messages[i]);
+        int rc = coord_core_receive(r->core, replica_now_ms(r), &message, &out, &err);
 
-        if (is_too_much(r, &frame.messages[i])) {
-            continue;
-        }
-        rc = coord_core_receive(r->core, replica_now_ms(r), &frame.messages[i], &out, &err);
         if (!replica_drive(r, rc, &out, &err)) {
             return;
         }

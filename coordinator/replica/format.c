@@ -147,7 +147,8 @@ int coord_replica_format(const struct coord_replica_world *world,
     if (rc == RAY_OK) {
         return ray_fail(err, RAY_EEXISTS, "this node is a member already");
     }
-    if (rc != RAY_ENOTFOUND) {
+    /* Both copies damaged, also by a cut while they were made: like an empty disk. */
+    if (rc != RAY_ENOTFOUND && rc != RAY_EMALFORMED) {
         return rc;
     }
     rc = world->checkpoint->ops->wipe(world->checkpoint, err);

@@ -152,7 +152,7 @@ struct replica_request {
     void *arg;
 };
 
-enum { REPLICA_NO_SLOT = UINT32_MAX };
+#define REPLICA_NO_SLOT UINT32_MAX
 
 struct replica_list {
     uint32_t first;
@@ -263,10 +263,11 @@ struct coord_replica {
     uint64_t heard_ns;
     uint32_t election_ms;
     bool is_full;
-    bool is_turn_due;          /* another turn soon, whatever happens */
-    bool is_refilling;         /* the disk of a new number is being cleared */
-    struct replica_wipe *wipe; /* NULL: none */
-    struct ray_err failure;    /* why it is FAILED or QUARANTINED */
+    bool is_turn_due;                      /* another turn soon, whatever happens */
+    bool is_refilling;                     /* the disk of a new number is being cleared */
+    struct replica_wipe *wipe;             /* NULL: none */
+    struct replica_recovering *recovering; /* offline; NULL: in the ordinary life */
+    struct ray_err failure;                /* why it is FAILED or QUARANTINED */
 };
 
 /* Time. */
@@ -341,12 +342,21 @@ void replica_hello_heard(struct coord_replica *r, struct replica_peer *peer,
                          const Rayos__Member__Hello *hello);
 bool replica_standing_is_heard(const struct replica_peer *peer);
 /* After the registry changed. */
+void replica_standing_note_epoch(struct coord_replica *r);
 void replica_standing_judge_all(struct coord_replica *r);
 /* Tells those who are not heard once more. */
 void replica_standing_remind(struct coord_replica *r);
 void replica_standing_told(struct coord_replica *r, const Rayos__Member__Standing *item);
 /* What our own registry says of us. */
 void replica_standing_check_self(struct coord_replica *r);
+
+/* ---- recover.c ---- */
+
+/* The log and the state, of a replica that is never run. *out is set also when it fails. */
+int replica_offline_open(struct coord_replica **out, const struct coord_replica_world *world,
+                         struct replica_recovering *recovering, struct ray_err *err);
+void replica_offline_close(struct coord_replica *r);
+void replica_recover_stored(struct coord_replica *r, int status, uint64_t index);
 
 /* ---- refill.c ---- */
 

@@ -116,6 +116,25 @@ int coord_replica_format(const struct coord_replica_world *world,
                          const struct coord_replica_birth *birth, coord_disk_done *done, void *arg,
                          struct ray_err *err);
 
+/* A majority of voters is lost for good: makes this survivor the only voter of a new cluster epoch,
+ * with all that its log has. Choose the one whose log is the longest (highest term, then index);
+ * entries that only others had are lost. Offline; `done` comes when it is on the disk, then create.
+ * All others come back by themselves, under new numbers, when they hear of the new epoch.
+ * RAY_ENOTFOUND: no membership; RAY_EDENIED: removed or quarantined; RAY_EMALFORMED: its log has
+ * rotted; RAY_EINVAL, RAY_ECONFLICT: what the state machine says of the lists. The same again after
+ * a crash. */
+struct coord_replica_recovery {
+    const struct ray_id *survivors; /* nodes whose guests are known; this one among them */
+    size_t survivor_count;
+    const struct ray_id *confirmed_off;
+    size_t confirmed_off_count;
+    const char *principal;
+    const char *reason;
+};
+int coord_replica_recover(const struct coord_replica_world *world,
+                          const struct coord_replica_recovery *recovery, coord_disk_done *done,
+                          void *arg, struct ray_err *err);
+
 /* Opens what is on the disk, verifies it, loads checkpoint or snapshot, replays nothing yet (that
  * happens in turns). RAY_ENOTFOUND: no membership; RAY_EMALFORMED: both copies of the meta block
  * are damaged (a wiped node); RAY_EIO. Rot in the log is no error: role is QUARANTINED. */

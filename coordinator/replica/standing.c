@@ -180,6 +180,27 @@ static void note_epoch(struct coord_replica *r, uint64_t cluster_epoch)
     replica_quarantine_at(r, &why, cluster_epoch);
 }
 
+/* Raised in our own log: what follows it is the cluster's. */
+void replica_standing_note_epoch(struct coord_replica *r)
+{
+    const struct coord_object *cluster = coord_fsm_cluster(r->fsm);
+    struct coord_meta next = r->meta.now;
+    struct ray_err err = {0};
+
+    if (cluster == NULL || cluster->cluster.cluster_epoch <= next.cluster_epoch ||
+        !replica_is_running(r)) {
+        return;
+    }
+    next.cluster_epoch = cluster->cluster.cluster_epoch;
+    if (coord_meta_write(&r->meta, &next, &err) != RAY_OK) {
+        replica_fail(r, &err);
+        return;
+    }
+    for (struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
+        peer->is_hello_due = true;
+    }
+}
+
 void replica_standing_check_self(struct coord_replica *r)
 {
     const struct coord_object *self = coord_fsm_find(r->fsm, COORD_NODE, &r->meta.now.node_id);
@@ -261,11 +282,28 @@ void replica_standing_told(struct coord_replica *r, const Rayos__Member__Standin
 
 /* ---- hellos ---- */
 
+/* By our own consensus. What we were only told is not told on: two that believe each other would
+ * never stop. */
+static const struct ray_id *known_leader(struct coord_replica *r)
+{
+    const struct replica_peer *peer;
+
+    if (!replica_is_running(r)) {
+        return NULL;
+    }
+    if (r->role == COORD_REPLICA_LEADER) {
+        return &r->meta.now.node_id;
+    }
+    peer = replica_peer_of_server(r, coord_core_leader(r->core));
+    return peer == NULL ? NULL : &peer->node;
+}
+
 void replica_hello_say(struct coord_replica *r, struct replica_peer *peer)
 {
     Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
     Rayos__Member__Hello hello = RAYOS__MEMBER__HELLO__INIT;
     bool is_quarantined = r->role == COORD_REPLICA_QUARANTINED && !r->is_refilling;
+    const struct ray_id *leader;
 
     hello.server_id = r->meta.now.server_id;
     hello.incarnation.data = r->meta.now.incarnation.bytes;
@@ -278,9 +316,10 @@ void replica_hello_say(struct coord_replica *r, struct replica_peer *peer)
     hello.has_space = !r->is_full;
     hello.term = r->meta.now.term;
     hello.is_quarantined = is_quarantined;
-    if (r->role != COORD_REPLICA_WAITING && replica_is_running(r)) {
-        hello.leader.data = r->told_leader.bytes;
-        hello.leader.len = ray_id_is_none(&r->told_leader) ? 0 : RAY_ID_SIZE;
+    leader = known_leader(r);
+    if (leader != NULL) {
+        hello.leader.data = (uint8_t *)leader->bytes;
+        hello.leader.len = RAY_ID_SIZE;
     }
     packet.hello = &hello;
     peer->is_hello_due = replica_packet_add(r, peer, &packet) != RAY_OK;

@@ -134,6 +134,9 @@ static void on_durable(void *arg, uint64_t index)
 
     r->durable_index = index;
     r->is_durable_news = true;
+    if (r->recovering != NULL) {
+        replica_recover_stored(r, RAY_OK, index);
+    }
 }
 
 static void on_failed(void *arg, int status)
@@ -143,6 +146,9 @@ static void on_failed(void *arg, int status)
 
     (void)ray_fail(&why, status, "the log cannot be written");
     replica_fail(r, &why);
+    if (r->recovering != NULL) {
+        replica_recover_stored(r, status, 0);
+    }
 }
 
 static void on_space(void *arg, enum coord_wal_space space)
@@ -362,11 +368,53 @@ int replica_open_state(struct coord_replica *r, struct ray_err *err)
     if (rc == RAY_OK) {
         rc = make_core(r, &found, err);
     }
+    if (rc == RAY_OK && r->role == COORD_REPLICA_FOLLOWER &&
+        coord_config_find(coord_core_configuration(r->core), r->meta.now.server_id) == NULL) {
+        r->role = COORD_REPLICA_WAITING;
+    }
     if (rc == RAY_EMALFORMED) {
         replica_quarantine(r, err);
         return RAY_OK;
     }
     return rc;
+}
+
+int replica_offline_open(struct coord_replica **out, const struct coord_replica_world *world,
+                         struct replica_recovering *recovering, struct ray_err *err)
+{
+    struct coord_replica *r = calloc(1, sizeof(*r));
+    struct found found = {.fsm = NULL};
+    struct coord_wal_recovery recovery = {0};
+    int rc;
+
+    *out = r;
+    if (r == NULL) {
+        return ray_fail(err, RAY_ENOMEM, "a replica");
+    }
+    r->world = *world;
+    r->recovering = recovering;
+    rc = coord_meta_open(&r->meta, r->world.disk, err);
+    if (rc == RAY_OK && r->meta.now.flags != 0) {
+        rc = ray_fail(err, RAY_EDENIED, "this member was %s",
+                      (r->meta.now.flags & COORD_META_REMOVED) != 0 ? "removed" : "quarantined");
+    }
+    if (rc == RAY_OK) {
+        rc = load_state(r, &found, err);
+        r->fsm = found.fsm;
+    }
+    if (rc == RAY_OK) {
+        rc = open_log(r, &found, &recovery, err);
+    }
+    return rc == RAY_OK ? fit_log(r, &found, &recovery, err) : rc;
+}
+
+void replica_offline_close(struct coord_replica *r)
+{
+    if (r != NULL) {
+        coord_wal_destroy(r->wal);
+        coord_fsm_destroy(r->fsm);
+        free(r);
+    }
 }
 
 int replica_open(struct coord_replica *r, struct ray_err *err)

@@ -72,7 +72,8 @@ struct sim_run {
     struct sim_grants *grants; /* NULL: no guests */
     const struct sim_node_ops *ops;
     struct sim_cluster cluster;
-    uint64_t server_ids[SIM_MACHINES_MAX];
+    struct sim_membership membership;
+    bool was_recovered;
     struct sim_net_config net_config;
     struct sim_disk_config disk_config;
     struct sim_machine machines[SIM_MACHINES_MAX];
@@ -113,6 +114,8 @@ void sim_machine_start(struct sim_machine *machine);
 void sim_machine_stop(struct sim_machine *machine, bool is_power_cut);
 /* Starts it after a while, once. */
 void sim_machine_start_later(struct sim_machine *machine);
+/* Stops it; its disk is gone for good. */
+void sim_machine_wipe(struct sim_machine *machine);
 bool sim_machine_is_up(const struct sim_machine *machine);
 
 /* ---- fault.c ---- */

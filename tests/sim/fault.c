@@ -222,6 +222,56 @@ static void fault_rot(struct sim_run *run)
     }
 }
 
+/* A disk is replaced. It counts like one that rots: what was acknowledged is on one less. */
+static void fault_wipe(struct sim_run *run)
+{
+    struct sim_machine *machine = any_machine(run);
+
+    if (!run->ops->comes_back || run->result->damaged_count >= run->damaged_max) {
+        return;
+    }
+    run->result->damaged_count++;
+    sim_machine_wipe(machine);
+    sim_machine_start_later(machine);
+}
+
+/* All but one lose their disks; that one has all that was ever applied, and is made the only
+ * voter. Sometimes another one, which is no majority, comes back with its disk, from an epoch that
+ * is over. Once, and nothing is damaged after that. */
+static void fault_lost_quorum(struct sim_run *run)
+{
+    struct sim_machine *survivor = any_machine(run);
+    uint32_t other = any_machine(run)->index;
+    bool has_other = sim_rng_one_in(&run->fault_rng, 2);
+    struct sim_node_status status;
+
+    if (!run->ops->comes_back || run->was_recovered || run->cluster.node_count < 2 ||
+        run->result->damaged_count > 0 || !sim_machine_is_up(survivor)) {
+        return;
+    }
+    run->ops->status(survivor->node, &status);
+    /* A leader applies what its own disk may not have yet. */
+    if (status.is_leader || !status.is_member || status.applied_index == 0 ||
+        status.applied_index != run->log.committed_max) {
+        return;
+    }
+    has_other = has_other && status.voter_count >= 3;
+    run->was_recovered = true;
+    run->damaged_max = 0;
+    sim_trace(run->world, "n%" PRIu32 " is the only survivor", survivor->index);
+    run->membership.recovered |= 1U << survivor->index;
+    for (uint32_t i = 0; i < run->cluster.node_count; i++) {
+        if (i != survivor->index && has_other && i == other) {
+            run->machines[i].was_damaged = true; /* as far as anybody knows */
+        } else if (i != survivor->index) {
+            sim_machine_wipe(&run->machines[i]);
+            sim_machine_start_later(&run->machines[i]);
+        }
+    }
+    sim_machine_stop(survivor, false);
+    sim_machine_start_later(survivor);
+}
+
 static void fault_drift(struct sim_run *run)
 {
     struct sim_machine *machine = any_machine(run);
@@ -320,7 +370,7 @@ static const struct fault {
     {fault_slow_disk, 4000, 3},      {fault_stall, 5000, 4}, {fault_disk_errors, 6000, 5},
     {fault_full_disk, 6000, 6},      {fault_rot, 4000, 4},   {fault_drift, 2000, 2},
     {fault_wall, 3000, 3},           {fault_change, 700, 3}, {fault_transfer, 2500, 3},
-    {fault_cut_leader, 2000, 3},
+    {fault_cut_leader, 2000, 3},     {fault_wipe, 6000, 5},  {fault_lost_quorum, 5000, 8},
 };
 
 enum { FAULT_COUNT = sizeof faults / sizeof faults[0] };

@@ -193,7 +193,7 @@ static void create(void *arg)
         .link = machine->link,
         .cluster = &machine->run->cluster,
         .place = machine->index,
-        .server_ids = machine->run->server_ids,
+        .membership = &machine->run->membership,
         .grants =
             machine->run->grants == NULL ? NULL : &machine->run->grants->machines[machine->index],
         .observer = {.leads = on_leads,
@@ -259,6 +259,19 @@ void sim_machine_stop(struct sim_machine *machine, bool is_power_cut)
         sim_clock_reboot(&machine->clock, run->world->now_ns,
                          sim_rng_between(&run->fault_rng, SIM_S, 100 * SIM_S));
     }
+}
+
+void sim_machine_wipe(struct sim_machine *machine)
+{
+    struct sim_membership *membership = &machine->run->membership;
+
+    sim_machine_stop(machine, true);
+    sim_trace(machine->run->world, "n%" PRIu32 " has lost its disk", machine->index);
+    sim_disk_wipe(machine->disk);
+    if (membership->server_ids[machine->index] > membership->lost_ids[machine->index]) {
+        membership->lost_ids[machine->index] = membership->server_ids[machine->index];
+    }
+    machine->was_damaged = false;
 }
 
 static void start_now(void *arg, uint64_t tag, bool is_alive)

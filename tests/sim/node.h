@@ -68,15 +68,24 @@ struct sim_observer {
     void *arg;
 };
 
+/* Of the run, by place: what machines know of each other besides their disks. Only the whole
+ * replica uses it. */
+struct sim_membership {
+    uint64_t server_ids[SIM_NET_PLACES_MAX];    /* that the log knows nodes by; 0: none yet */
+    uint64_t lost_ids[SIM_NET_PLACES_MAX];      /* the number that its lost disk had; 0: none was */
+    uint64_t boot_counters[SIM_NET_PLACES_MAX]; /* that the registry has */
+    uint64_t cluster_epoch;
+    uint32_t recovered; /* one bit per place: it is to become the only voter */
+    bool is_founded;
+};
+
 struct sim_node_world {
     const struct coord_env *env;
     struct coord_disk *disk;
     struct ray_link *link;
     const struct sim_cluster *cluster;
     uint32_t place;
-    /* Of the run, by place: the numbers that the log knows nodes by, 0 until the cluster has
-     * given one. Only the whole replica uses it. */
-    uint64_t *server_ids;
+    struct sim_membership *membership;
     struct sim_grants_machine *grants; /* what its machine may run; NULL: no guests */
     struct sim_observer observer;
 };
@@ -85,6 +94,7 @@ struct sim_node_status {
     bool is_leader;
     uint32_t members; /* of the newest configuration that it knows: one bit per place */
     bool is_quarantined;
+    bool is_member; /* of the newest configuration that it knows */
     uint64_t term;
     uint64_t applied_index;
     uint64_t commit_index;

@@ -59,6 +59,7 @@ struct sim_node {
     struct coord_env env; /* the replica's: its timer is one of two */
     uint64_t opened_clients;
     bool is_in_birth;
+    bool is_to_recover;
     bool is_gone;
     bool is_commit_begun;
     bool has_failed;
@@ -310,8 +311,13 @@ static void join(struct sim_node *node, uint32_t place)
     Rayos__Registry__Node newcomer = RAYOS__REGISTRY__NODE__INIT;
     struct node_keys keys;
     struct ray_id incarnation = {{'f', 'i', 'r', 's', 't'}};
+    const struct coord_object *known = coord_fsm_find(coord_replica_fsm(node->replica), COORD_NODE,
+                                                      &node->world.cluster->nodes[place]);
 
+    /* One per disk that it had. */
     incarnation.bytes[RAY_ID_SIZE - 1] = (uint8_t)place;
+    incarnation.bytes[RAY_ID_SIZE - 2] = (uint8_t)node->world.membership->lost_ids[place];
+    body.boot_counter = known == NULL ? 0 : known->node.boot_counter + 1;
     fill_node(&object, &newcomer, &keys, &node->world.cluster->nodes[place], place);
     body.token_hash = bytes_of(token_hash, sizeof token_hash);
     body.node = &object;
@@ -321,23 +327,25 @@ static void join(struct sim_node *node, uint32_t place)
     propose(node, &command, "begin", NULL, NULL, NULL);
 }
 
-/* The leader of the first place repeats whatever is missing. */
+/* The leader repeats whatever is missing. */
 static void begin_cluster(struct sim_node *node)
 {
     struct coord_fsm *fsm = coord_replica_fsm(node->replica);
 
-    if (node->world.place != 0 || !node->is_leader) {
+    if (!node->is_leader) {
         return;
     }
     if (coord_fsm_cluster(fsm) == NULL) {
-        create_cluster(node);
+        if (node->world.place == 0) {
+            create_cluster(node);
+        }
         return;
     }
-    for (uint32_t i = 1; i < node->world.cluster->node_count; i++) {
+    for (uint32_t i = 0; i < node->world.cluster->node_count; i++) {
         const struct coord_object *object =
             coord_fsm_find(fsm, COORD_NODE, &node->world.cluster->nodes[i]);
 
-        if (object == NULL) {
+        if (object == NULL || object->node.raft_id <= node->world.membership->lost_ids[i]) {
             join(node, i);
         }
     }
@@ -499,13 +507,21 @@ static void show_executed(struct sim_node *node, const struct coord_entry *entry
 static void tell_number(struct sim_node *node)
 {
     struct coord_fsm *fsm = coord_replica_fsm(node->replica);
+    struct sim_membership *membership = node->world.membership;
+    const struct coord_object *cluster = coord_fsm_cluster(fsm);
+
+    if (cluster != NULL && cluster->cluster.cluster_epoch > membership->cluster_epoch) {
+        membership->cluster_epoch = cluster->cluster.cluster_epoch;
+    }
+    membership->is_founded = membership->is_founded || cluster != NULL;
 
     for (uint32_t i = 0; i < node->world.cluster->node_count; i++) {
         const struct coord_object *object =
             coord_fsm_find(fsm, COORD_NODE, &node->world.cluster->nodes[i]);
 
-        if (object != NULL && object->node.raft_id > node->world.server_ids[i]) {
-            node->world.server_ids[i] = object->node.raft_id;
+        if (object != NULL && object->node.raft_id > membership->server_ids[i]) {
+            membership->server_ids[i] = object->node.raft_id;
+            membership->boot_counters[i] = object->node.boot_counter;
         }
     }
 }
@@ -726,18 +742,62 @@ static void on_born(void *arg, int status)
     }
 }
 
+static void on_recovered(void *arg, int status)
+{
+    struct sim_node *node = arg;
+    struct ray_err err = {0};
+
+    node->is_in_birth = false;
+    if (node->is_gone) {
+        free(node);
+        return;
+    }
+    if (status == RAY_OK) {
+        node->world.membership->recovered = 0;
+    }
+    if (status != RAY_OK || open_replica(node, &err) != RAY_OK) {
+        fail(node, "it cannot be recovered");
+    }
+}
+
+/* Who lost its disk was off: nothing that it ran runs. */
+static int recover(struct sim_node *node, struct ray_err *err)
+{
+    struct coord_replica_world world = replica_world(node);
+    const struct ray_id *self = &node->world.cluster->nodes[node->world.place];
+    struct ray_id others[SIM_NET_PLACES_MAX];
+    struct coord_replica_recovery recovery = {.survivors = self,
+                                              .survivor_count = 1,
+                                              .confirmed_off = others,
+                                              .principal = "operator",
+                                              .reason = "the others are lost"};
+    int rc;
+
+    for (uint32_t i = 0; i < node->world.cluster->node_count; i++) {
+        if (i != node->world.place && node->world.membership->lost_ids[i] != 0) {
+            others[recovery.confirmed_off_count++] = node->world.cluster->nodes[i];
+        }
+    }
+    rc = coord_replica_recover(&world, &recovery, on_recovered, node, err);
+    node->is_in_birth = rc == RAY_OK;
+    return rc;
+}
+
 static int be_born(struct sim_node *node, struct ray_err *err)
 {
     struct coord_replica_world world = replica_world(node);
-    struct coord_replica_birth birth = {
-        .cluster_id = node->world.cluster->id,
-        .node_id = node->world.cluster->nodes[node->world.place],
-        .server_id = node->world.place == 0 ? 1 : node->world.server_ids[node->world.place],
-        .cluster_epoch = 1,
-        .segment_size = node->world.cluster->segment_size,
-        .is_founder = node->world.place == 0};
+    struct sim_membership *membership = node->world.membership;
+    uint32_t place = node->world.place;
+    bool is_founder = place == 0 && !membership->is_founded && membership->lost_ids[0] == 0;
+    struct coord_replica_birth birth = {.cluster_id = node->world.cluster->id,
+                                        .node_id = node->world.cluster->nodes[place],
+                                        .server_id = is_founder ? 1 : membership->server_ids[place],
+                                        .cluster_epoch = is_founder ? 1 : membership->cluster_epoch,
+                                        .boot_counter = membership->boot_counters[place],
+                                        .segment_size = node->world.cluster->segment_size,
+                                        .is_founder = is_founder};
 
-    if (birth.server_id == 0 || node->is_in_birth) {
+    if (birth.server_id <= membership->lost_ids[place] || node->is_in_birth) {
         return RAY_OK; /* later */
     }
     node->is_in_birth = true;
@@ -751,6 +811,9 @@ static void try_again(struct sim_node *node)
     struct ray_err err = {0};
 
     node->retry_ns = now_ns(node) + RETRY_MS * ms_ns;
+    if (node->replica == NULL && node->is_to_recover) {
+        return;
+    }
     if (node->replica == NULL) {
         if (be_born(node, &err) != RAY_OK) {
             fail(node, err.text);
@@ -780,14 +843,16 @@ static int node_create(struct sim_node **out, const struct sim_node_world *world
     if (world->grants != NULL) {
         node->agent = sim_agent_create(world->grants, world->env);
     }
+    node->is_to_recover = (world->membership->recovered >> world->place & 1) != 0;
     rc = coord_mem_store_create(&node->records, err);
     if (rc == RAY_OK) {
         rc = coord_checkpoint_mem_create(&node->checkpoint, node->records, on_commit, node, err);
     }
     if (rc == RAY_OK) {
-        rc = open_replica(node, err);
+        rc = node->is_to_recover ? recover(node, err) : open_replica(node, err);
     }
-    if (rc == RAY_ENOTFOUND) {
+    /* Without a membership, or the power failed while one was made. */
+    if (rc == RAY_ENOTFOUND || rc == RAY_EMALFORMED) {
         rc = RAY_OK;
     }
     set_timers(node);
@@ -896,6 +961,7 @@ static void node_status(const struct sim_node *node, struct sim_node_status *out
     coord_replica_status(node->replica, &status);
     out->is_leader = status.role == COORD_REPLICA_LEADER;
     out->is_quarantined = status.role == COORD_REPLICA_QUARANTINED;
+    out->is_member = coord_config_find(&status.config, status.server_id) != NULL;
     out->term = status.term;
     out->applied_index = status.applied_index;
     out->commit_index = status.commit_index;
@@ -904,8 +970,8 @@ static void node_status(const struct sim_node *node, struct sim_node_status *out
         if (ray_id_equal(&status.leader, &node->world.cluster->nodes[i])) {
             out->leader = i;
         }
-        if (node->world.server_ids[i] != 0 &&
-            coord_config_find(&status.config, node->world.server_ids[i]) != NULL) {
+        if (node->world.membership->server_ids[i] != 0 &&
+            coord_config_find(&status.config, node->world.membership->server_ids[i]) != NULL) {
             out->members |= 1U << i;
         }
     }

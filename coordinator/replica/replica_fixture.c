@@ -1,0 +1,296 @@
+/* replica_fixture.c - see replica_fixture.h. */
+#include "coordinator/replica/replica_fixture.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "net/proto/registry.pb-c.h"
+
+enum { SEGMENT_SIZE = 64 << 10, ROUNDS_MAX = 64, SERVER_ID = 7 };
+
+static uint64_t env_now(void *arg)
+{
+    return ((struct replica_fix *)arg)->now_ns;
+}
+
+static uint64_t env_realtime(void *arg)
+{
+    return ((struct replica_fix *)arg)->now_ns / RAY_NS_PER_US;
+}
+
+static void env_random(void *arg, void *out, size_t size)
+{
+    struct replica_fix *fix = arg;
+    uint8_t *to = out;
+
+    for (size_t i = 0; i < size; i++) {
+        fix->random = fix->random * UINT64_C(6364136223846793005) + 1442695040888963407;
+        to[i] = (uint8_t)(fix->random >> 56);
+    }
+}
+
+static void env_timer(void *arg, uint64_t at_ns)
+{
+    ((struct replica_fix *)arg)->timer_ns = at_ns;
+}
+
+static void env_log(void *arg, enum ray_log_level level, const char *module, const char *text)
+{
+    (void)arg;
+    (void)level;
+    (void)module;
+    (void)text;
+}
+
+/* ---- the link ---- */
+
+static struct replica_fix *fix_of(struct ray_link *link)
+{
+    return (struct replica_fix *)(void *)((char *)link - offsetof(struct replica_fix, link));
+}
+
+static int link_send(struct ray_link *link, const struct ray_id *peer,
+                     enum ray_link_channel channel, const uint8_t *bytes, size_t size)
+{
+    (void)peer;
+    (void)channel;
+    assert(bytes != NULL && size <= RAY_LINK_MESSAGE_SIZE_MAX);
+    fix_of(link)->sent_count++;
+    return RAY_OK;
+}
+
+static void link_flush(struct ray_link *link)
+{
+    (void)link;
+}
+
+static int link_add(struct ray_link *link, const struct ray_id *peer, const char *address,
+                    struct ray_err *err)
+{
+    (void)link;
+    (void)peer;
+    (void)address;
+    (void)err;
+    return RAY_OK;
+}
+
+static void link_remove(struct ray_link *link, const struct ray_id *peer)
+{
+    (void)link;
+    (void)peer;
+}
+
+static const struct ray_link_ops link_ops = {
+    .send = link_send, .flush = link_flush, .add_peer = link_add, .remove_peer = link_remove};
+
+/* ---- life ---- */
+
+struct ray_id replica_fix_id(unsigned number)
+{
+    struct ray_id id = {{'n'}};
+
+    memcpy(id.bytes + 1, &number, sizeof number);
+    return id;
+}
+
+static void on_commit(void *arg)
+{
+    ((struct replica_fix *)arg)->is_commit_begun = true;
+}
+
+struct coord_replica_world replica_fix_world(struct replica_fix *fix)
+{
+    return (struct coord_replica_world){.env = &fix->env,
+                                        .disk = &fix->disk->disk,
+                                        .checkpoint = fix->checkpoint,
+                                        .link = &fix->link};
+}
+
+static void on_born(void *arg, int status)
+{
+    *(int *)arg = status;
+}
+
+static void open_checkpoint(struct replica_fix *fix)
+{
+    int rc = coord_checkpoint_mem_create(&fix->checkpoint, fix->records, on_commit, fix, NULL);
+
+    assert(rc == RAY_OK);
+    (void)rc;
+}
+
+void replica_fix_open(struct replica_fix *fix, bool is_founder)
+{
+    struct coord_replica_birth birth = {.cluster_id = replica_fix_id(1000),
+                                        .node_id = replica_fix_id(0),
+                                        .server_id = is_founder ? 1 : SERVER_ID,
+                                        .cluster_epoch = 1,
+                                        .segment_size = SEGMENT_SIZE,
+                                        .is_founder = is_founder};
+    struct coord_replica_world world;
+    int status = RAY_EAGAIN;
+    int rc;
+
+    *fix = (struct replica_fix){.now_ns = 1000 * (uint64_t)RAY_NS_PER_S, .random = 1};
+    fix->env = (struct coord_env){.now_ns = env_now,
+                                  .realtime_us = env_realtime,
+                                  .random = env_random,
+                                  .set_timer = env_timer,
+                                  .log = env_log,
+                                  .arg = fix};
+    fix->link.ops = &link_ops;
+    fix->disk = coord_fake_disk_create();
+    rc = coord_mem_store_create(&fix->records, NULL);
+    assert(rc == RAY_OK);
+    open_checkpoint(fix);
+    world = replica_fix_world(fix);
+    rc = coord_replica_format(&world, &birth, on_born, &status, NULL);
+    assert(rc == RAY_OK);
+    coord_fake_disk_run(fix->disk);
+    assert(status == RAY_OK);
+    (void)rc;
+}
+
+static void on_role(void *arg, enum coord_replica_role role)
+{
+    ((struct replica_fix *)arg)->role = role;
+}
+
+static void on_trouble(void *arg, const struct ray_err *what)
+{
+    struct replica_fix *fix = arg;
+
+    (void)snprintf(fix->trouble, sizeof fix->trouble, "%s", what->text);
+}
+
+int replica_fix_create(struct replica_fix *fix, struct ray_err *err)
+{
+    struct coord_replica_config config = {
+        .address = "a:1", .segment_size = SEGMENT_SIZE, .snapshot_entries = 50};
+    struct coord_replica_user user = {.on_role = on_role, .on_trouble = on_trouble, .arg = fix};
+    struct coord_replica_world world;
+
+    if (fix->checkpoint == NULL) {
+        open_checkpoint(fix);
+    }
+    world = replica_fix_world(fix);
+    env_random(fix, config.incarnation.bytes, RAY_ID_SIZE);
+    fix->role = COORD_REPLICA_FOLLOWER;
+    return coord_replica_create(&fix->replica, &world, &config, &user, err);
+}
+
+void replica_fix_stop(struct replica_fix *fix)
+{
+    if (fix->checkpoint != NULL) {
+        fix->checkpoint->ops->destroy(fix->checkpoint);
+        fix->checkpoint = NULL;
+    }
+    fix->is_commit_begun = false;
+    coord_replica_destroy(fix->replica);
+    fix->replica = NULL;
+    coord_fake_disk_run(fix->disk);
+}
+
+void replica_fix_close(struct replica_fix *fix)
+{
+    replica_fix_stop(fix);
+    coord_mem_store_destroy(fix->records);
+    coord_fake_disk_destroy(fix->disk);
+}
+
+static void run_now(struct replica_fix *fix)
+{
+    for (int i = 0; i < ROUNDS_MAX; i++) {
+        coord_fake_disk_run(fix->disk);
+        if (fix->is_commit_begun) {
+            fix->is_commit_begun = false;
+            coord_mem_store_end(fix->records, RAY_OK);
+        }
+        coord_replica_on_timer(fix->replica);
+        coord_replica_turn(fix->replica);
+        if (fix->timer_ns > fix->now_ns && !fix->is_commit_begun && i > 8) {
+            return;
+        }
+    }
+}
+
+void replica_fix_run(struct replica_fix *fix, uint64_t ms)
+{
+    uint64_t end_ns = fix->now_ns + ms * RAY_NS_PER_MS;
+
+    run_now(fix);
+    while (fix->timer_ns <= end_ns) {
+        fix->now_ns = fix->timer_ns > fix->now_ns ? fix->timer_ns : fix->now_ns + RAY_NS_PER_MS;
+        run_now(fix);
+    }
+    fix->now_ns = end_ns > fix->now_ns ? end_ns : fix->now_ns;
+    run_now(fix);
+}
+
+/* ---- peers ---- */
+
+void replica_fix_up(struct replica_fix *fix, unsigned peer)
+{
+    struct ray_id id = replica_fix_id(peer);
+
+    fix->link.user.on_up(fix->link.user.arg, &id, ++fix->link_epoch);
+}
+
+void replica_fix_bytes(struct replica_fix *fix, unsigned peer, enum ray_link_channel channel,
+                       const uint8_t *bytes, size_t size)
+{
+    struct ray_id id = replica_fix_id(peer);
+
+    fix->link.user.on_message(fix->link.user.arg, &id, fix->link_epoch, channel, bytes, size);
+}
+
+void replica_fix_packet(struct replica_fix *fix, unsigned peer, Rayos__Member__Packet *packet)
+{
+    size_t size = rayos__member__packet__get_packed_size(packet);
+    uint8_t *bytes = malloc(size + 1);
+
+    assert(bytes != NULL);
+    (void)rayos__member__packet__pack(packet, bytes);
+    replica_fix_bytes(fix, peer, RAY_LINK_MEMBER, bytes, size);
+    free(bytes);
+}
+
+void replica_fix_hello(struct replica_fix *fix, unsigned peer, uint64_t server_id,
+                       uint64_t cluster_epoch)
+{
+    Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
+    Rayos__Member__Hello hello = RAYOS__MEMBER__HELLO__INIT;
+    struct ray_id incarnation = replica_fix_id(peer + 500);
+
+    hello.server_id = server_id;
+    hello.incarnation.data = incarnation.bytes;
+    hello.incarnation.len = RAY_ID_SIZE;
+    hello.boot_counter = 1;
+    hello.cluster_epoch = cluster_epoch;
+    hello.has_space = true;
+    packet.hello = &hello;
+    replica_fix_packet(fix, peer, &packet);
+}
+
+size_t replica_fix_command(uint8_t out[static 512])
+{
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__Header header = RAYOS__REGISTRY__HEADER__INIT;
+    Rayos__Registry__ObjectDelete body = RAYOS__REGISTRY__OBJECT_DELETE__INIT;
+    struct ray_id id = replica_fix_id(1);
+
+    header.version = COORD_FSM_COMMAND_VERSION;
+    header.principal = (char *)"test";
+    header.reason = (char *)"test";
+    body.kind = RAYOS__REGISTRY__KIND__KIND_IMAGE;
+    body.id.data = id.bytes;
+    body.id.len = RAY_ID_SIZE;
+    command.header = &header;
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_OBJECT_DELETE;
+    command.object_delete = &body;
+    assert(rayos__registry__command__get_packed_size(&command) <= 512);
+    return rayos__registry__command__pack(&command, out);
+}

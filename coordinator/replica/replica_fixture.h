@@ -1,0 +1,51 @@
+/* coordinator/replica/replica_fixture.h - one replica in a world of memory, for tests and the fuzz
+ * target: a clock that stands still, a disk that does what is asked at once, a link that only
+ * remembers.
+ *
+ * Memory: open and close.  Threads: one.  Blocks: never.  Trust: none. */
+#ifndef RAY_COORDINATOR_REPLICA_REPLICA_FIXTURE_H
+#define RAY_COORDINATOR_REPLICA_REPLICA_FIXTURE_H
+
+#include "coordinator/replica/replica.h"
+#include "coordinator/store/checkpoint_mem.h"
+#include "coordinator/store/disk_fake.h"
+#include "net/proto/member.pb-c.h"
+
+struct replica_fix {
+    struct coord_env env;
+    uint64_t now_ns;
+    uint64_t timer_ns;
+    uint64_t random;
+    struct coord_fake_disk *disk;
+    struct coord_mem_store *records;
+    struct coord_checkpoint *checkpoint;
+    struct ray_link link;
+    bool is_commit_begun;
+    size_t sent_count;
+    struct coord_replica *replica;
+    enum coord_replica_role role; /* that was told */
+    char trouble[RAY_ERR_TEXT_SIZE];
+    uint64_t link_epoch;
+};
+
+/* A founder alone, or one that has joined as number 7; not created yet. */
+void replica_fix_open(struct replica_fix *fix, bool is_founder);
+int replica_fix_create(struct replica_fix *fix, struct ray_err *err);
+void replica_fix_stop(struct replica_fix *fix); /* destroys the replica, keeps the disk */
+void replica_fix_close(struct replica_fix *fix);
+/* Disk, timer and turns until nothing happens any more, then `ms` later again. */
+void replica_fix_run(struct replica_fix *fix, uint64_t ms);
+
+struct ray_id replica_fix_id(unsigned number);
+struct coord_replica_world replica_fix_world(struct replica_fix *fix);
+/* The link to a peer comes up; messages from it. */
+void replica_fix_up(struct replica_fix *fix, unsigned peer);
+void replica_fix_packet(struct replica_fix *fix, unsigned peer, Rayos__Member__Packet *packet);
+void replica_fix_bytes(struct replica_fix *fix, unsigned peer, enum ray_link_channel channel,
+                       const uint8_t *bytes, size_t size);
+void replica_fix_hello(struct replica_fix *fix, unsigned peer, uint64_t server_id,
+                       uint64_t cluster_epoch);
+/* A packed command without a session; returns its size. */
+size_t replica_fix_command(uint8_t out[static 512]);
+
+#endif

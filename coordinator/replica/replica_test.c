@@ -1,0 +1,282 @@
+/* replica_test.c - one replica: how requests end, who it believes to be, memory that ends. What
+ * several do together is tests/sim's. */
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/test.h"
+#include "coordinator/replica/replica_fixture.h"
+
+struct heard {
+    struct replica_fix *fix;
+    int count;
+    int status;
+    int again; /* proposals to make from within the callback */
+};
+
+static void on_read(void *arg, int status, uint64_t revision)
+{
+    struct heard *heard = arg;
+
+    (void)revision;
+    heard->count++;
+    heard->status = status;
+}
+
+static void on_done(void *arg, int status, const struct coord_fsm_result *result)
+{
+    struct heard *heard = arg;
+    uint8_t command[512];
+    size_t size = replica_fix_command(command);
+
+    (void)result;
+    heard->count++;
+    heard->status = status;
+    if (heard->again > 0) {
+        heard->again--;
+        assert_int_equal(coord_replica_propose(heard->fix->replica, command, size, UINT64_MAX,
+                                               on_done, heard, NULL, NULL),
+                         RAY_OK);
+    }
+}
+
+static int propose(struct replica_fix *fix, struct heard *heard, uint64_t ms, uint64_t *ticket)
+{
+    uint8_t command[512];
+    size_t size = replica_fix_command(command);
+
+    heard->fix = fix;
+    return coord_replica_propose(fix->replica, command, size, fix->now_ns + ms * RAY_NS_PER_MS,
+                                 on_done, heard, ticket, NULL);
+}
+
+static void start(struct replica_fix *fix, bool is_founder)
+{
+    replica_fix_open(fix, is_founder);
+    assert_int_equal(replica_fix_create(fix, NULL), RAY_OK);
+    replica_fix_run(fix, 0);
+}
+
+static void test_alone_it_leads(void **state)
+{
+    struct replica_fix fix;
+    struct heard heard = {.count = 0};
+    struct heard read = {.count = 0};
+
+    (void)state;
+    start(&fix, true);
+    assert_int_equal(fix.role, COORD_REPLICA_LEADER);
+    assert_int_equal(propose(&fix, &heard, 1000, NULL), RAY_OK);
+    assert_int_equal(coord_replica_read(fix.replica, UINT64_MAX, on_read, &read, NULL, NULL),
+                     RAY_OK);
+    replica_fix_run(&fix, 0);
+    assert_int_equal(heard.count, 1);
+    assert_int_equal(heard.status, RAY_OK);
+    assert_int_equal(read.count, 1);
+    assert_int_equal(read.status, RAY_OK);
+    replica_fix_close(&fix);
+}
+
+static void test_requests_in_a_callback_do_not_wait(void **state)
+{
+    struct replica_fix fix;
+    struct heard heard = {.again = 5};
+
+    (void)state;
+    start(&fix, true);
+    assert_int_equal(propose(&fix, &heard, 1000, NULL), RAY_OK);
+    replica_fix_run(&fix, 0); /* the clock stands still */
+    assert_int_equal(heard.count, 6);
+    replica_fix_close(&fix);
+}
+
+static void test_without_a_leader(void **state)
+{
+    struct replica_fix fix;
+    struct heard heard = {.count = 0};
+    struct heard cancelled = {.count = 0};
+    struct heard read = {.count = 0};
+    uint64_t ticket;
+
+    (void)state;
+    start(&fix, false);
+    assert_int_equal(fix.role, COORD_REPLICA_WAITING);
+    assert_true(fix.timer_ns > fix.now_ns); /* it does not spin */
+    assert_int_equal(propose(&fix, &heard, 500, NULL), RAY_OK);
+    assert_int_equal(propose(&fix, &cancelled, 500, &ticket), RAY_OK);
+    coord_replica_cancel(fix.replica, ticket);
+    assert_int_equal(
+        coord_replica_read(fix.replica, fix.now_ns + RAY_NS_PER_S, on_read, &read, NULL, NULL),
+        RAY_OK);
+    replica_fix_run(&fix, 400);
+    assert_int_equal(heard.count, 0);
+    replica_fix_run(&fix, 700);
+    assert_int_equal(heard.count, 1);
+    assert_int_equal(heard.status, RAY_ENOQUORUM); /* it did not run */
+    assert_int_equal(cancelled.count, 0);
+    assert_int_equal(read.status, RAY_ENOQUORUM);
+    replica_fix_close(&fix);
+}
+
+static void test_destroy_ends_requests(void **state)
+{
+    struct replica_fix fix;
+    struct heard heard = {.count = 0};
+
+    (void)state;
+    start(&fix, false);
+    assert_int_equal(propose(&fix, &heard, 500, NULL), RAY_OK);
+    replica_fix_stop(&fix);
+    assert_int_equal(heard.count, 1);
+    assert_int_equal(heard.status, RAY_ECANCELED);
+    replica_fix_close(&fix);
+}
+
+static void say(struct replica_fix *fix, Rayos__Member__Standing *standing)
+{
+    Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
+    Rayos__Member__Standing *items[] = {standing};
+
+    packet.n_standings = 1;
+    packet.standings = items;
+    replica_fix_packet(fix, 1, &packet);
+    replica_fix_run(fix, 0);
+}
+
+static void test_refilled_under_a_new_number(void **state)
+{
+    struct replica_fix fix;
+    struct heard heard = {.count = 0};
+    struct coord_replica_status status;
+    Rayos__Member__Standing standing = RAYOS__MEMBER__STANDING__INIT;
+
+    (void)state;
+    start(&fix, false);
+    assert_int_equal(propose(&fix, &heard, 60000, NULL), RAY_OK);
+    replica_fix_up(&fix, 1);
+    replica_fix_hello(&fix, 1, 3, 1);
+    replica_fix_run(&fix, 0);
+    assert_int_equal(fix.role, COORD_REPLICA_WAITING);
+    replica_fix_hello(&fix, 1, 3, 2); /* the cluster was recovered */
+    replica_fix_run(&fix, 0);
+    assert_int_equal(fix.role, COORD_REPLICA_QUARANTINED);
+    assert_int_equal(heard.count, 1); /* nobody waits for it */
+    assert_int_equal(propose(&fix, &heard, 500, NULL), RAY_EUNAVAILABLE);
+    replica_fix_stop(&fix);
+    assert_int_equal(replica_fix_create(&fix, NULL), RAY_OK);
+    replica_fix_run(&fix, 0);
+    assert_int_equal(fix.role, COORD_REPLICA_QUARANTINED); /* not forgotten */
+
+    replica_fix_up(&fix, 1);
+    replica_fix_hello(&fix, 1, 3, 2);
+    standing.kind = RAYOS__MEMBER__STANDING_KIND__STANDING_RENUMBERED;
+    standing.server_id = 9;
+    say(&fix, &standing);
+    assert_int_equal(fix.role, COORD_REPLICA_QUARANTINED); /* of another boot */
+    standing.is_yours = true;
+    standing.server_id = 7;
+    say(&fix, &standing);
+    assert_int_equal(fix.role, COORD_REPLICA_QUARANTINED); /* no new one */
+    standing.server_id = 9;
+    say(&fix, &standing);
+    assert_int_equal(fix.role, COORD_REPLICA_FAILED);
+    replica_fix_stop(&fix);
+    assert_int_equal(replica_fix_create(&fix, NULL), RAY_OK);
+    replica_fix_run(&fix, 0);
+    assert_int_equal(fix.role, COORD_REPLICA_WAITING);
+    coord_replica_status(fix.replica, &status);
+    assert_int_equal(status.server_id, 9);
+    assert_int_equal(status.last_index, 0);
+    replica_fix_close(&fix);
+}
+
+static void test_removed_for_good(void **state)
+{
+    struct replica_fix fix;
+    Rayos__Member__Standing standing = RAYOS__MEMBER__STANDING__INIT;
+
+    (void)state;
+    start(&fix, false);
+    replica_fix_up(&fix, 1);
+    replica_fix_hello(&fix, 1, 3, 1);
+    standing.kind = RAYOS__MEMBER__STANDING_KIND__STANDING_REMOVED;
+    say(&fix, &standing);
+    assert_int_equal(fix.role, COORD_REPLICA_REMOVED);
+    replica_fix_stop(&fix);
+    assert_int_equal(replica_fix_create(&fix, NULL), RAY_OK);
+    replica_fix_run(&fix, 5000);
+    assert_int_equal(fix.role, COORD_REPLICA_REMOVED);
+    assert_non_null(strstr(fix.trouble, "removed"));
+    replica_fix_close(&fix);
+}
+
+static void test_a_later_boot_of_the_same_node(void **state)
+{
+    struct replica_fix fix;
+    struct coord_replica_status status;
+    Rayos__Member__Standing standing = RAYOS__MEMBER__STANDING__INIT;
+    struct ray_id other = replica_fix_id(77);
+
+    (void)state;
+    start(&fix, false);
+    coord_replica_status(fix.replica, &status);
+    replica_fix_up(&fix, 1);
+    replica_fix_hello(&fix, 1, 3, 1);
+    standing.kind = RAYOS__MEMBER__STANDING_KIND__STANDING_DUPLICATE;
+    standing.incarnation.data = other.bytes;
+    standing.incarnation.len = RAY_ID_SIZE;
+    standing.boot_counter = status.boot_counter - 1;
+    say(&fix, &standing);
+    assert_int_equal(fix.role, COORD_REPLICA_WAITING); /* that was before */
+    standing.boot_counter = status.boot_counter;
+    say(&fix, &standing);
+    assert_int_equal(fix.role, COORD_REPLICA_QUARANTINED);
+    assert_non_null(strstr(fix.trouble, "duplicate identity"));
+    replica_fix_close(&fix);
+}
+
+static void test_memory_ends(void **state)
+{
+    struct replica_fix fix;
+
+    (void)state;
+    replica_fix_open(&fix, true);
+    for (int i = 1; i < 10000; i++) {
+        char text[32];
+        int rc;
+
+        (void)snprintf(text, sizeof text, "alloc:%d", i);
+        (void)ray_fault_set(text);
+        rc = replica_fix_create(&fix, NULL);
+        bool has_fired = ray_fault_has_fired();
+
+        (void)ray_fault_set(NULL);
+        if (rc == RAY_OK) {
+            replica_fix_run(&fix, 0);
+        } else {
+            assert_int_equal(rc, RAY_ENOMEM);
+        }
+        replica_fix_stop(&fix);
+        if (!has_fired) {
+            break;
+        }
+    }
+    assert_int_equal(replica_fix_create(&fix, NULL), RAY_OK);
+    replica_fix_run(&fix, 0);
+    assert_int_equal(fix.role, COORD_REPLICA_LEADER);
+    replica_fix_close(&fix);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_alone_it_leads),
+        cmocka_unit_test(test_requests_in_a_callback_do_not_wait),
+        cmocka_unit_test(test_without_a_leader),
+        cmocka_unit_test(test_destroy_ends_requests),
+        cmocka_unit_test(test_refilled_under_a_new_number),
+        cmocka_unit_test(test_removed_for_good),
+        cmocka_unit_test(test_a_later_boot_of_the_same_node),
+        cmocka_unit_test(test_memory_ends),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

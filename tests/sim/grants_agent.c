@@ -180,8 +180,11 @@ static void on_renewed(void *arg, int status, const struct coord_lease_answer *a
     } else {
         rc = coord_lease_agent_answer(&agent->lease, sim_agent_now_ns(agent), answer, NULL);
     }
-    if (rc == RAY_EDENIED) {
-        sim_trace(agent->grants->world, "n%" PRIu32 " is refused for good", agent->machine->index);
+    /* For good; and here nobody clones or removes a node. */
+    if (rc == RAY_EDENIED && sim_proc_is_live(agent->machine->proc)) {
+        sim_verdict_fail(agent->grants->verdict, SIM_CHECK_GRANT_RUNS,
+                         "n%" PRIu32 " is refused and can never run a guest in this boot",
+                         agent->machine->index);
     }
     if (rc == RAY_OK) {
         agent->granted_ns = agent->grants->world->now_ns;

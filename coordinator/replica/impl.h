@@ -84,6 +84,7 @@ struct replica_peer {
     struct ray_id incarnation; /* of the latest boot that was heard, ever */
     uint64_t boot_counter;
     bool is_duplicate_due;   /* it said hello as a duplicate: an event is due */
+    uint64_t boot_server_id; /* that it said */
     struct ray_id duplicate; /* the last incarnation that was refused, and written down */
     uint32_t feature_level;
     uint64_t heard_ns;

@@ -49,7 +49,7 @@ static void env_log(void *arg, enum ray_log_level level, const char *module, con
 
 static struct replica_fix *fix_of(struct ray_link *link)
 {
-    return (struct replica_fix *)(void *)((char *)link - offsetof(struct replica_fix, link));
+    return (struct replica_fix *)link;
 }
 
 static int link_send(struct ray_link *link, const struct ray_id *peer,

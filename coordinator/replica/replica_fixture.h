@@ -12,6 +12,7 @@
 #include "net/proto/member.pb-c.h"
 
 struct replica_fix {
+    struct ray_link link; /* first: found by its address */
     struct coord_env env;
     uint64_t now_ns;
     uint64_t timer_ns;
@@ -19,7 +20,6 @@ struct replica_fix {
     struct coord_fake_disk *disk;
     struct coord_mem_store *records;
     struct coord_checkpoint *checkpoint;
-    struct ray_link link;
     bool is_commit_begun;
     size_t sent_count;
     struct coord_replica *replica;

@@ -24,14 +24,24 @@ static bool is_stale_boot(uint64_t counter, const struct ray_id *incarnation,
     return counter <= known_counter;
 }
 
+/* A number that came after all that were heard: its disk was lost, and with it the count of boots
+ * that the registry had not been told of. */
+static bool is_new_life(const struct replica_peer *peer, const struct coord_object *node)
+{
+    return peer->said.server_id > peer->boot_server_id &&
+           (node == NULL || peer->said.server_id >= node->node.raft_id);
+}
+
 /* The latest boot of that node that is known of, from its hellos and from the registry. */
 static void latest_boot(const struct replica_peer *peer, const struct coord_object *node,
                         uint64_t *out_counter, struct ray_id *out_incarnation)
 {
-    *out_counter = peer->boot_counter;
-    *out_incarnation = peer->incarnation;
+    bool is_new = is_new_life(peer, node);
+
+    *out_counter = is_new ? 0 : peer->boot_counter;
+    *out_incarnation = is_new ? (struct ray_id){{0}} : peer->incarnation;
     if (node != NULL && !ray_id_is_none(&node->node.incarnation) &&
-        node->node.boot_counter > peer->boot_counter) {
+        node->node.boot_counter > *out_counter) {
         *out_counter = node->node.boot_counter;
         *out_incarnation = node->node.incarnation;
     }
@@ -127,9 +137,11 @@ static void judge(struct coord_replica *r, struct replica_peer *peer)
     /* Who is damaged itself judges nobody. */
     peer->standing = replica_is_running(r) ? standing_of(r, peer) : REPLICA_STANDING_GOOD;
     peer->server_id = peer->standing == REPLICA_STANDING_GOOD ? peer->said.server_id : 0;
-    if (peer->standing == REPLICA_STANDING_GOOD && peer->said.boot_counter >= peer->boot_counter) {
+    if (peer->standing == REPLICA_STANDING_GOOD && (peer->said.boot_counter >= peer->boot_counter ||
+                                                    peer->said.server_id > peer->boot_server_id)) {
         peer->boot_counter = peer->said.boot_counter;
         peer->incarnation = peer->said.incarnation;
+        peer->boot_server_id = peer->said.server_id;
     }
     if (peer->standing != before && peer->standing != REPLICA_STANDING_GOOD) {
         replica_log(r, RAY_LOG_WARN, "server %llu of boot %llu is not heard: standing %d",

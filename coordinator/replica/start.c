@@ -266,17 +266,19 @@ static int start_core(struct coord_replica *r, const struct found *found, struct
                                    .entries = entries,
                                    .count = count};
     struct coord_core_out out;
-    int rc =
-        entries == NULL || spans == NULL ? ray_fail(err, RAY_ENOMEM, "the log's entries") : RAY_OK;
+    int rc;
 
-    if (rc == RAY_OK) {
-        rc = list_entries(r, first, entries, count, spans, &span_count, err);
+    if (entries == NULL || spans == NULL) {
+        free(spans);
+        free(entries);
+        return ray_fail(err, RAY_ENOMEM, "the log's entries");
     }
+    rc = list_entries(r, first, entries, count, spans, &span_count, err);
     if (rc == RAY_OK) {
         rc = coord_core_start(r->core, replica_now_ms(r), &boot, &out, err);
-        if (rc == RAY_OK) {
-            (void)replica_drive(r, rc, &out, err);
-        }
+    }
+    if (rc == RAY_OK) {
+        (void)replica_drive(r, rc, &out, err);
     }
     for (size_t i = 0; i < span_count; i++) {
         coord_wal_span_fini(&spans[i]);

@@ -235,6 +235,18 @@ static void fault_wipe(struct sim_run *run)
     sim_machine_start_later(machine);
 }
 
+/* By the newest configuration that it knows: it elects nobody without the others. */
+static bool is_no_majority(const struct sim_run *run, const struct sim_machine *machine)
+{
+    struct sim_node_status status;
+
+    if (!sim_machine_is_up(machine)) {
+        return false;
+    }
+    run->ops->status(machine->node, &status);
+    return !status.is_leader && status.voter_count >= 3;
+}
+
 /* All but one lose their disks; that one has all that was ever applied, and is made the only
  * voter. Sometimes another one, which is no majority, comes back with its disk, from an epoch that
  * is over. Once, and nothing is damaged after that. */
@@ -250,12 +262,13 @@ static void fault_lost_quorum(struct sim_run *run)
         return;
     }
     run->ops->status(survivor->node, &status);
-    /* A leader applies what its own disk may not have yet. */
+    /* Who led may have applied what its own disk does not have yet. */
     if (status.is_leader || !status.is_member || status.applied_index == 0 ||
+        status.stored_index < status.applied_index ||
         status.applied_index != run->log.committed_max) {
         return;
     }
-    has_other = has_other && status.voter_count >= 3;
+    has_other = has_other && is_no_majority(run, &run->machines[other]);
     run->was_recovered = true;
     run->damaged_max = 0;
     sim_trace(run->world, "n%" PRIu32 " is the only survivor", survivor->index);

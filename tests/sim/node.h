@@ -98,7 +98,8 @@ struct sim_node_status {
     uint64_t term;
     uint64_t applied_index;
     uint64_t commit_index;
-    uint32_t leader; /* place; UINT32_MAX: not known */
+    uint64_t stored_index; /* durable in its log; only of the whole replica */
+    uint32_t leader;       /* place; UINT32_MAX: not known */
     size_t voter_count;
 };
 

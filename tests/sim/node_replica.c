@@ -965,6 +965,7 @@ static void node_status(const struct sim_node *node, struct sim_node_status *out
     out->term = status.term;
     out->applied_index = status.applied_index;
     out->commit_index = status.commit_index;
+    out->stored_index = status.durable_index;
     out->voter_count = coord_config_voter_count(&status.config);
     for (uint32_t i = 0; i < node->world.cluster->node_count; i++) {
         if (ray_id_equal(&status.leader, &node->world.cluster->nodes[i])) {

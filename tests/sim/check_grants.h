@@ -14,7 +14,9 @@
 #include "tests/sim/map.h"
 #include "tests/sim/verdict.h"
 
-enum { SIM_GUESTS_MAX = 16, SIM_NOBODY = UINT32_MAX };
+enum { SIM_GUESTS_MAX = 16 };
+
+#define SIM_NOBODY UINT32_MAX
 
 /* As committed. */
 struct sim_grants_guest {

@@ -439,45 +439,30 @@ void replica_grants_remote(struct coord_replica *r, struct replica_peer *peer,
     }
 }
 
+static void end_unanswered(struct coord_replica *r, struct replica_request *request)
+{
+    finish(r, request, RAY_ENOQUORUM, NULL);
+}
+
+static void end_canceled(struct coord_replica *r, struct replica_request *request)
+{
+    finish(r, request, RAY_ECANCELED, NULL);
+}
+
 void replica_grants_expire(struct coord_replica *r, uint64_t now_ns)
 {
-    uint64_t earliest = UINT64_MAX;
-
-    if (now_ns < r->renewals.deadline_ns) {
-        return;
-    }
-    for (uint32_t i = 0; i < r->renewals.slot_count; i++) {
-        struct replica_request *request = &r->renewals.slots[i];
-
-        if (request->state == REPLICA_REQUEST_FREE) {
-            continue;
-        }
-        if (request->deadline_ns <= now_ns) {
-            finish(r, request, RAY_ENOQUORUM, NULL);
-        } else if (request->deadline_ns < earliest) {
-            earliest = request->deadline_ns;
-        }
-    }
-    r->renewals.deadline_ns = earliest;
+    replica_requests_expire(r, &r->renewals, now_ns, end_unanswered);
 }
 
 void replica_grants_cancel_all(struct coord_replica *r)
 {
-    for (uint32_t i = 0; i < r->renewals.slot_count; i++) {
-        if (r->renewals.slots[i].state != REPLICA_REQUEST_FREE) {
-            finish(r, &r->renewals.slots[i], RAY_ECANCELED, NULL);
-        }
-    }
+    replica_requests_end(r, &r->renewals, end_canceled);
 }
 
 void replica_grants_stop(struct coord_replica *r)
 {
     coord_lease_book_end(r->book);
-    for (uint32_t i = 0; i < r->renewals.slot_count; i++) {
-        if (r->renewals.slots[i].state != REPLICA_REQUEST_FREE) {
-            finish(r, &r->renewals.slots[i], RAY_ENOQUORUM, NULL);
-        }
-    }
+    replica_requests_end(r, &r->renewals, end_unanswered);
 }
 
 /* ---- commands that the book has to know of ---- */

@@ -392,6 +392,15 @@ struct replica_request *replica_request_first(struct replica_requests *requests,
 struct replica_request *replica_request_after(struct replica_requests *requests,
                                               const struct replica_request *request);
 
+/* Ends one request, frees its slot and tells who waits for it. */
+typedef void replica_request_end(struct coord_replica *r, struct replica_request *request);
+/* `late` for each one whose deadline has come. */
+void replica_requests_expire(struct coord_replica *r, struct replica_requests *requests,
+                             uint64_t now_ns, replica_request_end *late);
+/* `end` for each one that is under way. */
+void replica_requests_end(struct coord_replica *r, struct replica_requests *requests,
+                          replica_request_end *end);
+
 /* ---- propose.c ---- */
 
 void replica_propose_turn(struct coord_replica *r);

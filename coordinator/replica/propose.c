@@ -617,47 +617,34 @@ static int late_status(const struct replica_request *request)
     return has_run_perhaps ? RAY_ETIMEOUT : RAY_ENOQUORUM;
 }
 
+static void end_late(struct coord_replica *r, struct replica_request *request)
+{
+    finish(r, request, late_status(request), NULL);
+}
+
+static void end_canceled(struct coord_replica *r, struct replica_request *request)
+{
+    finish(r, request, RAY_ECANCELED, NULL);
+}
+
+static void end_stopped(struct coord_replica *r, struct replica_request *request)
+{
+    bool has_run_perhaps = late_status(request) == RAY_ETIMEOUT;
+
+    finish(r, request, has_run_perhaps ? RAY_EUNAVAILABLE : RAY_ENOQUORUM, NULL);
+}
+
 void replica_propose_expire(struct coord_replica *r, uint64_t now_ns)
 {
-    uint64_t earliest = UINT64_MAX;
-
-    if (now_ns < r->proposals.deadline_ns) {
-        return;
-    }
-    for (uint32_t i = 0; i < r->proposals.slot_count; i++) {
-        struct replica_request *request = &r->proposals.slots[i];
-
-        if (request->state == REPLICA_REQUEST_FREE) {
-            continue;
-        }
-        if (request->deadline_ns <= now_ns) {
-            finish(r, request, late_status(request), NULL);
-        } else if (request->deadline_ns < earliest) {
-            earliest = request->deadline_ns;
-        }
-    }
-    r->proposals.deadline_ns = earliest;
+    replica_requests_expire(r, &r->proposals, now_ns, end_late);
 }
 
 void replica_propose_cancel_all(struct coord_replica *r)
 {
-    for (uint32_t i = 0; i < r->proposals.slot_count; i++) {
-        if (r->proposals.slots[i].state != REPLICA_REQUEST_FREE) {
-            finish(r, &r->proposals.slots[i], RAY_ECANCELED, NULL);
-        }
-    }
+    replica_requests_end(r, &r->proposals, end_canceled);
 }
 
 void replica_propose_stop(struct coord_replica *r)
 {
-    for (uint32_t i = 0; i < r->proposals.slot_count; i++) {
-        const struct replica_request *request = &r->proposals.slots[i];
-
-        if (request->state != REPLICA_REQUEST_FREE) {
-            bool has_run_perhaps = late_status(request) == RAY_ETIMEOUT;
-
-            finish(r, &r->proposals.slots[i], has_run_perhaps ? RAY_EUNAVAILABLE : RAY_ENOQUORUM,
-                   NULL);
-        }
-    }
+    replica_requests_end(r, &r->proposals, end_stopped);
 }

@@ -271,42 +271,32 @@ void replica_read_remote(struct coord_replica *r, struct replica_peer *peer,
     request->deadline_ns = UINT64_MAX;
 }
 
+static void end_late(struct coord_replica *r, struct replica_request *request)
+{
+    finish(r, request, RAY_ENOQUORUM);
+}
+
+static void end_canceled(struct coord_replica *r, struct replica_request *request)
+{
+    finish(r, request, RAY_ECANCELED);
+}
+
+static void end_stopped(struct coord_replica *r, struct replica_request *request)
+{
+    finish(r, request, request->is_remote ? RAY_EAGAIN : RAY_ENOQUORUM);
+}
+
 void replica_read_expire(struct coord_replica *r, uint64_t now_ns)
 {
-    uint64_t earliest = UINT64_MAX;
-
-    if (now_ns < r->reads.deadline_ns) {
-        return;
-    }
-    for (uint32_t i = 0; i < r->reads.slot_count; i++) {
-        struct replica_request *request = &r->reads.slots[i];
-
-        if (request->state == REPLICA_REQUEST_FREE) {
-            continue;
-        }
-        if (request->deadline_ns <= now_ns) {
-            finish(r, request, RAY_ENOQUORUM);
-        } else if (request->deadline_ns < earliest) {
-            earliest = request->deadline_ns;
-        }
-    }
-    r->reads.deadline_ns = earliest;
+    replica_requests_expire(r, &r->reads, now_ns, end_late);
 }
 
 void replica_read_cancel_all(struct coord_replica *r)
 {
-    for (uint32_t i = 0; i < r->reads.slot_count; i++) {
-        if (r->reads.slots[i].state != REPLICA_REQUEST_FREE) {
-            finish(r, &r->reads.slots[i], RAY_ECANCELED);
-        }
-    }
+    replica_requests_end(r, &r->reads, end_canceled);
 }
 
 void replica_read_stop(struct coord_replica *r)
 {
-    for (uint32_t i = 0; i < r->reads.slot_count; i++) {
-        if (r->reads.slots[i].state != REPLICA_REQUEST_FREE) {
-            finish(r, &r->reads.slots[i], r->reads.slots[i].is_remote ? RAY_EAGAIN : RAY_ENOQUORUM);
-        }
-    }
+    replica_requests_end(r, &r->reads, end_stopped);
 }

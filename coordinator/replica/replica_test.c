@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/test.h"
+#include "coordinator/replica/impl.h"
 #include "coordinator/replica/replica_fixture.h"
 
 struct heard {
@@ -113,6 +114,50 @@ static void test_without_a_leader(void **state)
     assert_int_equal(heard.status, RAY_ENOQUORUM); /* it did not run */
     assert_int_equal(cancelled.count, 0);
     assert_int_equal(read.status, RAY_ENOQUORUM);
+    replica_fix_close(&fix);
+}
+
+static void on_late(void *arg, int status, const struct coord_fsm_result *result)
+{
+    struct heard *heard = arg;
+
+    (void)result;
+    assert_int_equal(status, RAY_ENOQUORUM);
+    heard->count++;
+    if (heard->again > 0) {
+        uint8_t command[512];
+        size_t size = replica_fix_command(command);
+
+        heard->again--;
+        assert_int_equal(coord_replica_propose(heard->fix->replica, command, size,
+                                               heard->fix->now_ns + 300 * RAY_NS_PER_MS, on_late,
+                                               heard, NULL, NULL),
+                         RAY_OK);
+    }
+}
+
+/* All slots are in use, so that the one begun in the callback takes a slot that was looked at. */
+static void test_a_deadline_of_a_callback_counts(void **state)
+{
+    struct replica_fix fix;
+    struct heard heard = {.fix = &fix, .again = 1};
+    uint8_t command[512];
+    size_t size = replica_fix_command(command);
+
+    (void)state;
+    start(&fix, false);
+    do {
+        assert_int_equal(coord_replica_propose(fix.replica, command, size,
+                                               fix.now_ns + 500 * RAY_NS_PER_MS, on_late, &heard,
+                                               NULL, NULL),
+                         RAY_OK);
+    } while (fix.replica->proposals.free.count > 0);
+    int count = (int)fix.replica->proposals.slot_count;
+
+    replica_fix_run(&fix, 600);
+    assert_int_equal(heard.count, count);
+    replica_fix_run(&fix, 500);
+    assert_int_equal(heard.count, count + 1);
     replica_fix_close(&fix);
 }
 
@@ -271,6 +316,7 @@ int main(void)
         cmocka_unit_test(test_alone_it_leads),
         cmocka_unit_test(test_requests_in_a_callback_do_not_wait),
         cmocka_unit_test(test_without_a_leader),
+        cmocka_unit_test(test_a_deadline_of_a_callback_counts),
         cmocka_unit_test(test_destroy_ends_requests),
         cmocka_unit_test(test_refilled_under_a_new_number),
         cmocka_unit_test(test_removed_for_good),

@@ -199,3 +199,35 @@ bool replica_requests_name(const struct replica_requests *requests, const struct
     }
     return false;
 }
+
+void replica_requests_expire(struct coord_replica *r, struct replica_requests *requests,
+                             uint64_t now_ns, replica_request_end *late)
+{
+    if (now_ns < requests->deadline_ns) {
+        return;
+    }
+    /* Lowered again by what stays, and by what callbacks begin meanwhile. */
+    requests->deadline_ns = UINT64_MAX;
+    for (uint32_t i = 0; i < requests->slot_count; i++) {
+        struct replica_request *request = &requests->slots[i];
+
+        if (request->state == REPLICA_REQUEST_FREE) {
+            continue;
+        }
+        if (request->deadline_ns <= now_ns) {
+            late(r, request);
+        } else if (request->deadline_ns < requests->deadline_ns) {
+            requests->deadline_ns = request->deadline_ns;
+        }
+    }
+}
+
+void replica_requests_end(struct coord_replica *r, struct replica_requests *requests,
+                          replica_request_end *end)
+{
+    for (uint32_t i = 0; i < requests->slot_count; i++) {
+        if (requests->slots[i].state != REPLICA_REQUEST_FREE) {
+            end(r, &requests->slots[i]);
+        }
+    }
+}

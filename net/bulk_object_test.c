@@ -295,7 +295,7 @@ static void test_resume_after_every_chunk(void **state)
 static void test_window(void **state)
 {
     struct world world;
-    struct message message;
+    struct message message = {0};
     uint32_t chunk_count = 0;
 
     (void)state;

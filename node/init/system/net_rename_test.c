@@ -44,7 +44,7 @@ static int add_card(struct world *world, const char *name, const char *address)
     char path[128];
     char peer[INIT_LINK_NAME_SIZE];
 
-    (void)snprintf(peer, sizeof peer, "%s-peer", name);
+    (void)snprintf(peer, sizeof peer, "%.10s-peer", name);
     if (fake_make_veth(name, peer) != 0) {
         return 1;
     }

@@ -139,7 +139,9 @@
     X(REPLICA_ELECTION_LONG_AGO, "a take-over by death before the election is older than W (g)",   \
       "silent_death|one_run")                                                                      \
     X(REPLICA_DEATH_AT_ONCE, "a take-over by death is appended whatever was heard",                \
-      "silent_death|one_run")
+      "silent_death|one_run")                                                                      \
+    X(REPLICA_KNOWN_AT_ONCE, "after a recovery a node is known again before W has passed (f)",     \
+      "known_silent")
 
 /* Of the simulator's own node (tests/sim/node_raft.c), so that each of its checkers is seen to
  * see. */

@@ -10,6 +10,19 @@
 
 enum { NO_SLOT = RAY_GRANT_SLOTS_MAX };
 
+/* What an earlier process was granted before a recovery is granted no more. */
+static void kill_older(struct ray_grant_page *page, uint64_t cluster_epoch)
+{
+    struct ray_epoch epoch;
+    struct ray_id id;
+
+    for (size_t slot = 0; slot < RAY_GRANT_SLOTS_MAX; slot++) {
+        if (ray_grant_page_pair(page, slot, &id, &epoch) && epoch.cluster != cluster_epoch) {
+            ray_grant_page_kill(page, slot);
+        }
+    }
+}
+
 static size_t find_end(const struct ray_grant_page *page)
 {
     struct ray_epoch epoch;
@@ -34,6 +47,9 @@ void coord_lease_agent_init(struct coord_lease_agent *agent, struct ray_grant_pa
     agent->incarnation = *incarnation;
     agent->cluster_epoch = cluster_epoch;
     agent->interval_ns = interval_ns;
+    if (!RAY_MUTANT(LEASE_RECOVERY_TRUSTS)) {
+        kill_older(page, cluster_epoch);
+    }
     agent->slot_end = find_end(page);
 }
 

@@ -42,7 +42,8 @@ struct coord_lease_agent {
     bool has_monitor[RAY_GRANT_SLOTS_MAX];                /* the slot is read by one */
 };
 
-/* The page may hold slots of an earlier process of the same incarnation: they live on. */
+/* The page may hold slots of an earlier process of the same incarnation: they live on, but for
+ * those of another cluster epoch. */
 void coord_lease_agent_init(struct coord_lease_agent *agent, struct ray_grant_page *page,
                             const struct ray_id *node, const struct ray_id *incarnation,
                             uint64_t cluster_epoch, uint64_t interval_ns);

@@ -75,6 +75,20 @@ static struct coord_lease_choice choose_without_monitor(const struct coord_lease
     return choice(facts->is_alive ? COORD_LEASE_ACT_FORK : COORD_LEASE_ACT_NONE, pair->epoch);
 }
 
+/* At home here, from before a recovery: nothing lists it until an outcome raises its epoch. */
+static struct coord_lease_choice choose_of_older_cluster(const struct coord_lease_facts *facts)
+{
+    bool has_monitor = facts->copy != RAY_GRANT_COPY_ENDED;
+
+    if (facts->is_wanted) {
+        return choice(COORD_LEASE_ACT_PROPOSE_START, facts->known_epoch);
+    }
+    if (has_monitor || ray_epoch_compare(facts->burned, facts->known_epoch) < 0) {
+        return choice(COORD_LEASE_ACT_END, facts->known_epoch);
+    }
+    return choice(COORD_LEASE_ACT_PROPOSE_STOPPED, facts->known_epoch);
+}
+
 /* Not in the newest list: left out while an outcome is pending, gone, or of an earlier cluster
  * epoch. Only what the registry has committed may end a copy. */
 static struct coord_lease_choice choose_without_pair(const struct coord_lease_facts *facts)
@@ -85,8 +99,8 @@ static struct coord_lease_choice choose_without_pair(const struct coord_lease_fa
         ray_epoch_compare(facts->known_epoch, facts->copy_epoch) > 0) {
         return choice(COORD_LEASE_ACT_END, facts->copy_epoch);
     }
-    if (facts->is_home && facts->is_wanted && facts->known_epoch.cluster < facts->cluster_epoch) {
-        return choice(COORD_LEASE_ACT_PROPOSE_START, facts->known_epoch);
+    if (facts->is_home && facts->known_epoch.cluster < facts->cluster_epoch) {
+        return choose_of_older_cluster(facts);
     }
     return choice(COORD_LEASE_ACT_NONE, facts->known_epoch);
 }

@@ -106,7 +106,16 @@ static void test_not_in_the_list(void **state)
     facts.cluster_epoch = 2; /* after a recovery nothing older runs; a start makes it new */
     assert_int_equal(act(facts, &index), COORD_LEASE_ACT_PROPOSE_START);
     assert_int_equal(index, 6);
-    facts.is_wanted = false;
+    facts.is_wanted = false; /* nor does it stay at home here for ever */
+    assert_int_equal(act(facts, &index), COORD_LEASE_ACT_END);
+    assert_int_equal(index, 6);
+    facts.copy = RAY_GRANT_COPY_ENDED;
+    facts.burned = e(5);
+    assert_int_equal(act(facts, &index), COORD_LEASE_ACT_END);
+    facts.burned = e(6);
+    assert_int_equal(act(facts, &index), COORD_LEASE_ACT_PROPOSE_STOPPED);
+    assert_int_equal(index, 6);
+    facts.is_home = false;
     assert_int_equal(act(facts, &index), COORD_LEASE_ACT_NONE);
 }
 

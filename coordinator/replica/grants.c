@@ -154,6 +154,30 @@ void replica_grants_applied(struct coord_replica *r)
     }
 }
 
+static bool has_strict_guest(struct coord_replica *r)
+{
+    const struct coord_object *guest = coord_fsm_next(r->fsm, COORD_GUEST, NULL);
+
+    while (guest != NULL && !guest->guest.is_strict) {
+        struct ray_id id = guest->id;
+
+        guest = coord_fsm_next(r->fsm, COORD_GUEST, &id);
+    }
+    return guest != NULL;
+}
+
+uint64_t replica_grants_wait_ns(struct coord_replica *r)
+{
+    struct coord_lease_timing current;
+    struct coord_lease_timing maxima;
+
+    view_timing(r, &current, &maxima);
+    if (has_strict_guest(r)) {
+        maxima.margin_ns += r->config.watchdog_ns;
+    }
+    return coord_lease_wait_ns(&maxima);
+}
+
 bool replica_grants_may_settle(struct coord_replica *r)
 {
     const struct coord_object *cluster = coord_fsm_cluster(r->fsm);

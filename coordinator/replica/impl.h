@@ -86,6 +86,8 @@ struct replica_peer {
     bool is_duplicate_due;   /* it said hello as a duplicate: an event is due */
     uint64_t boot_server_id; /* that it said */
     struct ray_id duplicate; /* the last incarnation that was refused, and written down */
+    struct ray_id stopping;  /* an incarnation that is not known again yet (refill.c), */
+    uint64_t stopping_ns;    /* and since when it is granted nothing */
     uint32_t feature_level;
     uint64_t heard_ns;
     bool has_said_hello;              /* in this epoch */
@@ -458,6 +460,9 @@ int replica_grants_before_append(struct coord_replica *r, const struct replica_r
                                  uint64_t index, struct ray_err *err);
 /* A leader's slow work: `settled`, and the end of what waits for W. */
 bool replica_grants_may_settle(struct coord_replica *r);
+/* W of the maxima, with the watchdog's time where a guest is strict: after so long of nothing
+ * granted nothing runs. */
+uint64_t replica_grants_wait_ns(struct coord_replica *r);
 
 /* ---- snapshot_make.c ---- */
 

@@ -300,16 +300,16 @@ static void settle(struct coord_replica *r)
     replica_propose_command(r, &command, "older times are no longer in use");
 }
 
-/* What was deleted while it ran ends when its home has been silent for W; the book refuses
- * before. */
-static void end_gone(struct coord_replica *r)
+/* What was deleted, or is not to run any more, ends when its home has been silent for W, or its
+ * volumes would be held for ever; the book refuses before. */
+static void end_unwanted(struct coord_replica *r)
 {
     const struct coord_object *guest = coord_fsm_next(r->fsm, COORD_GUEST, NULL);
 
     while (guest != NULL) {
         struct ray_id id = guest->id;
 
-        if (guest->is_gone && guest->guest.has_run) {
+        if (guest->guest.has_run && (guest->is_gone || !guest->guest.is_wanted)) {
             Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
             Rayos__Registry__Outcome outcome = RAYOS__REGISTRY__OUTCOME__INIT;
             Rayos__Registry__Epoch epoch = RAYOS__REGISTRY__EPOCH__INIT;
@@ -321,7 +321,7 @@ static void end_gone(struct coord_replica *r)
             outcome.expected_epoch = &epoch;
             command.body_case = RAYOS__REGISTRY__COMMAND__BODY_OUTCOME;
             command.outcome = &outcome;
-            replica_propose_command(r, &command, "deleted, and its home is silent");
+            replica_propose_command(r, &command, "not wanted, and its home is silent");
         }
         guest = coord_fsm_next(r->fsm, COORD_GUEST, &id);
     }
@@ -393,7 +393,7 @@ void replica_lead_turn(struct coord_replica *r)
         tick(r);
         compare_hash(r);
         settle(r);
-        end_gone(r);
+        end_unwanted(r);
         note_duplicates(r);
         replica_refill_serve(r);
         keep_members(r);

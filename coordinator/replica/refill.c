@@ -7,7 +7,11 @@
  *
  * The old number is nobody's from then on: the policy of members takes it out of the
  * configuration, after the new one has caught up where voters are few. A crash at any point leaves
- * either the quarantine, or the mark, or the new member. */
+ * either the quarantine, or the mark, or the new member.
+ *
+ * After a recovery a node outside its list may run what the lost majority granted it. In quarantine
+ * its agent is granted nothing, so W after its hello all of that has stopped; only then it is
+ * admitted, and known again. */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "coordinator/mutant.h"
 #include "coordinator/replica/impl.h"
 #include "net/proto/registry.pb-c.h"
 
@@ -225,6 +230,29 @@ static void give(struct coord_replica *r, struct replica_peer *peer, uint64_t ra
     (void)replica_packet_add(r, peer, &packet); /* else with the next duty */
 }
 
+static bool is_unknown(struct coord_replica *r, const struct ray_id *node)
+{
+    const struct coord_cluster *cluster = &coord_fsm_cluster(r->fsm)->cluster;
+
+    for (uint32_t i = 0; i < cluster->unknown_count; i++) {
+        if (ray_id_equal(&cluster->unknown_nodes[i], node)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The wait begins when this leader first serves that boot. */
+static bool has_stopped(struct coord_replica *r, struct replica_peer *peer)
+{
+    if (!ray_id_equal(&peer->stopping, &peer->said.incarnation)) {
+        peer->stopping = peer->said.incarnation;
+        peer->stopping_ns = replica_now_ns(r);
+    }
+    return replica_now_ns(r) - peer->stopping_ns > replica_grants_wait_ns(r) ||
+           RAY_MUTANT(REPLICA_KNOWN_AT_ONCE);
+}
+
 static void serve(struct coord_replica *r, struct replica_peer *peer)
 {
     const struct coord_object *node = coord_fsm_find(r->fsm, COORD_NODE, &peer->node);
@@ -233,7 +261,11 @@ static void serve(struct coord_replica *r, struct replica_peer *peer)
         (node->node.state != COORD_NODE_MEMBER && node->node.state != COORD_NODE_DRAINED)) {
         return;
     }
-    if (!ray_id_equal(&node->node.incarnation, &peer->said.incarnation)) {
+    if (is_unknown(r, &peer->node)) {
+        if (has_stopped(r, peer)) {
+            admit(r, peer);
+        }
+    } else if (!ray_id_equal(&node->node.incarnation, &peer->said.incarnation)) {
         admit(r, peer);
     } else if (node->node.raft_id <= peer->said.server_id ||
                node->node.numbered_revision < node->node.admitted_revision) {

@@ -160,6 +160,19 @@ void sim_check_grants_guest(struct sim_check_grants *check, uint32_t guest,
     known->was_there = was_there;
 }
 
+void sim_check_grants_unknown(struct sim_check_grants *check, uint32_t unknown, uint32_t alive)
+{
+    uint32_t known_again = check->unknown & ~unknown;
+
+    if ((known_again & alive) != 0) {
+        sim_verdict_fail(check->verdict, SIM_CHECK_GRANT_KNOWN,
+                         "machines %#" PRIx32 " are known again, %#" PRIx32
+                         " still run what was granted before the recovery",
+                         known_again, known_again & alive);
+    }
+    check->unknown = unknown;
+}
+
 void sim_check_grants_end(struct sim_check_grants *check, uint32_t guest, uint32_t runner)
 {
     const struct sim_grants_guest *known = &check->guests[guest];
@@ -167,5 +180,9 @@ void sim_check_grants_end(struct sim_check_grants *check, uint32_t guest, uint32
     if (known->is_there && known->is_wanted && runner == SIM_NOBODY) {
         sim_verdict_fail(check->verdict, SIM_CHECK_GRANT_RUNS,
                          "guest %" PRIu32 " is wanted and does not run at the end", guest);
+    }
+    if (known->is_there && !known->is_wanted && known->has_run) {
+        sim_verdict_fail(check->verdict, SIM_CHECK_GRANT_RUNS,
+                         "guest %" PRIu32 " is not wanted and was not ended at the end", guest);
     }
 }

@@ -40,6 +40,7 @@ struct sim_check_grants {
     struct sim_map deaths;    /* {index, term}: 1: somebody ran or could when it was appended */
     struct sim_map elections; /* {term, 0}: when, true time */
     uint64_t term_max;
+    uint32_t unknown; /* after a recovery: one bit per machine; committed */
 };
 
 void sim_check_grants_init(struct sim_check_grants *check, struct sim_verdict *verdict);
@@ -74,6 +75,9 @@ bool sim_check_grants_committed(struct sim_check_grants *check, uint64_t index, 
 /* `runner`: who runs it at this instant (8). */
 void sim_check_grants_guest(struct sim_check_grants *check, uint32_t guest,
                             const struct sim_grants_guest *now, uint32_t runner);
+/* `unknown` as committed by now; `alive`: machines that run, or have live slots of, an epoch of an
+ * earlier cluster epoch. */
+void sim_check_grants_unknown(struct sim_check_grants *check, uint32_t unknown, uint32_t alive);
 /* Healed for long enough (10). */
 void sim_check_grants_end(struct sim_check_grants *check, uint32_t guest, uint32_t runner);
 

@@ -182,15 +182,39 @@ static void test_end(void **state)
     must_hold(&fix);
     sim_check_grants_end(&fix.check, 0, SIM_NOBODY);
     must_fail(&fix, SIM_CHECK_GRANT_RUNS);
+    begin(&fix);
+    guest.is_wanted = guest.has_run = false;
+    sim_check_grants_guest(&fix.check, 0, &guest, SIM_NOBODY);
+    sim_check_grants_end(&fix.check, 0, SIM_NOBODY);
+    must_hold(&fix);
+    guest.has_run = true;
+    sim_check_grants_guest(&fix.check, 0, &guest, SIM_NOBODY);
+    sim_check_grants_end(&fix.check, 0, SIM_NOBODY);
+    must_fail(&fix, SIM_CHECK_GRANT_RUNS);
+}
+
+static void test_known_again(void **state)
+{
+    struct fixture fix;
+
+    (void)state;
+    begin(&fix);
+    sim_check_grants_unknown(&fix.check, 6, 0);
+    sim_check_grants_unknown(&fix.check, 6, 6); /* nobody says that they do not */
+    sim_check_grants_unknown(&fix.check, 2, 2);
+    must_hold(&fix);
+    sim_check_grants_unknown(&fix.check, 0, 2);
+    must_fail(&fix, SIM_CHECK_GRANT_KNOWN);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_run), cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_slots),   cmocka_unit_test(test_death),
-        cmocka_unit_test(test_fork),    cmocka_unit_test(test_answers),
-        cmocka_unit_test(test_volumes), cmocka_unit_test(test_end),
+        cmocka_unit_test(test_one_run),     cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_slots),       cmocka_unit_test(test_death),
+        cmocka_unit_test(test_fork),        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_volumes),     cmocka_unit_test(test_end),
+        cmocka_unit_test(test_known_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

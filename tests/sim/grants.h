@@ -108,6 +108,9 @@ void sim_grants_judge(struct sim_grants *grants);
 uint32_t sim_grants_runner(const struct sim_grants *grants, uint32_t guest, uint32_t but);
 /* Whether anything on any machine runs or may run {guest, epoch} at this instant. */
 bool sim_grants_is_alive(const struct sim_grants *grants, uint32_t guest, struct ray_epoch epoch);
+/* Whether the machine runs, or has a live slot of, anything of an earlier cluster epoch. */
+bool sim_grants_is_older_alive(const struct sim_grants *grants, uint32_t machine,
+                               uint64_t cluster_epoch);
 /* Lemmas 3 and 9, of all machines at this instant. */
 void sim_grants_check_slots(struct sim_grants *grants);
 void sim_machine_fork(struct sim_grants_machine *machine, struct coord_lease_agent *agent,

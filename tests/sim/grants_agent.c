@@ -413,6 +413,8 @@ static void turn_all(struct sim_agent *agent, bool is_leader)
     if (!agent->is_begun) {
         begin(agent, cluster);
     }
+    coord_lease_agent_set_cluster_epoch(&agent->lease, sim_agent_now_ns(agent),
+                                        cluster->cluster.cluster_epoch);
     if (self != NULL) {
         report(agent, self);
     }
@@ -590,6 +592,27 @@ static bool count_outcome(struct sim_agent *agent, const struct coord_entry *ent
     return origin == RAYOS__REGISTRY__ORIGIN__ORIGIN_DEATH;
 }
 
+/* Who is unknown after a recovery, as of this entry. */
+static void check_unknown(struct sim_agent *agent, const struct coord_cluster *cluster)
+{
+    struct sim_grants *grants = agent->grants;
+    uint32_t unknown = 0;
+    uint32_t alive = 0;
+
+    for (uint32_t i = 0; i < grants->cluster->node_count; i++) {
+        for (uint32_t k = 0; k < cluster->unknown_count; k++) {
+            if (ray_id_equal(&cluster->unknown_nodes[k], &grants->cluster->nodes[i])) {
+                unknown |= 1U << i;
+            }
+        }
+        if ((grants->check.unknown >> i & 1) != 0 &&
+            sim_grants_is_older_alive(grants, i, cluster->cluster_epoch)) {
+            alive |= 1U << i;
+        }
+    }
+    sim_check_grants_unknown(&grants->check, unknown, alive);
+}
+
 void sim_agent_applied(struct sim_agent *agent, struct coord_fsm *fsm,
                        const struct coord_entry *entry, const struct coord_fsm_outcome *outcome)
 {
@@ -603,6 +626,7 @@ void sim_agent_applied(struct sim_agent *agent, struct coord_fsm *fsm,
                                      count_outcome(agent, entry, outcome));
     if (cluster != NULL) {
         check->grant_ns_max = cluster->cluster.grant_ms_max * SIM_MS;
+        check_unknown(agent, &cluster->cluster);
     }
     for (uint32_t i = 0; i < SIM_GUESTS_MAX; i++) {
         struct sim_grants_guest now = guest_now(fsm, i);

@@ -86,6 +86,29 @@ bool sim_grants_is_alive(const struct sim_grants *grants, uint32_t guest, struct
     return false;
 }
 
+bool sim_grants_is_older_alive(const struct sim_grants *grants, uint32_t index,
+                               uint64_t cluster_epoch)
+{
+    const struct sim_grants_machine *machine = &grants->machines[index];
+
+    for (uint32_t i = 0; machine->is_on && i < SIM_GUESTS_MAX; i++) {
+        if (is_running(machine, i) && machine->copies[i].monitor.epoch.cluster < cluster_epoch) {
+            return true;
+        }
+    }
+    for (size_t slot = 0; machine->is_on && slot < RAY_GRANT_SLOTS_MAX; slot++) {
+        struct ray_epoch epoch;
+        struct ray_id id;
+
+        if (ray_grant_page_pair(machine->page, slot, &id, &epoch) &&
+            epoch.cluster < cluster_epoch &&
+            ray_grant_page_deadline(machine->page, slot, &id, epoch) > local_ns(machine)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- monitors ---- */
 
 static uint64_t least(uint64_t a, uint64_t b)

@@ -30,7 +30,10 @@
     X(GRANT_SENT, "asked_in_term", "grants 7: a grant was asked for before the next election")     \
     X(GRANT_VOLUME, "no_run_no_volume", "grants 8: without a run a guest holds no volume")         \
     X(GRANT_TIME, "longest_grant", "grants 9: no grant is longer than the registry's maximum")     \
-    X(GRANT_RUNS, "wanted_runs", "grants 10: healed, each wanted guest runs")                      \
+    X(GRANT_RUNS, "wanted_runs",                                                                   \
+      "grants 10: healed, each wanted guest runs, each other has ended")                           \
+    X(GRANT_KNOWN, "known_silent",                                                                 \
+      "grants, recovery: who is known again runs nothing that was granted before")                 \
     X(CRASH, "crash", "no assertion fails, no memory is misused")
 
 enum sim_checker {

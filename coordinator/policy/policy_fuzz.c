@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             assert(coord_policy_mismatch(policy, rule, &actor, action, &object) != NULL);
         }
     }
-    ray_buf_init(&out, 4 * COORD_POLICY_SIZE_MAX);
+    ray_buf_init(&out, 4 * (size_t)COORD_POLICY_SIZE_MAX);
     assert(coord_policy_print(policy, &out, NULL) == RAY_OK);
     ray_buf_fini(&out);
     coord_policy_destroy(policy);

@@ -164,6 +164,7 @@ static bool propose(struct plan *plan, const struct coord_config *next, const ch
     assert(coord_config_check_next(&plan->members->config, next, NULL) == RAY_OK);
     plan->step->action = COORD_MEMBERS_CHANGE;
     plan->step->next = *next;
+    plan->step->is_hurried = plan->voters % 2 == 0 || coord_config_voter_count(next) % 2 == 0;
     why(plan->step, "%s of %" PRIu64, what, id);
     return true;
 }
@@ -353,7 +354,6 @@ static bool too_few_voters(struct plan *plan)
         why(plan->step, "%zu voters until two standbys are caught up", plan->voters);
         return false;
     }
-    plan->step->is_hurried = plan->voters < 3;
     return promote(plan, node->id);
 }
 
@@ -362,7 +362,6 @@ static bool too_many_voters(struct plan *plan)
     if (plan->voters <= plan->target && plan->voters % 2 == 1) {
         return false;
     }
-    plan->step->is_hurried = plan->voters == 2;
     return demote(plan, worst_voter(plan)->id);
 }
 
@@ -387,7 +386,6 @@ static bool dead_voters(struct plan *plan)
         best_standby(plan) == NULL) {
         return false;
     }
-    plan->step->is_hurried = true;
     return demote(plan, worst->id);
 }
 

@@ -52,7 +52,7 @@ struct coord_members_step {
     enum coord_members_action action;
     struct coord_config next;
     uint64_t transfer_id;
-    bool is_hurried;                  /* between 1 and 3 voters: do the next one at once */
+    bool is_hurried; /* of a CHANGE: it leaves, or ends, an even number of voters */
     char why[COORD_MEMBERS_WHY_SIZE]; /* for people, also for NONE when it waits */
 };
 

@@ -66,10 +66,10 @@ static void settle(struct world *world, struct coord_members_step *out)
         case COORD_MEMBERS_CHANGE:
             check_step(world, out);
             world->members.config = out->next;
-            if (coord_config_voter_count(&out->next) == 2) {
-                assert_true(out->is_hurried || world->members.count > 3);
-                world->two_voters++;
+            if (coord_config_voter_count(&out->next) % 2 == 0) {
+                assert_true(out->is_hurried);
             }
+            world->two_voters += coord_config_voter_count(&out->next) == 2;
             break;
         case COORD_MEMBERS_TRANSFER:
             assert_true(coord_config_is_voter(&world->members.config, out->transfer_id));

@@ -260,6 +260,7 @@ struct coord_replica {
     uint64_t next_timeout_ms;
     uint64_t retry_ns;
     uint64_t duty_ns;
+    uint64_t hurried_index; /* of a change that another must follow at once; 0: none */
     uint64_t snapshot_index;
     uint64_t hashed_index;
     uint64_t ticked_ns;

@@ -166,7 +166,7 @@ static void act(struct coord_replica *r, const struct coord_members_step *step)
 {
     struct coord_core_out out;
     struct ray_err err = {0};
-    uint64_t index;
+    uint64_t index = 0;
     int rc = RAY_OK;
 
     if (step->action == COORD_MEMBERS_CHANGE) {
@@ -176,8 +176,10 @@ static void act(struct coord_replica *r, const struct coord_members_step *step)
     } else {
         return;
     }
-    if (replica_drive(r, rc, &out, &err) && rc == RAY_OK && step->is_hurried) {
-        r->duty_ns = 0; /* the next one as soon as this is committed */
+    /* Refused, it is tried again at the next turn: whom it promotes has not stored the change
+     * before it yet. */
+    if (replica_drive(r, rc, &out, &err) && step->is_hurried) {
+        r->hurried_index = rc == RAY_OK ? index : coord_fsm_index(r->fsm);
     }
 }
 
@@ -365,10 +367,32 @@ static void note_duplicates(struct coord_replica *r)
     }
 }
 
+static bool may_lead_slowly(const struct coord_replica *r)
+{
+    return replica_is_running(r) && r->role == COORD_REPLICA_LEADER &&
+           coord_core_is_ready(r->core) && coord_fsm_cluster(r->fsm) != NULL &&
+           !coord_core_is_transferring(r->core);
+}
+
+/* Between an odd number of voters and the next it waits for nothing but the change itself. */
+static void hurry(struct coord_replica *r)
+{
+    if (r->hurried_index == 0 || coord_fsm_index(r->fsm) < r->hurried_index) {
+        return;
+    }
+    r->hurried_index = 0;
+    if (may_lead_slowly(r)) {
+        keep_members(r);
+    }
+}
+
 void replica_lead_turn(struct coord_replica *r)
 {
     uint64_t now_ns = replica_now_ns(r);
 
+    if (replica_is_running(r)) {
+        hurry(r);
+    }
     if (!replica_is_running(r) || now_ns < r->duty_ns) {
         return;
     }
@@ -387,8 +411,7 @@ void replica_lead_turn(struct coord_replica *r)
     }
     replica_standing_remind(r);
     ask_admission(r);
-    if (r->role == COORD_REPLICA_LEADER && coord_core_is_ready(r->core) &&
-        coord_fsm_cluster(r->fsm) != NULL && !coord_core_is_transferring(r->core)) {
+    if (may_lead_slowly(r)) {
         write_roles(r);
         tick(r);
         compare_hash(r);

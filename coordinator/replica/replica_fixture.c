@@ -236,7 +236,9 @@ void replica_fix_up(struct replica_fix *fix, unsigned peer)
 {
     struct ray_id id = replica_fix_id(peer);
 
-    fix->link.user.on_up(fix->link.user.arg, &id, ++fix->link_epoch);
+    assert(peer < REPLICA_FIX_PEERS);
+    fix->epochs[peer] = ++fix->link_epoch;
+    fix->link.user.on_up(fix->link.user.arg, &id, fix->epochs[peer]);
 }
 
 void replica_fix_bytes(struct replica_fix *fix, unsigned peer, enum ray_link_channel channel,
@@ -244,7 +246,8 @@ void replica_fix_bytes(struct replica_fix *fix, unsigned peer, enum ray_link_cha
 {
     struct ray_id id = replica_fix_id(peer);
 
-    fix->link.user.on_message(fix->link.user.arg, &id, fix->link_epoch, channel, bytes, size);
+    assert(peer < REPLICA_FIX_PEERS);
+    fix->link.user.on_message(fix->link.user.arg, &id, fix->epochs[peer], channel, bytes, size);
 }
 
 void replica_fix_packet(struct replica_fix *fix, unsigned peer, Rayos__Member__Packet *packet)

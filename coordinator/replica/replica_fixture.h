@@ -11,6 +11,8 @@
 #include "coordinator/store/disk_fake.h"
 #include "net/proto/member.pb-c.h"
 
+enum { REPLICA_FIX_PEERS = 16 };
+
 struct replica_fix {
     struct ray_link link; /* first: found by its address */
     struct coord_env env;
@@ -25,7 +27,8 @@ struct replica_fix {
     struct coord_replica *replica;
     enum coord_replica_role role; /* that was told */
     char trouble[RAY_ERR_TEXT_SIZE];
-    uint64_t link_epoch;
+    uint64_t link_epoch; /* the last one */
+    uint64_t epochs[REPLICA_FIX_PEERS];
 };
 
 /* A founder alone, or one that has joined as number 7; not created yet. */

@@ -1,0 +1,227 @@
+/* lead_test.c - what a leader does slowly, and what it must not be slow with. The followers are
+ * made of frames. */
+#include "base/clock.h"
+#include "base/test.h"
+#include "coordinator/core/config.h"
+#include "coordinator/core/message.h"
+#include "coordinator/replica/impl.h"
+#include "coordinator/replica/replica_fixture.h"
+
+enum { COMMAND_SIZE_MAX = 4096 };
+
+/* ---- commands ---- */
+
+struct node_parts {
+    Rayos__Registry__Object object;
+    Rayos__Registry__Node node;
+    struct ray_id id;
+    uint8_t key[COORD_KEY_SIZE];
+    uint8_t signature[COORD_SIGNATURE_SIZE];
+    char name[16];
+};
+
+static ProtobufCBinaryData bytes_of(void *bytes, size_t size)
+{
+    return (ProtobufCBinaryData){.len = size, .data = bytes};
+}
+
+static void describe(struct node_parts *parts, unsigned node)
+{
+    rayos__registry__object__init(&parts->object);
+    rayos__registry__node__init(&parts->node);
+    parts->id = replica_fix_id(node);
+    memset(parts->key, (int)node + 1, sizeof parts->key);
+    memset(parts->signature, (int)node + 2, sizeof parts->signature);
+    (void)snprintf(parts->name, sizeof parts->name, "node-%u", node);
+    parts->object.kind = RAYOS__REGISTRY__KIND__KIND_NODE;
+    parts->object.id = bytes_of(parts->id.bytes, RAY_ID_SIZE);
+    parts->object.name = parts->name;
+    parts->object.body_case = RAYOS__REGISTRY__OBJECT__BODY_NODE;
+    parts->object.node = &parts->node;
+    parts->node.identity_key = bytes_of(parts->key, sizeof parts->key);
+    parts->node.link_key = bytes_of(parts->key, sizeof parts->key);
+    parts->node.link_key_signature = bytes_of(parts->signature, sizeof parts->signature);
+    parts->node.address = (char *)"a:1";
+    parts->node.is_fit_for_leases = true;
+}
+
+static void on_done(void *arg, int status, const struct coord_fsm_result *result)
+{
+    assert_int_equal(status, RAY_OK);
+    if (result->code != RAY_OK) {
+        fail_msg("%s", result->text);
+    }
+    (*(int *)arg)++;
+}
+
+static void propose(struct replica_fix *fix, Rayos__Registry__Command *command)
+{
+    Rayos__Registry__Header header = RAYOS__REGISTRY__HEADER__INIT;
+    uint8_t bytes[COMMAND_SIZE_MAX];
+    size_t size;
+    int count = 0;
+
+    header.version = COORD_FSM_COMMAND_VERSION;
+    header.principal = (char *)"test";
+    header.reason = (char *)"test";
+    header.incarnation = bytes_of(fix->replica->meta.now.incarnation.bytes, RAY_ID_SIZE);
+    command->header = &header;
+    size = rayos__registry__command__get_packed_size(command);
+    assert_true(size <= sizeof bytes);
+    (void)rayos__registry__command__pack(command, bytes);
+    assert_int_equal(
+        coord_replica_propose(fix->replica, bytes, size, UINT64_MAX, on_done, &count, NULL, NULL),
+        RAY_OK);
+    replica_fix_run(fix, 0);
+    assert_int_equal(count, 1);
+    command->header = NULL;
+}
+
+static uint8_t token_hash[COORD_KEY_SIZE] = "a token of the test";
+
+static void create_cluster(struct replica_fix *fix)
+{
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__ClusterCreate create = RAYOS__REGISTRY__CLUSTER_CREATE__INIT;
+    Rayos__Registry__Object admin = RAYOS__REGISTRY__OBJECT__INIT;
+    Rayos__Registry__Principal principal = RAYOS__REGISTRY__PRINCIPAL__INIT;
+    Rayos__Registry__Object token = RAYOS__REGISTRY__OBJECT__INIT;
+    Rayos__Registry__Token body = RAYOS__REGISTRY__TOKEN__INIT;
+    Rayos__Registry__Object *tokens[] = {&token};
+    Rayos__Registry__Timing timing = RAYOS__REGISTRY__TIMING__INIT;
+    struct ray_id cluster_id = replica_fix_id(1000);
+    struct ray_id admin_id = replica_fix_id(1001);
+    struct node_parts node;
+    uint8_t key[COORD_KEY_SIZE] = {1};
+
+    describe(&node, 0);
+    timing.profile = (char *)"lan";
+    timing.heartbeat_ms = 40;
+    timing.election_ms = 200;
+    timing.grant_ms = 3000;
+    timing.renew_ms = 500;
+    timing.margin_ms = 500;
+    timing.drift_ppm = 10000;
+    principal.key = bytes_of(key, sizeof key);
+    principal.is_admin = true;
+    admin.kind = RAYOS__REGISTRY__KIND__KIND_PRINCIPAL;
+    admin.id = bytes_of(admin_id.bytes, RAY_ID_SIZE);
+    admin.name = (char *)"admin";
+    admin.body_case = RAYOS__REGISTRY__OBJECT__BODY_PRINCIPAL;
+    admin.principal = &principal;
+    token.kind = RAYOS__REGISTRY__KIND__KIND_TOKEN;
+    token.id = bytes_of(token_hash, RAY_ID_SIZE);
+    token.body_case = RAYOS__REGISTRY__OBJECT__BODY_TOKEN;
+    token.token = &body;
+    body.hash = bytes_of(token_hash, sizeof token_hash);
+    body.uses_left = 2;
+    create.id = bytes_of(cluster_id.bytes, RAY_ID_SIZE);
+    create.name = (char *)"test";
+    create.timing = &timing;
+    create.node = &node.object;
+    create.boot_counter = 1;
+    create.admin = &admin;
+    create.tokens = tokens;
+    create.n_tokens = 1;
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_CLUSTER_CREATE;
+    command.cluster_create = &create;
+    propose(fix, &command);
+}
+
+static void join(struct replica_fix *fix, unsigned number)
+{
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__NodeJoin body = RAYOS__REGISTRY__NODE_JOIN__INIT;
+    struct ray_id incarnation = replica_fix_id(number + 500);
+    struct node_parts node;
+
+    describe(&node, number);
+    body.token_hash = bytes_of(token_hash, sizeof token_hash);
+    body.node = &node.object;
+    body.incarnation = bytes_of(incarnation.bytes, RAY_ID_SIZE);
+    body.boot_counter = 1;
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_JOIN;
+    command.node_join = &body;
+    propose(fix, &command);
+}
+
+/* ---- followers: node n is number n + 1 ---- */
+
+/* It has stored all that the leader has. */
+static void has_all(struct replica_fix *fix, unsigned node)
+{
+    struct coord_replica_status status;
+    struct coord_message message = {.type = COORD_APPEND_RESULT};
+    struct coord_frame frame = {.from = node + 1, .to = 1, .messages = &message, .count = 1};
+    uint8_t bytes[512];
+    size_t size;
+
+    coord_replica_status(fix->replica, &status);
+    message.term = status.term;
+    message.append_result.last_index = status.last_index;
+    assert_int_equal(coord_frame_encode(&frame, bytes, sizeof bytes, &size, NULL), RAY_OK);
+    replica_fix_bytes(fix, node, RAY_LINK_RAFT, bytes, size);
+    replica_fix_run(fix, 0);
+}
+
+static size_t voters(struct replica_fix *fix)
+{
+    struct coord_replica_status status;
+
+    coord_replica_status(fix->replica, &status);
+    return coord_config_voter_count(&status.config);
+}
+
+/* Half a second at a time, as heartbeats are answered. */
+static void pass_half_a_second(struct replica_fix *fix)
+{
+    for (int i = 0; i < 10; i++) {
+        replica_fix_run(fix, 50);
+        has_all(fix, 1);
+        has_all(fix, 2);
+    }
+}
+
+static void test_no_pause_with_two_voters(void **state)
+{
+    struct replica_fix fix;
+    uint64_t before_ns = 0;
+
+    (void)state;
+    replica_fix_open(&fix, true);
+    assert_int_equal(replica_fix_create(&fix, NULL), RAY_OK);
+    replica_fix_run(&fix, 0);
+    create_cluster(&fix);
+    for (unsigned node = 1; node <= 2; node++) {
+        join(&fix, node);
+        replica_fix_up(&fix, node);
+        replica_fix_hello(&fix, node, node + 1, 1);
+    }
+    /* The second voter comes when a second has passed somewhere in here. */
+    for (int i = 0; i < 400 && voters(&fix) == 1; i++) {
+        before_ns = fix.now_ns;
+        replica_fix_run(&fix, 10);
+        if (voters(&fix) == 1) {
+            has_all(&fix, 1);
+            has_all(&fix, 2);
+        }
+    }
+    assert_int_equal(voters(&fix), 2);
+    has_all(&fix, 1); /* committed */
+    has_all(&fix, 2); /* stored by whom the next change promotes: that comes at once */
+    assert_int_equal(voters(&fix), 3);
+    assert_true(fix.now_ns - before_ns <= 20 * RAY_NS_PER_MS);
+    has_all(&fix, 1);
+    has_all(&fix, 2);
+    pass_half_a_second(&fix);
+    assert_int_equal(voters(&fix), 3);
+    assert_int_equal(fix.role, COORD_REPLICA_LEADER);
+    replica_fix_close(&fix);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_pause_with_two_voters)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

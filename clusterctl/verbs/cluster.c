@@ -167,6 +167,7 @@ static int run_token_create(const struct ray_args *args, void *context)
     }
     request.uses = (uint32_t)uses;
     request.needs_approval = ray_args_flag(args, "needs-approval");
+    request.is_ephemeral = ray_args_flag(args, "ephemeral");
     request.reason = text(cluster_reason(args, reason, sizeof reason));
     if (cluster_call(args, "token.create", &request.base, &rayos__cluster__token_made__descriptor,
                      &body, &err) != RAY_OK) {
@@ -177,20 +178,69 @@ static int run_token_create(const struct ray_args *args, void *context)
     return status;
 }
 
+/* Pages are put together: the first one gets the tokens of the others. */
+static int fetch_tokens(const struct ray_args *args, Rayos__Cluster__Tokens *all,
+                        struct ray_err *err)
+{
+    Rayos__Cluster__TokensRequest request = RAYOS__CLUSTER__TOKENS_REQUEST__INIT;
+
+    request.is_linearizable = ray_args_flag(args, "linearizable");
+    while (all->n_tokens > 0 && all->n_tokens < all->token_count) {
+        Rayos__Cluster__TokenStatus **tokens;
+        ProtobufCMessage *body = NULL;
+        Rayos__Cluster__Tokens *page;
+        size_t count;
+        int rc;
+
+        request.after_id = all->tokens[all->n_tokens - 1]->id;
+        rc = cluster_call(args, "token.list", &request.base, &rayos__cluster__tokens__descriptor,
+                          &body, err);
+        if (rc != RAY_OK) {
+            return rc;
+        }
+        page = (Rayos__Cluster__Tokens *)body;
+        count = page->n_tokens;
+        tokens = realloc(all->tokens, (all->n_tokens + count + 1) * sizeof(*tokens));
+        if (tokens != NULL) {
+            memcpy(tokens + all->n_tokens, page->tokens, count * sizeof(*tokens));
+            all->tokens = tokens;
+            all->n_tokens += count;
+            page->n_tokens = 0;
+        }
+        protobuf_c_message_free_unpacked(body, NULL);
+        if (tokens == NULL || count == 0) {
+            return tokens == NULL ? ray_fail(err, RAY_ENOMEM, "a list of tokens") : RAY_OK;
+        }
+    }
+    return RAY_OK;
+}
+
 static int run_token_list(const struct ray_args *args, void *context)
 {
     static const struct output_column columns[] = {{"ID", "id", OUTPUT_AS_TEXT},
                                                    {"USES LEFT", "uses_left", OUTPUT_AS_TEXT},
                                                    {"EXPIRES IN S", "expires_in_s", OUTPUT_AS_TEXT},
                                                    {"APPROVAL", "needs_approval", OUTPUT_AS_TEXT},
+                                                   {"EPHEMERAL", "is_ephemeral", OUTPUT_AS_TEXT},
                                                    {0}};
     static const struct output_view view = {
         .list_key = "tokens", .name_key = "id", .columns = columns};
     Rayos__Cluster__TokensRequest request = RAYOS__CLUSTER__TOKENS_REQUEST__INIT;
+    ProtobufCMessage *body = NULL;
+    struct ray_err err = {0};
+    int status;
 
     (void)context;
     request.is_linearizable = ray_args_flag(args, "linearizable");
-    return show(args, "token.list", &request.base, &rayos__cluster__tokens__descriptor, &view);
+    if (cluster_call(args, "token.list", &request.base, &rayos__cluster__tokens__descriptor, &body,
+                     &err) != RAY_OK) {
+        return output_error(&err);
+    }
+    status = fetch_tokens(args, (Rayos__Cluster__Tokens *)body, &err) == RAY_OK
+                 ? output_message(args, body, &view)
+                 : output_error(&err);
+    protobuf_c_message_free_unpacked(body, NULL);
+    return status;
 }
 
 static int run_token_remove(const struct ray_args *args, void *context)
@@ -214,6 +264,7 @@ static const struct ray_args_option token_create_options[] = {
      .default_value = "3600",
      .help = "how long it is good"},
     {.name = "needs-approval", .help = "who joins with it waits for an admin"},
+    {.name = "ephemeral", .help = "who joins with it never holds a part of the log"},
     CLUSTER_REASON_OPTION,
     OUTPUT_OPTION,
     CLUSTER_SOCKET_OPTION,

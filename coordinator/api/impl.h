@@ -124,6 +124,7 @@ struct coord_member {
     size_t told_voter_count; /* 0: not quorate */
 
     struct ray_timer leave_timer;
+    bool is_sealing; /* leaving, and nobody is led any more */
     void (*on_left)(void *arg);
     void *on_left_arg;
 };

@@ -11,11 +11,11 @@
 
 /* ---- what the replica tells ---- */
 
+/* The log's end is vouched for before the process goes (member_turn); the timer goes on, in case
+ * the disk does not. */
 static void leave_now(struct coord_member *m)
 {
-    if (m->on_left != NULL) {
-        ray_timer_start(&m->leave_timer, 0, 0);
-    }
+    m->is_sealing = m->on_left != NULL;
 }
 
 static void on_role(void *arg, enum coord_replica_role role)
@@ -251,6 +251,10 @@ void member_turn(struct coord_member *m)
         return;
     }
     coord_replica_turn(m->replica);
+    if (m->is_sealing && coord_replica_seal(m->replica)) {
+        m->is_sealing = false;
+        ray_timer_start(&m->leave_timer, 0, 0);
+    }
     tell_links(m);
     member_watch_turn(m);
     member_events_turn(m);
@@ -272,6 +276,7 @@ static void on_leave_timer(void *arg)
     struct coord_member *m = arg;
     void (*done)(void *) = m->on_left;
 
+    m->is_sealing = false;
     m->on_left = NULL;
     done(m->on_left_arg);
 }
@@ -460,10 +465,9 @@ void coord_member_leave(struct coord_member *m, void (*done)(void *arg), void *a
     }
     m->on_left = done;
     m->on_left_arg = arg;
-    if (m->replica != NULL && coord_replica_transfer(m->replica, &err) == RAY_OK) {
-        ray_timer_start(&m->leave_timer, COORD_MEMBER_LEAVE_MS, 0);
-    } else {
-        ray_timer_start(&m->leave_timer, 0, 0);
+    ray_timer_start(&m->leave_timer, m->replica != NULL ? COORD_MEMBER_LEAVE_MS : 0, 0);
+    if (m->replica != NULL && coord_replica_transfer(m->replica, &err) != RAY_OK) {
+        leave_now(m);
     }
 }
 

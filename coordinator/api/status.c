@@ -6,6 +6,9 @@
 #include "coordinator/api/impl.h"
 #include "net/link_peer.h"
 
+/* A page's lines leave room for the rest of a message. */
+enum { NODES_SIZE_MAX = RAY_RPC_BODY_SIZE_MAX - 4096, LINE_HEAD_SIZE = 8 };
+
 struct status_ask {
     struct member_ask ask;
     char after[COORD_NAME_SIZE];
@@ -107,6 +110,7 @@ static int page_init(struct node_page *page, struct coord_member *m, const char 
 {
     struct coord_fsm *fsm = coord_replica_fsm(m->replica);
     size_t max = coord_fsm_count(fsm, COORD_NODE);
+    size_t size = 0;
     size_t i = 0;
 
     *page = (struct node_page){.all = calloc(max + 1, sizeof(*page->all)),
@@ -122,9 +126,14 @@ static int page_init(struct node_page *page, struct coord_member *m, const char 
         i++;
     }
     for (; i < page->count && page->line_count < MEMBER_NODES_PAGE; i++) {
-        show_node(m, page->all[i], leader, &page->lines[page->line_count]);
-        page->pointers[page->line_count] = &page->lines[page->line_count].status;
-        page->line_count++;
+        struct node_line *line = &page->lines[page->line_count];
+
+        show_node(m, page->all[i], leader, line);
+        size += rayos__cluster__node_status__get_packed_size(&line->status) + LINE_HEAD_SIZE;
+        if (size > NODES_SIZE_MAX) {
+            break; /* the next page's first */
+        }
+        page->pointers[page->line_count++] = &line->status;
     }
     return RAY_OK;
 }

@@ -77,7 +77,7 @@ static int make_token(struct coord_member *m, struct token_ask *token_ask, struc
     return add_seeds(m, token_ask->token, err);
 }
 
-static void put_token(struct token_ask *token_ask, bool needs_approval, const char *reason)
+static void put_token(struct token_ask *token_ask, const Rayos__Cluster__TokenRequest *request)
 {
     Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
     Rayos__Registry__ObjectPut put = RAYOS__REGISTRY__OBJECT_PUT__INIT;
@@ -90,7 +90,8 @@ static void put_token(struct token_ask *token_ask, bool needs_approval, const ch
     token.hash.len = sizeof verifier;
     token.uses_left = token_ask->uses;
     token.ttl_us = token_ask->ttl_s * 1000000;
-    token.needs_approval = needs_approval;
+    token.needs_approval = request->needs_approval;
+    token.is_ephemeral = request->is_ephemeral;
     object.kind = RAYOS__REGISTRY__KIND__KIND_TOKEN;
     object.id.data = verifier;
     object.id.len = RAY_ID_SIZE;
@@ -100,7 +101,7 @@ static void put_token(struct token_ask *token_ask, bool needs_approval, const ch
     put.is_create = true;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_OBJECT_PUT;
     command.object_put = &put;
-    member_ask_propose(&token_ask->ask, &command, reason);
+    member_ask_propose(&token_ask->ask, &command, request->reason);
     sodium_memzero(verifier, sizeof verifier);
 }
 
@@ -130,7 +131,7 @@ void member_token_create(struct coord_member *m, const struct member_caller *cal
         member_ask_fail(&token_ask->ask, &err);
         return;
     }
-    put_token(token_ask, request->needs_approval, request->reason);
+    put_token(token_ask, request);
 }
 
 /* ---- token.list ---- */
@@ -140,10 +141,15 @@ struct token_line {
     char id[RAY_ID_TEXT_SIZE];
 };
 
-static size_t show_tokens(struct coord_fsm *fsm, struct token_line *lines,
-                          Rayos__Cluster__TokenStatus **pointers)
+struct tokens_ask {
+    struct member_ask ask;
+    struct ray_id after; /* none: from the first on */
+};
+
+static size_t show_tokens(struct coord_fsm *fsm, const struct ray_id *after,
+                          struct token_line *lines, Rayos__Cluster__TokenStatus **pointers)
 {
-    const struct coord_object *token = coord_fsm_next(fsm, COORD_TOKEN, NULL);
+    const struct coord_object *token = coord_fsm_next(fsm, COORD_TOKEN, after);
     uint64_t now_us = coord_fsm_clock_us(fsm);
     size_t count = 0;
 
@@ -156,6 +162,7 @@ static size_t show_tokens(struct coord_fsm *fsm, struct token_line *lines,
         line->status.id = (char *)(uintptr_t)ray_id_format(&id, line->id);
         line->status.uses_left = token->token.uses_left;
         line->status.needs_approval = token->token.needs_approval;
+        line->status.is_ephemeral = token->token.is_ephemeral;
         line->status.expires_in_s = at_us > now_us ? (at_us - now_us + 999999) / 1000000 : 0;
         pointers[count++] = &line->status;
         token = coord_fsm_next(fsm, COORD_TOKEN, &id);
@@ -165,6 +172,7 @@ static size_t show_tokens(struct coord_fsm *fsm, struct token_line *lines,
 
 static void on_tokens_shown(struct member_ask *ask, bool is_linearizable)
 {
+    const struct tokens_ask *tokens_ask = (const struct tokens_ask *)ask;
     struct coord_member *m = ask->member;
     struct coord_fsm *fsm = coord_replica_fsm(m->replica);
     Rayos__Cluster__Tokens tokens = RAYOS__CLUSTER__TOKENS__INIT;
@@ -176,7 +184,8 @@ static void on_tokens_shown(struct member_ask *ask, bool is_linearizable)
         (void)ray_fail(&err, RAY_ENOMEM, "a list of tokens");
         member_ask_fail(ask, &err);
     } else {
-        tokens.n_tokens = show_tokens(fsm, lines, pointers);
+        tokens.n_tokens = show_tokens(fsm, &tokens_ask->after, lines, pointers);
+        tokens.token_count = coord_fsm_count(fsm, COORD_TOKEN);
         tokens.tokens = pointers;
         tokens.revision = coord_fsm_index(fsm);
         tokens.age_ms = is_linearizable ? 0 : member_age_ms(m);
@@ -190,12 +199,19 @@ void member_token_list(struct coord_member *m, const struct member_caller *calle
                        struct ray_rpc_call *call, const ProtobufCMessage *input)
 {
     const Rayos__Cluster__TokensRequest *request = (const Rayos__Cluster__TokensRequest *)input;
-    struct member_ask *ask = member_ask_new(m, caller, call, sizeof *ask);
+    struct tokens_ask *tokens_ask = member_ask_new(m, caller, call, sizeof *tokens_ask);
+    struct ray_err err = {0};
 
-    if (ask != NULL) {
-        ask->on_shown = on_tokens_shown;
-        member_ask_show(ask, request->is_linearizable);
+    if (tokens_ask == NULL) {
+        return;
     }
+    if (request->after_id[0] != '\0' &&
+        ray_id_parse(request->after_id, &tokens_ask->after, &err) != RAY_OK) {
+        member_ask_fail(&tokens_ask->ask, &err);
+        return;
+    }
+    tokens_ask->ask.on_shown = on_tokens_shown;
+    member_ask_show(&tokens_ask->ask, request->is_linearizable);
 }
 
 /* ---- token.remove ---- */

@@ -441,14 +441,67 @@ static void test_presentations(void **state)
     fix_close(&fix);
 }
 
+static bool has_bytes(const uint8_t *bytes, size_t size, const uint8_t *part, size_t part_size)
+{
+    for (size_t i = 0; i + part_size <= size; i++) {
+        if (memcmp(bytes + i, part, part_size) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Who knows a token's hash can join: nobody is told, neither who asks nor who watches. */
+static void test_tokens_are_told_without_their_hash(void **state)
+{
+    struct fix fix;
+    Rayos__Registry__Query query = RAYOS__REGISTRY__QUERY__INIT;
+    const struct coord_fsm_event *event;
+    struct ray_buf out;
+    struct ray_buf dump;
+    uint8_t hash[COORD_KEY_SIZE];
+    uint8_t packed[64];
+
+    (void)state;
+    fix_open_cluster(&fix);
+    assert_int_equal(fix_token_put(&fix, 31, 3, 0, true), RAY_OK);
+    memcpy(hash, fix_find(&fix, COORD_TOKEN, 31)->token.hash, sizeof hash);
+    event = fix_event(&fix, COORD_TOKEN, 31);
+    assert_non_null(event);
+    /* The first half is its id. */
+    assert_true(has_bytes(event->packed, event->packed_size, hash, RAY_ID_SIZE));
+    assert_false(has_bytes(event->packed, event->packed_size, hash + RAY_ID_SIZE, 8));
+
+    query.kind = RAYOS__REGISTRY__KIND__KIND_TOKEN;
+    query.with_changes = true;
+    assert_true(rayos__registry__query__get_packed_size(&query) <= sizeof packed);
+    ray_buf_init(&out, 1 << 20);
+    assert_int_equal(
+        coord_fsm_query(fix.fsm, packed, rayos__registry__query__pack(&query, packed), &out, NULL),
+        RAY_OK);
+    assert_true(has_bytes(out.data, out.size, hash, RAY_ID_SIZE));
+    assert_false(has_bytes(out.data, out.size, hash + RAY_ID_SIZE, 8));
+    ray_buf_fini(&out);
+
+    fix_dump(fix.fsm, &dump); /* but replicas have it */
+    assert_true(has_bytes(dump.data, dump.size, hash, sizeof hash));
+    ray_buf_fini(&dump);
+    fix_close(&fix);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pages),          cmocka_unit_test(test_page_size),
-        cmocka_unit_test(test_filters),        cmocka_unit_test(test_one),
-        cmocka_unit_test(test_labels),         cmocka_unit_test(test_label_limits),
-        cmocka_unit_test(test_put_conditions), cmocka_unit_test(test_what_is_not_put),
+        cmocka_unit_test(test_pages),
+        cmocka_unit_test(test_page_size),
+        cmocka_unit_test(test_filters),
+        cmocka_unit_test(test_one),
+        cmocka_unit_test(test_labels),
+        cmocka_unit_test(test_label_limits),
+        cmocka_unit_test(test_put_conditions),
+        cmocka_unit_test(test_what_is_not_put),
         cmocka_unit_test(test_presentations),
+        cmocka_unit_test(test_tokens_are_told_without_their_hash),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

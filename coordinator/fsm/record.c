@@ -306,6 +306,14 @@ Rayos__Registry__Object *fsm_object_message(const struct coord_object *object,
     return message;
 }
 
+/* A token's hash is all that a joiner has to know. */
+void fsm_object_hide(Rayos__Registry__Object *message)
+{
+    if (message->body_case == RAYOS__REGISTRY__OBJECT__BODY_TOKEN) {
+        message->token->hash = (ProtobufCBinaryData){0};
+    }
+}
+
 Rayos__Registry__Change **fsm_changes_message(const struct fsm_object *object,
                                               struct ray_arena *arena, size_t *out_count)
 {

@@ -288,6 +288,8 @@ Rayos__Registry__Object *fsm_object_message(const struct coord_object *object,
                                             struct ray_arena *arena);
 Rayos__Registry__Change **fsm_changes_message(const struct fsm_object *object,
                                               struct ray_arena *arena, size_t *out_count);
+/* What is told to those who ask or watch: without what lets a node in. */
+void fsm_object_hide(Rayos__Registry__Object *message);
 /* Which member of the message's oneof the kind has; NOT_SET: none. */
 Rayos__Registry__Object__BodyCase fsm_body_of(enum coord_kind kind);
 /* All of it, from a record; the object has kind, id and no name. RAY_EMALFORMED, RAY_ENOMEM. */

@@ -7,6 +7,8 @@
 #include "coordinator/fsm/state.h"
 #include "coordinator/mutant.h"
 
+enum { EVENT_HEAD_SIZE_MAX = 24 };
+
 static void note_nodes(const struct coord_fsm *fsm, struct fsm_touched *touched)
 {
     touched->node_count = (uint32_t)coord_fsm_object_nodes(fsm, &touched->object->pub,
@@ -234,7 +236,7 @@ static uint8_t *put_varint(uint8_t *at, uint64_t value)
  * index, and the object's tag and size. */
 static void wrap_event(struct coord_fsm_event *event, uint8_t *bytes, size_t size)
 {
-    uint8_t head[24];
+    uint8_t head[EVENT_HEAD_SIZE_MAX];
     uint8_t *at = head;
 
     *at++ = 1 << 3;
@@ -281,6 +283,27 @@ static int finish_removed(struct fsm_apply *apply, const struct fsm_touched *tou
     return RAY_OK;
 }
 
+/* As fsm_object_seal gives it, for those who watch. */
+static int pack_hidden(struct fsm_apply *apply, const struct fsm_object *object,
+                       uint8_t **out_bytes, size_t *out_size)
+{
+    struct ray_arena *arena = &apply->fsm->arena;
+    Rayos__Registry__Object *message = fsm_object_message(&object->pub, arena);
+    uint8_t *bytes = NULL;
+
+    if (message != NULL) {
+        fsm_object_hide(message);
+        *out_size = rayos__registry__object__get_packed_size(message);
+        bytes = ray_arena_alloc(arena, EVENT_HEAD_SIZE_MAX + *out_size);
+    }
+    if (bytes == NULL) {
+        return fsm_refuse(apply->err, RAY_ENOMEM, "a token's event");
+    }
+    *out_bytes = bytes + EVENT_HEAD_SIZE_MAX;
+    (void)rayos__registry__object__pack(message, *out_bytes);
+    return RAY_OK;
+}
+
 static int finish_changed(struct fsm_apply *apply, const struct fsm_touched *touched)
 {
     struct fsm_object *object = touched->object;
@@ -298,6 +321,12 @@ static int finish_changed(struct fsm_apply *apply, const struct fsm_touched *tou
     rc = fsm_object_seal(apply->fsm, object, &apply->fsm->arena, &bytes, &size, apply->err);
     if (rc != RAY_OK) {
         return rc;
+    }
+    if (object->pub.kind == COORD_TOKEN) {
+        rc = pack_hidden(apply, object, &bytes, &size);
+        if (rc != RAY_OK) {
+            return rc;
+        }
     }
     wrap_event(add_event(apply->fsm, touched), bytes, size);
     fsm_dirty_add(apply->fsm, &object->item);

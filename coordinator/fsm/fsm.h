@@ -168,6 +168,23 @@ size_t coord_fsm_object_nodes(const struct coord_fsm *fsm, const struct coord_ob
 int coord_fsm_query(struct coord_fsm *fsm, const uint8_t *bytes, size_t size, struct ray_buf *out,
                     struct ray_err *err);
 
+/* ---- views: the part of the registry that concerns one node, as a member tells it ---- */
+
+/* Filled from the answers to a query and the batches of a watch that both have `node` in their
+ * filter. It can be looked at and queried like the whole; it is never given commands, dumped, saved
+ * or compared. Objects without node (tokens, principals, events) are not in it. RAY_ENOMEM. */
+int coord_fsm_view_create(struct coord_fsm **out_view, const struct ray_id *node,
+                          struct ray_err *err);
+/* One page, a packed Answer; its cursor is appended to `out_cursor`: empty, it was the last. What
+ * changed between the pages comes with the watch, which begins at coord_fsm_index. After a failure
+ * the view is worth nothing: destroy it. RAY_EMALFORMED, RAY_ETOOBIG, RAY_ENOMEM. */
+int coord_fsm_view_page(struct coord_fsm *view, const uint8_t *bytes, size_t size,
+                        struct ray_buf *out_cursor, struct ray_err *err);
+/* A packed WatchBatch. RAY_EAGAIN: a new view is to be listed (a resync, or a guest came that
+ * others hang on). RAY_EMALFORMED, RAY_ETOOBIG, RAY_ENOMEM: it is worth nothing. */
+int coord_fsm_view_batch(struct coord_fsm *view, const uint8_t *bytes, size_t size,
+                         struct ray_err *err);
+
 /* ---- records: what snapshots and checkpoints are made of ---- */
 
 /* Sorted by key bytes; values are packed StoredMachine, StoredObject or StoredSession. */

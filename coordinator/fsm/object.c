@@ -185,6 +185,10 @@ static void unlink_from_home(struct coord_fsm *fsm, struct fsm_object *guest)
 {
     struct fsm_object *node = fsm_find(fsm, COORD_NODE, &guest->pub.guest.home.node);
 
+    if (fsm->is_view && guest->home_previous == NULL &&
+        (node == NULL || node->home_first != guest)) {
+        return; /* its home was not there when it came */
+    }
     if (guest->home_next != NULL) {
         guest->home_next->home_previous = guest->home_previous;
     }
@@ -211,7 +215,10 @@ void fsm_guest_set_home(struct coord_fsm *fsm, struct fsm_object *guest,
     if (state->has_run) {
         struct fsm_object *node = fsm_find(fsm, COORD_NODE, &home->node);
 
-        assert(node != NULL);
+        if (node == NULL) {
+            assert(fsm->is_view);
+            return;
+        }
         guest->home_next = node->home_first;
         if (node->home_first != NULL) {
             node->home_first->home_previous = guest;

@@ -147,6 +147,8 @@ struct coord_fsm {
     uint64_t session_check_at_us; /* no session expires before */
     uint64_t grant_generation;
 
+    bool is_view; /* view.c: a part, without its references; has no hash, size or history */
+    struct ray_id view_node;
     int halt_code; /* RAY_OK: not halted */
     struct {
         uint64_t index;
@@ -213,7 +215,7 @@ bool fsm_object_rename(struct coord_fsm *fsm, struct fsm_object *object, const c
  * least 32 bytes before them that the caller may use. */
 int fsm_object_seal(struct coord_fsm *fsm, struct fsm_object *object, struct ray_arena *arena,
                     uint8_t **out_bytes, size_t *out_size, struct ray_err *err);
-/* A guest's home, with the lists of the nodes; the node exists. */
+/* A guest's home, with the lists of the nodes; the node exists (but in a view). */
 void fsm_guest_set_home(struct coord_fsm *fsm, struct fsm_object *guest,
                         const struct coord_home *home);
 

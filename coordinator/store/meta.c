@@ -80,8 +80,9 @@ static uint8_t *block_get(size_t count)
                : aligned_alloc(COORD_DISK_BLOCK_SIZE, count * COORD_DISK_BLOCK_SIZE);
 }
 
+/* `first`: the copy to begin with; the other one is whole as long as that is being written. */
 static int write_copies(struct coord_meta_store *store, const struct coord_meta *meta,
-                        uint64_t generation, struct ray_err *err)
+                        uint64_t generation, uint64_t first, struct ray_err *err)
 {
     uint8_t *block = block_get(1);
     int rc = RAY_OK;
@@ -91,8 +92,9 @@ static int write_copies(struct coord_meta_store *store, const struct coord_meta 
     }
     coord_meta_encode(meta, generation, block);
     for (uint64_t i = 0; i < COPIES && rc == RAY_OK; i++) {
-        rc = store->disk->ops->write_now(store->disk, COORD_META_NAME, i * COORD_DISK_BLOCK_SIZE,
-                                         block, COORD_DISK_BLOCK_SIZE, err);
+        rc = store->disk->ops->write_now(store->disk, COORD_META_NAME,
+                                         (first + i) % COPIES * COORD_DISK_BLOCK_SIZE, block,
+                                         COORD_DISK_BLOCK_SIZE, err);
     }
     free(block);
     if (rc != RAY_OK) {
@@ -161,7 +163,8 @@ int coord_meta_open(struct coord_meta_store *store, struct coord_disk *disk, str
         return ray_fail(err, RAY_EMALFORMED, "both copies of the meta block are damaged");
     }
     /* Also when they agree: the second may have been read from a cache that forgets. */
-    return write_copies(store, &newest->meta, newest->generation, err);
+    return write_copies(store, &newest->meta, newest->generation, newest == &copies[0] ? 1 : 0,
+                        err);
 }
 
 int coord_meta_write(struct coord_meta_store *store, const struct coord_meta *next,
@@ -173,7 +176,7 @@ int coord_meta_write(struct coord_meta_store *store, const struct coord_meta *ne
     if (store->is_failed) {
         return ray_fail(err, RAY_EIO, "a write of term and vote failed before");
     }
-    return write_copies(store, next, store->generation + 1, err);
+    return write_copies(store, next, store->generation + 1, 0, err);
 }
 
 /* --- making it --- */
@@ -191,7 +194,7 @@ static void on_created(void *arg, int status)
     struct coord_meta_store *store = arg;
 
     if (status == RAY_OK || (status == RAY_EEXISTS && is_never_written(store->disk))) {
-        status = write_copies(store, &store->first, 1, NULL);
+        status = write_copies(store, &store->first, 1, 0, NULL);
     }
     store->done(store->arg, status);
 }

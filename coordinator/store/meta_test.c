@@ -122,6 +122,17 @@ static void rot_of_one_copy_is_repaired(void **state)
         assert_memory_equal(file->bytes, file->bytes + COORD_DISK_BLOCK_SIZE,
                             COORD_DISK_BLOCK_SIZE);
     }
+    /* The good copy is not touched before there is another. */
+    for (size_t rotten = 0; rotten < file->size; rotten += COORD_DISK_BLOCK_SIZE) {
+        file->bytes[rotten] ^= 0x10;
+        fake->now_until_cut = 0;
+        fake->now_sectors = 8;
+        assert_int_equal(coord_meta_open(&store, &fake->disk, NULL), RAY_EIO);
+        assert_memory_equal(file->bytes, file->bytes + COORD_DISK_BLOCK_SIZE,
+                            COORD_DISK_BLOCK_SIZE);
+        fake->is_off = false;
+        fake->now_until_cut = -1;
+    }
     file->bytes[1] ^= 1;
     file->bytes[5000] ^= 1;
     assert_int_equal(coord_meta_open(&store, &fake->disk, NULL), RAY_EMALFORMED);

@@ -110,7 +110,7 @@ void sim_machine_init(struct sim_run *run, uint32_t index);
 void sim_machine_fini(struct sim_machine *machine);
 /* Does nothing when it is up. */
 void sim_machine_start(struct sim_machine *machine);
-/* Does nothing when it is down. */
+/* When its process is down already: the power alone. */
 void sim_machine_stop(struct sim_machine *machine, bool is_power_cut);
 /* Starts it after a while, once. */
 void sim_machine_start_later(struct sim_machine *machine);

@@ -503,7 +503,8 @@ static int disk_write_now(struct coord_disk *base, const char *name, uint64_t of
     } else if (sim_proc_is_live(user->proc) && op.status == RAY_OK) {
         take_effect(disk, &op);
         sim_proc_pause(user->proc, disk->world->now_ns + delay_ns(disk));
-    } else if (op.status == RAY_EIO && sim_rng_one_in(&disk->rng, 2)) {
+    } else if (sim_proc_is_live(user->proc) && op.status == RAY_EIO &&
+               sim_rng_one_in(&disk->rng, 2)) {
         take_part(disk, &op);
     }
     free(op.copy);

@@ -234,11 +234,26 @@ void sim_machine_start(struct sim_machine *machine)
     (void)sim_proc_run(machine->proc, create, machine);
 }
 
+/* Also of a machine whose process is down: its guests run on as long as there is power. */
+static void power_off(struct sim_machine *machine, bool is_power_cut)
+{
+    struct sim_run *run = machine->run;
+
+    if (is_power_cut && run->grants != NULL) {
+        sim_grants_off(&run->grants->machines[machine->index]);
+    }
+    if (is_power_cut) {
+        sim_clock_reboot(&machine->clock, run->world->now_ns,
+                         sim_rng_between(&run->fault_rng, SIM_S, 100 * SIM_S));
+    }
+}
+
 void sim_machine_stop(struct sim_machine *machine, bool is_power_cut)
 {
     struct sim_run *run = machine->run;
 
     if (!machine->proc->is_up) {
+        power_off(machine, is_power_cut);
         return;
     }
     sim_trace(run->world, "n%" PRIu32 " %s", machine->index,
@@ -252,13 +267,7 @@ void sim_machine_stop(struct sim_machine *machine, bool is_power_cut)
     machine->link->ops->destroy(machine->link);
     machine->link = NULL;
     sim_proc_kill(machine->proc);
-    if (is_power_cut && run->grants != NULL) {
-        sim_grants_off(&run->grants->machines[machine->index]);
-    }
-    if (is_power_cut) {
-        sim_clock_reboot(&machine->clock, run->world->now_ns,
-                         sim_rng_between(&run->fault_rng, SIM_S, 100 * SIM_S));
-    }
+    power_off(machine, is_power_cut);
 }
 
 void sim_machine_wipe(struct sim_machine *machine)

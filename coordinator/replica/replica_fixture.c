@@ -182,6 +182,23 @@ int replica_fix_create(struct replica_fix *fix, struct ray_err *err)
     return coord_replica_create(&fix->replica, &world, &config, &user, err);
 }
 
+int replica_fix_recover(struct replica_fix *fix, const struct ray_id *survivors, size_t count,
+                        int *out_status, struct ray_err *err)
+{
+    struct coord_replica_recovery recovery = {.survivors = survivors,
+                                              .survivor_count = count,
+                                              .principal = "test",
+                                              .reason = "the others are lost"};
+    struct coord_replica_world world;
+
+    if (fix->checkpoint == NULL) {
+        open_checkpoint(fix);
+    }
+    world = replica_fix_world(fix);
+    *out_status = RAY_EAGAIN;
+    return coord_replica_recover(&world, &recovery, on_born, out_status, err);
+}
+
 void replica_fix_stop(struct replica_fix *fix)
 {
     if (fix->checkpoint != NULL) {
@@ -296,4 +313,77 @@ size_t replica_fix_command(uint8_t out[static 512])
     command.object_delete = &body;
     assert(rayos__registry__command__get_packed_size(&command) <= 512);
     return rayos__registry__command__pack(&command, out);
+}
+
+static ProtobufCBinaryData bytes_of(const void *data, size_t size)
+{
+    return (ProtobufCBinaryData){.len = size, .data = (uint8_t *)data};
+}
+
+static size_t pack_create(struct replica_fix *fix, uint8_t out[static 1024])
+{
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__Header header = RAYOS__REGISTRY__HEADER__INIT;
+    Rayos__Registry__ClusterCreate create = RAYOS__REGISTRY__CLUSTER_CREATE__INIT;
+    Rayos__Registry__Timing timing = RAYOS__REGISTRY__TIMING__INIT;
+    Rayos__Registry__Object self = RAYOS__REGISTRY__OBJECT__INIT;
+    Rayos__Registry__Node node = RAYOS__REGISTRY__NODE__INIT;
+    Rayos__Registry__Object admin = RAYOS__REGISTRY__OBJECT__INIT;
+    Rayos__Registry__Principal principal = RAYOS__REGISTRY__PRINCIPAL__INIT;
+    struct coord_replica_status status;
+    struct ray_id cluster = replica_fix_id(1000);
+    struct ray_id id = replica_fix_id(0);
+    struct ray_id admin_id = replica_fix_id(2000);
+    uint8_t key[COORD_SIGNATURE_SIZE] = {9};
+
+    coord_replica_status(fix->replica, &status);
+    timing.profile = (char *)"lan";
+    timing.heartbeat_ms = 40;
+    timing.election_ms = 200;
+    timing.grant_ms = 3000;
+    timing.renew_ms = 500;
+    timing.margin_ms = 500;
+    timing.drift_ppm = 10000;
+    node.identity_key = node.link_key = bytes_of(key, COORD_KEY_SIZE);
+    node.link_key_signature = bytes_of(key, COORD_SIGNATURE_SIZE);
+    node.address = (char *)"a:1";
+    self.kind = RAYOS__REGISTRY__KIND__KIND_NODE;
+    self.id = bytes_of(id.bytes, RAY_ID_SIZE);
+    self.name = (char *)"n0";
+    self.body_case = RAYOS__REGISTRY__OBJECT__BODY_NODE;
+    self.node = &node;
+    principal.key = bytes_of(key, COORD_KEY_SIZE);
+    principal.is_admin = true;
+    admin.kind = RAYOS__REGISTRY__KIND__KIND_PRINCIPAL;
+    admin.id = bytes_of(admin_id.bytes, RAY_ID_SIZE);
+    admin.name = (char *)"admin";
+    admin.body_case = RAYOS__REGISTRY__OBJECT__BODY_PRINCIPAL;
+    admin.principal = &principal;
+    create.id = bytes_of(cluster.bytes, RAY_ID_SIZE);
+    create.name = (char *)"test";
+    create.timing = &timing;
+    create.node = &self;
+    create.boot_counter = status.boot_counter;
+    create.admin = &admin;
+    header.version = COORD_FSM_COMMAND_VERSION;
+    header.principal = (char *)"admin";
+    header.reason = (char *)"begin";
+    header.incarnation = bytes_of(status.incarnation.bytes, RAY_ID_SIZE);
+    command.header = &header;
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_CLUSTER_CREATE;
+    command.cluster_create = &create;
+    assert(rayos__registry__command__get_packed_size(&command) <= 1024);
+    return rayos__registry__command__pack(&command, out);
+}
+
+void replica_fix_found(struct replica_fix *fix)
+{
+    uint8_t command[1024];
+    size_t size = pack_create(fix, command);
+    int rc = coord_replica_propose(fix->replica, command, size, UINT64_MAX, NULL, NULL, NULL, NULL);
+
+    assert(rc == RAY_OK);
+    (void)rc;
+    replica_fix_run(fix, 0);
+    assert(coord_fsm_cluster(coord_replica_fsm(fix->replica)) != NULL);
 }

@@ -34,6 +34,11 @@ struct replica_fix {
 /* A founder alone, or one that has joined as number 7; not created yet. */
 void replica_fix_open(struct replica_fix *fix, bool is_founder);
 int replica_fix_create(struct replica_fix *fix, struct ray_err *err);
+/* The leader founds the cluster whose only node this is. */
+void replica_fix_found(struct replica_fix *fix);
+/* While nothing runs; *out_status is set when it ends. */
+int replica_fix_recover(struct replica_fix *fix, const struct ray_id *survivors, size_t count,
+                        int *out_status, struct ray_err *err);
 void replica_fix_stop(struct replica_fix *fix); /* destroys the replica, keeps the disk */
 void replica_fix_close(struct replica_fix *fix);
 /* Disk, timer and turns until nothing happens any more, then `ms` later again. */

@@ -5,37 +5,133 @@
 
 #include "base/fault.h"
 #include "coordinator/fsm/state.h"
+#include "coordinator/fsm/wire.h"
 #include "net/proto_codec.h"
+
+static uint8_t *allocate(struct ray_arena *arena, size_t size, struct ray_err *err)
+{
+    uint8_t *bytes = size > COORD_FSM_RECORD_SIZE_MAX ? NULL : ray_arena_alloc(arena, size);
+
+    if (bytes == NULL) {
+        (void)ray_fail(err, RAY_ENOMEM, "a record of %zu bytes", size);
+    }
+    return bytes;
+}
+
+/* ---- objects ---- */
+
+/* Fields of StoredObject and Change. */
+enum { STORED_OBJECT = 1, STORED_CHANGES = 2 };
+enum { CHANGE_REVISION = 1, CHANGE_PRINCIPAL, CHANGE_REASON, CHANGE_TIME_US, CHANGE_WHAT };
+
+static size_t change_size(const struct fsm_change *change)
+{
+    return fsm_number_size(change->revision) + fsm_bytes_size(change->principal->size) +
+           fsm_bytes_size(change->reason->size) + fsm_number_size(change->time_us) +
+           fsm_bytes_size(change->what->size);
+}
+
+static uint8_t *put_change(uint8_t *at, const struct fsm_change *change)
+{
+    at = fsm_put_part_head(at, STORED_CHANGES, change_size(change));
+    at = fsm_put_number(at, CHANGE_REVISION, change->revision);
+    at = fsm_put_bytes(at, CHANGE_PRINCIPAL, change->principal->bytes, change->principal->size);
+    at = fsm_put_bytes(at, CHANGE_REASON, change->reason->bytes, change->reason->size);
+    at = fsm_put_number(at, CHANGE_TIME_US, change->time_us);
+    return fsm_put_bytes(at, CHANGE_WHAT, change->what->bytes, change->what->size);
+}
 
 static int pack_object(const struct fsm_object *object, struct ray_arena *arena,
                        const uint8_t **out_bytes, size_t *out_size, struct ray_err *err)
 {
-    Rayos__Registry__StoredObject message = RAYOS__REGISTRY__STORED_OBJECT__INIT;
+    const Rayos__Registry__Object *message = fsm_object_message(&object->pub, arena);
+    size_t object_size;
+    size_t size;
+    uint8_t *bytes;
+    uint8_t *at;
 
-    message.object = fsm_object_message(&object->pub, arena);
-    message.changes = fsm_changes_message(object, arena, &message.n_changes);
-    if (message.object == NULL || message.changes == NULL) {
+    if (message == NULL) {
         return fsm_refuse(err, RAY_ENOMEM, "an object's record");
     }
-    return ray_proto_pack(&message.base, COORD_FSM_RECORD_SIZE_MAX, arena, out_bytes, out_size,
-                          err);
+    object_size = rayos__registry__object__get_packed_size(message);
+    size = fsm_part_size(object_size);
+    for (size_t i = 0; i < object->change_count; i++) {
+        size += fsm_part_size(change_size(fsm_history_at(object, i)));
+    }
+    bytes = allocate(arena, size, err);
+    if (bytes == NULL) {
+        return RAY_ENOMEM;
+    }
+    at = fsm_put_part_head(bytes, STORED_OBJECT, object_size);
+    at += rayos__registry__object__pack(message, at);
+    for (size_t i = 0; i < object->change_count; i++) {
+        at = put_change(at, fsm_history_at(object, i));
+    }
+    assert(at == bytes + size);
+    *out_bytes = bytes;
+    *out_size = size;
+    return RAY_OK;
 }
 
-static void result_message(const struct fsm_stored_result *result,
-                           Rayos__Registry__StoredResult *message)
+/* ---- sessions ---- */
+
+/* Fields of StoredSession and StoredResult. */
+enum {
+    SESSION_ID = 1,
+    SESSION_TTL_US,
+    SESSION_USED_AT_US,
+    SESSION_PRINCIPAL,
+    SESSION_LAST_SEQUENCE,
+    SESSION_RESULTS,
+};
+enum {
+    RESULT_SEQUENCE = 1,
+    RESULT_CODE,
+    RESULT_TEXT,
+    RESULT_NEXT_STEP,
+    RESULT_REVISION,
+    RESULT_BODY,
+};
+
+/* A result with its texts found. */
+struct result_parts {
+    uint64_t code; /* as sint32 is written */
+    const char *text;
+    size_t text_size;
+    const char *next_step;
+    size_t next_step_size;
+    const uint8_t *body;
+    size_t size; /* packed */
+};
+
+static void take_apart(const struct fsm_stored_result *result, struct result_parts *out)
 {
-    rayos__registry__stored_result__init(message);
-    message->sequence = result->sequence;
-    message->code = result->code;
-    message->revision = result->revision;
+    *out = (struct result_parts){.code = ((uint32_t)result->code << 1) ^
+                                         (result->code < 0 ? UINT32_MAX : 0)};
     if (result->bytes != NULL) {
-        message->text = (char *)result->bytes;
-        message->next_step = message->text + strlen(message->text) + 1;
-        if (result->body_size > 0) {
-            message->body.data = (uint8_t *)message->next_step + strlen(message->next_step) + 1;
-            message->body.len = result->body_size;
-        }
+        out->text = (const char *)result->bytes;
+        out->text_size = strlen(out->text);
+        out->next_step = out->text + out->text_size + 1;
+        out->next_step_size = strlen(out->next_step);
+        out->body = (const uint8_t *)out->next_step + out->next_step_size + 1;
     }
+    out->size = fsm_number_size(result->sequence) + fsm_number_size(out->code) +
+                fsm_bytes_size(out->text_size) + fsm_bytes_size(out->next_step_size) +
+                fsm_number_size(result->revision) + fsm_bytes_size(result->body_size);
+}
+
+static uint8_t *put_result(uint8_t *at, const struct fsm_stored_result *result)
+{
+    struct result_parts parts;
+
+    take_apart(result, &parts);
+    at = fsm_put_part_head(at, SESSION_RESULTS, parts.size);
+    at = fsm_put_number(at, RESULT_SEQUENCE, result->sequence);
+    at = fsm_put_number(at, RESULT_CODE, parts.code);
+    at = fsm_put_bytes(at, RESULT_TEXT, parts.text, parts.text_size);
+    at = fsm_put_bytes(at, RESULT_NEXT_STEP, parts.next_step, parts.next_step_size);
+    at = fsm_put_number(at, RESULT_REVISION, result->revision);
+    return fsm_put_bytes(at, RESULT_BODY, parts.body, result->body_size);
 }
 
 static uint64_t first_sequence(const struct fsm_session *session)
@@ -45,36 +141,54 @@ static uint64_t first_sequence(const struct fsm_session *session)
                : 1;
 }
 
+static size_t session_size(const struct fsm_session *session, size_t principal_size)
+{
+    size_t size = fsm_part_size(RAY_ID_SIZE) + fsm_number_size(session->ttl_us) +
+                  fsm_number_size(session->used_at_us) + fsm_bytes_size(principal_size) +
+                  fsm_number_size(session->last_sequence);
+
+    for (uint64_t at = first_sequence(session); at <= session->last_sequence; at++) {
+        const struct fsm_stored_result *result = fsm_session_result(session, at);
+        struct result_parts parts;
+
+        if (result != NULL) {
+            take_apart(result, &parts);
+            size += fsm_part_size(parts.size);
+        }
+    }
+    return size;
+}
+
 static int pack_session(const struct fsm_session *session, struct ray_arena *arena,
                         const uint8_t **out_bytes, size_t *out_size, struct ray_err *err)
 {
-    Rayos__Registry__StoredSession message = RAYOS__REGISTRY__STORED_SESSION__INIT;
-    Rayos__Registry__StoredResult *results =
-        ray_arena_alloc(arena, COORD_FSM_SESSION_WINDOW * sizeof *results);
-    Rayos__Registry__StoredResult **list =
-        ray_arena_alloc(arena, COORD_FSM_SESSION_WINDOW * sizeof(void *));
+    size_t principal_size = strlen(session->principal);
+    size_t size = session_size(session, principal_size);
+    uint8_t *bytes = allocate(arena, size, err);
+    uint8_t *to = bytes;
 
-    if (results == NULL || list == NULL) {
-        return fsm_refuse(err, RAY_ENOMEM, "a session's record");
+    if (bytes == NULL) {
+        return RAY_ENOMEM;
     }
-    message.id = (ProtobufCBinaryData){.len = RAY_ID_SIZE, .data = (uint8_t *)session->id.bytes};
-    message.ttl_us = session->ttl_us;
-    message.used_at_us = session->used_at_us;
-    message.principal = (char *)session->principal;
-    message.last_sequence = session->last_sequence;
-    message.results = list;
+    to = fsm_put_bytes(to, SESSION_ID, session->id.bytes, RAY_ID_SIZE);
+    to = fsm_put_number(to, SESSION_TTL_US, session->ttl_us);
+    to = fsm_put_number(to, SESSION_USED_AT_US, session->used_at_us);
+    to = fsm_put_bytes(to, SESSION_PRINCIPAL, session->principal, principal_size);
+    to = fsm_put_number(to, SESSION_LAST_SEQUENCE, session->last_sequence);
     for (uint64_t at = first_sequence(session); at <= session->last_sequence; at++) {
         const struct fsm_stored_result *result = fsm_session_result(session, at);
 
         if (result != NULL) {
-            result_message(result, &results[message.n_results]);
-            list[message.n_results] = &results[message.n_results];
-            message.n_results++;
+            to = put_result(to, result);
         }
     }
-    return ray_proto_pack(&message.base, COORD_FSM_RECORD_SIZE_MAX, arena, out_bytes, out_size,
-                          err);
+    assert(to == bytes + size);
+    *out_bytes = bytes;
+    *out_size = size;
+    return RAY_OK;
 }
+
+/* ---- both ---- */
 
 int fsm_item_pack(const struct fsm_item *item, struct ray_arena *arena, const uint8_t **out_bytes,
                   size_t *out_size, struct ray_err *err)

@@ -204,6 +204,27 @@ static void clear(struct checkpoint *checkpoint)
     checkpoint->count = 0;
 }
 
+/* Records are packed by hand: protobuf-c reads them, and packs the same bytes again. */
+static void must_be_protobuf(const struct coord_fsm_record *record)
+{
+    static const ProtobufCMessageDescriptor *const types[] = {
+        &rayos__registry__stored_machine__descriptor,
+        &rayos__registry__stored_object__descriptor,
+        &rayos__registry__stored_session__descriptor,
+    };
+    ProtobufCMessage *message =
+        protobuf_c_message_unpack(types[record->key[0]], NULL, record->value_size, record->value);
+    uint8_t *bytes = malloc(record->value_size + 1);
+
+    assert_non_null(message);
+    assert_non_null(bytes);
+    assert_int_equal(protobuf_c_message_get_packed_size(message), record->value_size);
+    (void)protobuf_c_message_pack(message, bytes);
+    assert_memory_equal(bytes, record->value, record->value_size);
+    free(bytes);
+    protobuf_c_message_free_unpacked(message, NULL);
+}
+
 static int keep(void *arg, const struct coord_fsm_record *record, struct ray_err *err)
 {
     struct checkpoint *checkpoint = arg;
@@ -223,6 +244,7 @@ static int keep(void *arg, const struct coord_fsm_record *record, struct ray_err
         }
         return RAY_OK;
     }
+    must_be_protobuf(record);
     if (!is_there) {
         assert_true(checkpoint->count < RECORDS_MAX);
         memmove(slot + 1, slot, (checkpoint->count - i) * sizeof *slot);

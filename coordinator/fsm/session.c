@@ -158,11 +158,18 @@ static void drop_result(struct coord_fsm *fsm, const struct fsm_session *session
 /* Results that leave the window because of a newer request. */
 static void drop_old(struct coord_fsm *fsm, struct fsm_session *session, uint64_t last_sequence)
 {
-    for (size_t i = 0; i < session->result_capacity; i++) {
-        struct fsm_stored_result *result = &session->results[i];
+    uint64_t end =
+        last_sequence < COORD_FSM_SESSION_WINDOW ? 0 : last_sequence - COORD_FSM_SESSION_WINDOW + 1;
+    uint64_t at = session->last_sequence < COORD_FSM_SESSION_WINDOW
+                      ? 1
+                      : session->last_sequence - COORD_FSM_SESSION_WINDOW + 1;
 
-        if (result->sequence != 0 && last_sequence - result->sequence >= COORD_FSM_SESSION_WINDOW) {
-            drop_result(fsm, session, result);
+    if (end > session->last_sequence + 1) { /* nothing stays */
+        end = session->last_sequence + 1;
+    }
+    for (; at < end; at++) {
+        if (fsm_session_result(session, at) != NULL) {
+            drop_result(fsm, session, slot_of(session, at));
         }
     }
 }

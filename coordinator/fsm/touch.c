@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "coordinator/fsm/state.h"
+#include "coordinator/fsm/wire.h"
 #include "coordinator/mutant.h"
 
 enum { EVENT_HEAD_SIZE_MAX = 24 };
@@ -222,16 +223,6 @@ static struct coord_fsm_event *add_event(struct coord_fsm *fsm, const struct fsm
     return event;
 }
 
-static uint8_t *put_varint(uint8_t *at, uint64_t value)
-{
-    while (value >= 0x80) {
-        *at++ = (uint8_t)(value | 0x80);
-        value >>= 7;
-    }
-    *at++ = (uint8_t)value;
-    return at;
-}
-
 /* The packed object becomes a packed WatchEvent by a few bytes in front of it: revision, sub
  * index, and the object's tag and size. */
 static void wrap_event(struct coord_fsm_event *event, uint8_t *bytes, size_t size)
@@ -240,13 +231,13 @@ static void wrap_event(struct coord_fsm_event *event, uint8_t *bytes, size_t siz
     uint8_t *at = head;
 
     *at++ = 1 << 3;
-    at = put_varint(at, event->revision);
+    at = fsm_put_varint(at, event->revision);
     if (event->sub_index > 0) {
         *at++ = 2 << 3;
-        at = put_varint(at, event->sub_index);
+        at = fsm_put_varint(at, event->sub_index);
     }
     *at++ = 3 << 3 | 2;
-    at = put_varint(at, size);
+    at = fsm_put_varint(at, size);
     event->packed_size = (size_t)(at - head) + size;
     event->packed = memcpy(bytes - (at - head), head, (size_t)(at - head));
 }

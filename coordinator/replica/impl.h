@@ -26,9 +26,11 @@ enum {
     REPLICA_PACKET_SIZE_MAX = 1 << 20, /* one link message */
     REPLICA_PACKET_FLUSH_SIZE = 256 << 10,
     REPLICA_ARENA_SIZE_MAX = 16 << 20,
-    REPLICA_RETRY_MS = 100, /* what found no leader tries again */
-    REPLICA_SAVE_MS = 50,   /* of the checkpoint */
-    REPLICA_SAVE_COUNT = 1000,
+    REPLICA_RETRY_MS = 100,     /* what found no leader tries again */
+    REPLICA_SAVE_MS = 1000,     /* of the checkpoint, which bounds how long a start takes */
+    REPLICA_SAVE_COUNT = 12288, /* entries; what changed twice in between is written once */
+    REPLICA_SAVE_GROWTH = 2048, /* objects: LMDB never gives back the pages of a transaction */
+    REPLICA_SAVE_KEPT_SIZE = 1 << 20,  /* of the batch's memory */
     REPLICA_SAVE_RETRY_MS = 30000,     /* after a failure */
     REPLICA_DUTY_MS = 1000,            /* a leader's slow work */
     REPLICA_TICK_MS = 1000,            /* between ticks of the logged clock, at least */
@@ -249,6 +251,7 @@ struct coord_replica {
     uint64_t saved_ns;
     uint64_t save_retry_ns; /* after a commit that failed */
     uint64_t saved_index;   /* the newest whose commit has begun */
+    size_t saved_count;     /* of objects, then */
 
     uint64_t commit_index;
     uint64_t durable_index; /* told by the log since the last turn */

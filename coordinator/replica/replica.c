@@ -17,9 +17,9 @@ enum {
     LAN_HEARTBEAT_MS = 40,
     SNAPSHOT_ENTRIES = 100000,
     SNAPSHOT_SIZE = 64 << 20,
-    LOG_CACHE_SIZE = 32 << 20,
+    LOG_CACHE_SIZE = 4 << 20,
     LOG_LINE_SIZE = 512,
-    WATCH_SIZE = 16 << 20,
+    WATCH_SIZE = 4 << 20,
 };
 
 #define WATCHDOG_NS (60 * RAY_NS_PER_S)

@@ -60,12 +60,12 @@ struct coord_replica_config {
     uint32_t segment_size;     /* of the log */
     uint64_t snapshot_entries; /* applied since the last one that make a new one: 100,000 */
     uint64_t snapshot_size;    /* or bytes of log: 64 MiB */
-    size_t log_cache_size;     /* of entries in memory: 32 MiB */
+    size_t log_cache_size;     /* of entries in memory: 4 MiB */
     uint64_t watchdog_ns;      /* added to W for strict guests: 60 s */
     uint32_t duty_ms;          /* between looks at members, time and states: 1 s */
-    uint32_t save_ms;          /* between writes of the checkpoint: 50 */
+    uint32_t save_ms;          /* between writes of the checkpoint: 1000 */
     size_t trailing_entries;   /* kept in the log before a snapshot: 20,000 */
-    size_t watch_size;         /* of events kept for watchers: 16 MiB */
+    size_t watch_size;         /* of events kept for watchers: 4 MiB */
 };
 
 enum coord_replica_role {

@@ -33,9 +33,22 @@ static void on_saved(void *arg, int status)
     struct coord_replica *r = arg;
 
     r->is_saving = false;
+    if (r->batch.ops.capacity > REPLICA_SAVE_KEPT_SIZE) { /* a rare, large one */
+        coord_checkpoint_batch_fini(&r->batch);
+    }
     if (status != RAY_OK) {
         give_up(r, ray_err_text(status));
     }
+}
+
+static size_t count_objects(const struct coord_fsm *fsm)
+{
+    size_t count = 0;
+
+    for (int kind = COORD_NONE + 1; kind < COORD_KIND_COUNT; kind++) {
+        count += coord_fsm_count(fsm, (enum coord_kind)kind);
+    }
+    return count;
 }
 
 static bool is_due(const struct coord_replica *r)
@@ -48,6 +61,7 @@ static bool is_due(const struct coord_replica *r)
         return false;
     }
     return index >= r->saved_index + REPLICA_SAVE_COUNT ||
+           count_objects(r->fsm) >= r->saved_count + REPLICA_SAVE_GROWTH ||
            now_ns - r->saved_ns >= r->config.save_ms * RAY_NS_PER_MS;
 }
 
@@ -84,5 +98,6 @@ void replica_save_turn(struct coord_replica *r)
     r->is_saving = true;
     r->saved_ns = replica_now_ns(r);
     r->saved_index = head.applied_index;
+    r->saved_count = count_objects(r->fsm);
     r->world.checkpoint->ops->commit(r->world.checkpoint, &r->batch, &head, on_saved, r);
 }

@@ -66,6 +66,61 @@ static void handle_close(struct ray_loop_handle *handle)
     uv_close(&handle->uv.any, on_handle_closed);
 }
 
+/* ---- ends of turns ---- */
+
+void ray_turn_end_ask(struct ray_turn_end *end, struct ray_loop *loop)
+{
+    assert(loop->is_open && end->cb != NULL);
+    if (end->link != NULL) {
+        return;
+    }
+    end->next = loop->turn_ends;
+    end->link = &loop->turn_ends;
+    if (end->next != NULL) {
+        end->next->link = &end->next;
+    }
+    loop->turn_ends = end;
+    uv_ref((uv_handle_t *)&loop->turn); /* the loop does not end before */
+}
+
+void ray_turn_end_cancel(struct ray_turn_end *end)
+{
+    if (end->link == NULL) {
+        return;
+    }
+    *end->link = end->next;
+    if (end->next != NULL) {
+        end->next->link = end->link;
+    }
+    end->next = NULL;
+    end->link = NULL;
+}
+
+static void on_turn_end(uv_prepare_t *uv)
+{
+    struct ray_loop *loop = uv->data;
+
+    while (loop->turn_ends != NULL) {
+        struct ray_turn_end *end = loop->turn_ends;
+
+        ray_turn_end_cancel(end);
+        end->cb(end->arg);
+    }
+    uv_unref((uv_handle_t *)&loop->turn);
+}
+
+/* libuv calls prepare handles in the order that the last started comes first, so what another of
+ * them does is still of this turn. */
+static void turn_start(struct ray_loop *loop)
+{
+    (void)uv_prepare_init(&loop->uv, &loop->turn); /* neither can fail */
+    (void)uv_prepare_start(&loop->turn, on_turn_end);
+    loop->turn.data = loop;
+    uv_unref((uv_handle_t *)&loop->turn);
+}
+
+/* ---- loops ---- */
+
 int ray_loop_init(struct ray_loop *loop, struct ray_err *err)
 {
     int status;
@@ -77,6 +132,7 @@ int ray_loop_init(struct ray_loop *loop, struct ray_err *err)
         return ray_fail_uv(err, status, "event loop");
     }
     loop->is_open = true;
+    turn_start(loop);
     return RAY_OK;
 }
 
@@ -92,6 +148,9 @@ void ray_loop_fini(struct ray_loop *loop)
 {
     if (loop == NULL || !loop->is_open) {
         return;
+    }
+    while (loop->turn_ends != NULL) {
+        ray_turn_end_cancel(loop->turn_ends);
     }
     while (loop->handles != NULL) {
         handle_close(loop->handles);

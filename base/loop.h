@@ -17,10 +17,13 @@
 #include "base/err.h"
 
 struct ray_loop_handle;
+struct ray_turn_end;
 
 struct ray_loop {
     uv_loop_t uv;
     bool is_open;
+    uv_prepare_t turn;               /* runs after all other prepare handles: it is the oldest */
+    struct ray_turn_end *turn_ends;  /* asked for; the newest first */
     struct ray_loop_handle *handles; /* of the timers, polls and signals below */
 };
 
@@ -62,6 +65,21 @@ int ray_poll_init(struct ray_poll *poll, struct ray_loop *loop, int fd,
                   void (*cb)(void *arg, int status, int events), void *arg, struct ray_err *err);
 int ray_poll_set(struct ray_poll *poll, int events);
 void ray_poll_fini(struct ray_poll *poll);
+
+/* What is done once when a turn is over: after the callbacks of all that happened in it, before
+ * the loop waits again; so that many small things become one. The struct stays at its address
+ * from an ask to its call or cancel; a zeroed one may be cancelled. */
+struct ray_turn_end {
+    void (*cb)(void *arg);
+    void *arg;
+    struct ray_turn_end *next;
+    struct ray_turn_end **link; /* what points to us; NULL: not asked for */
+};
+
+/* cb and arg are set; the loop runs at least until then. Asked again before it was called it is
+ * called once. */
+void ray_turn_end_ask(struct ray_turn_end *end, struct ray_loop *loop);
+void ray_turn_end_cancel(struct ray_turn_end *end);
 
 /* A signal on the loop. */
 struct ray_signal {

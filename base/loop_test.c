@@ -301,6 +301,105 @@ static void test_faults(void **state)
 #endif
 }
 
+/* ---- ends of turns ---- */
+
+struct turns {
+    struct ray_loop loop;
+    struct ray_timer timer;
+    uv_prepare_t prepare;
+    struct ray_turn_end first;
+    struct ray_turn_end second;
+    char order[16];
+};
+
+static void note(struct turns *turns, char what)
+{
+    size_t size = strlen(turns->order);
+
+    assert_true(size + 1 < sizeof turns->order);
+    turns->order[size] = what;
+}
+
+static void on_first(void *arg)
+{
+    struct turns *turns = arg;
+
+    note(turns, '1');
+    ray_turn_end_ask(&turns->second, &turns->loop); /* of the same turn */
+}
+
+static void on_second(void *arg)
+{
+    note(arg, '2');
+}
+
+static void on_prepare(uv_prepare_t *uv)
+{
+    struct turns *turns = uv->data;
+
+    note(turns, 'p');
+    ray_turn_end_ask(&turns->first, &turns->loop);
+}
+
+static void on_end_timer(void *arg)
+{
+    struct turns *turns = arg;
+
+    note(turns, 't');
+    ray_turn_end_ask(&turns->first, &turns->loop);
+    ray_turn_end_ask(&turns->first, &turns->loop);
+}
+
+static void turns_open(struct turns *turns)
+{
+    *turns = (struct turns){0};
+    assert_int_equal(ray_loop_init(&turns->loop, NULL), RAY_OK);
+    turns->first = (struct ray_turn_end){.cb = on_first, .arg = turns};
+    turns->second = (struct ray_turn_end){.cb = on_second, .arg = turns};
+    assert_int_equal(ray_timer_init(&turns->timer, &turns->loop, on_end_timer, turns, NULL),
+                     RAY_OK);
+}
+
+/* After every prepare handle, whenever that was started; the loop does not wait before. */
+static void test_turn_ends_come_last(void **state)
+{
+    struct turns turns;
+
+    (void)state;
+    turns_open(&turns);
+    assert_int_equal(uv_prepare_init(&turns.loop.uv, &turns.prepare), 0);
+    turns.prepare.data = &turns;
+    assert_int_equal(uv_prepare_start(&turns.prepare, on_prepare), 0);
+    uv_unref((uv_handle_t *)&turns.prepare);
+    ray_timer_start(&turns.timer, 1, 0);
+    ray_loop_once(&turns.loop);
+    assert_int_equal(strncmp(turns.order, "p12", 3), 0);
+    ray_loop_fini(&turns.loop);
+}
+
+static void test_turn_ends_once(void **state)
+{
+    struct turns turns;
+
+    (void)state;
+    turns_open(&turns);
+    ray_timer_start(&turns.timer, 0, 0);
+    for (int i = 0; i < 3; i++) {
+        (void)uv_run(&turns.loop.uv, UV_RUN_NOWAIT);
+    }
+    assert_string_equal(turns.order, "t12");
+    ray_turn_end_ask(&turns.first, &turns.loop);
+    ray_turn_end_ask(&turns.second, &turns.loop);
+    ray_turn_end_cancel(&turns.first);
+    ray_turn_end_cancel(&turns.first);
+    (void)uv_run(&turns.loop.uv, UV_RUN_NOWAIT);
+    assert_string_equal(turns.order, "t122");
+    ray_turn_end_ask(&turns.first, &turns.loop); /* fini forgets it */
+    ray_loop_fini(&turns.loop);
+    assert_string_equal(turns.order, "t122");
+    ray_turn_end_cancel(&turns.first);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -311,6 +410,8 @@ int main(void)
         cmocka_unit_test(test_poll_refuses_bad_descriptors),
         cmocka_unit_test(test_signal),
         cmocka_unit_test(test_fini_closes_what_is_left),
+        cmocka_unit_test(test_turn_ends_come_last),
+        cmocka_unit_test(test_turn_ends_once),
         cmocka_unit_test(test_faults),
     };
 

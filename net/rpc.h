@@ -111,6 +111,9 @@ struct ray_rpc_result {
 
 int ray_rpc_client_create_unix(struct ray_rpc_client **out_client, struct ray_loop *loop,
                                const char *path, struct ray_err *err);
+/* For one with many calls at once: what a turn of the loop sends goes in one packet, here and at
+ * the server. A call is then sent when the loop runs, not from within its start. */
+void ray_rpc_client_bundle(struct ray_rpc_client *client);
 void ray_rpc_client_destroy(struct ray_rpc_client *client); /* open calls end with ECANCELED */
 
 /* timeout_ms 0: none. Items are of type `output`, as the end is; `on_item` may be NULL (items are

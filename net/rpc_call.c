@@ -76,7 +76,8 @@ int ray_rpc_session_post_err(struct ray_rpc_session *session, uint64_t id,
                                       .id = id,
                                       .code = why->code,
                                       .text = why->text,
-                                      .next_step = why->next_step};
+                                      .next_step = why->next_step,
+                                      .takes_bundles = session->carrier->is_bundling};
 
     assert(why->code != RAY_OK);
     ray_arena_reset(&session->send_arena);
@@ -88,7 +89,8 @@ static int session_post_body(struct ray_rpc_session *session, enum ray_rpc_kind 
                              const ProtobufCMessage *body, const int *fds, size_t fd_count,
                              struct ray_err *err)
 {
-    struct ray_rpc_message message = {.kind = kind, .id = id};
+    struct ray_rpc_message message = {
+        .kind = kind, .id = id, .takes_bundles = session->carrier->is_bundling};
     int rc;
 
     ray_arena_reset(&session->send_arena);

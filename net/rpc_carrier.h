@@ -8,6 +8,7 @@
 #ifndef RAY_NET_RPC_CARRIER_H
 #define RAY_NET_RPC_CARRIER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -49,6 +50,8 @@ struct ray_rpc_carrier_user {
 struct ray_rpc_carrier {
     const struct ray_rpc_carrier_ops *ops;
     struct ray_rpc_carrier_user user;
+    bool can_bundle;  /* the carrier's: what one turn sends may go in one packet */
+    bool is_bundling; /* the user's: the peer takes that */
 };
 
 /* calloc that fault injection can fail. */

@@ -116,6 +116,7 @@ void ray_rpc_client_post_cancel(struct ray_rpc_client *client, uint64_t id)
 
 /* ---- deadlines ---- */
 
+/* Looks through all calls: for those with a deadline, and for ends that are owed. */
 static void timer_arm(struct ray_rpc_client *client)
 {
     uint64_t now_ns = ray_clock_monotonic_ns();
@@ -248,7 +249,9 @@ static int call_start(struct ray_rpc_client *client, const struct ray_rpc_messag
     client->last_id = request->id;
     client->call_count++;
     TAILQ_INSERT_TAIL(&client->calls, call, entry);
-    timer_arm(client);
+    if (call->deadline_ns != 0) {
+        timer_arm(client);
+    }
     if (out_id != NULL) {
         *out_id = request->id;
     }
@@ -266,6 +269,7 @@ int ray_rpc_call_start(struct ray_rpc_client *client, const char *method,
                                       .id = client->last_id + 1,
                                       .method = method,
                                       .timeout_ms = timeout_ms,
+                                      .takes_bundles = client->wants_bundles,
                                       .credit = on_item != NULL ? RAY_RPC_STREAM_WINDOW : 0};
     struct ray_rpc_client_call fields = {
         .item = output, .output = output, .on_item = on_item, .on_end = on_end, .arg = arg};
@@ -284,6 +288,7 @@ int ray_rpc_stream_start(struct ray_rpc_client *client, const char *method,
                                       .id = client->last_id + 1,
                                       .method = method,
                                       .timeout_ms = timeout_ms,
+                                      .takes_bundles = client->wants_bundles,
                                       .credit = RAY_RPC_STREAM_WINDOW};
     struct ray_rpc_client_call fields = {
         .item = item, .output = output, .on_item = on_item, .on_end = on_end, .arg = arg};
@@ -341,6 +346,11 @@ void ray_rpc_client_open(struct ray_rpc_client *client, struct ray_rpc_carrier *
 {
     assert(client->carrier == NULL && carrier != NULL);
     client->carrier = carrier;
+}
+
+void ray_rpc_client_bundle(struct ray_rpc_client *client)
+{
+    client->wants_bundles = true;
 }
 
 int ray_rpc_client_create_unix(struct ray_rpc_client **out_client, struct ray_loop *loop,

@@ -40,6 +40,7 @@ struct ray_rpc_client {
     struct ray_timer timer;
     unsigned hold_count; /* one until destroy */
     bool is_destroyed;
+    bool wants_bundles;
     struct ray_err why; /* why it is closed */
     struct ray_arena receive_arena;
     struct ray_arena send_arena;

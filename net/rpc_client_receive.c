@@ -93,6 +93,9 @@ static void receive(struct ray_rpc_client *client, const struct ray_rpc_message 
 {
     struct ray_rpc_client_call *call;
 
+    if (message->takes_bundles && client->wants_bundles && client->carrier->can_bundle) {
+        client->carrier->is_bundling = true;
+    }
     if (message->kind == RAY_RPC_END && message->id == 0) {
         struct ray_err err = {0};
 

@@ -62,6 +62,7 @@ static int take_request(const Rayos__Rpc__Request *request, struct ray_rpc_messa
     message->method = request->method;
     message->timeout_ms = request->deadline_ms;
     message->credit = request->credit;
+    message->takes_bundles = request->takes_bundles;
     return take_body(&request->body, message, err);
 }
 
@@ -73,6 +74,7 @@ static int take_end(const Rayos__Rpc__End *end, struct ray_rpc_message *message,
     message->code = end->code[0] != '\0' ? ray_err_from_api_code(end->code) : RAY_OK;
     message->text = end->text;
     message->next_step = end->next_step;
+    message->takes_bundles = end->takes_bundles;
     if (end->id == 0 && message->code == RAY_OK) {
         return ray_fail(err, RAY_EMALFORMED, "rpc end without an id");
     }
@@ -95,6 +97,9 @@ static int take_envelope(const Rayos__Rpc__Envelope *envelope, struct ray_rpc_me
 {
     int rc;
 
+    if (envelope->n_bundle > 0) {
+        return ray_fail(err, RAY_EMALFORMED, "rpc bundle where a message should be");
+    }
     switch (envelope->kind_case) {
     case RAYOS__RPC__ENVELOPE__KIND_REQUEST:
         return take_request(envelope->request, message, err);
@@ -160,6 +165,7 @@ int ray_rpc_envelope_encode(const struct ray_rpc_message *message, struct ray_ar
         request.method = (char *)message->method;
         request.deadline_ms = message->timeout_ms;
         request.credit = message->credit;
+        request.takes_bundles = message->takes_bundles;
         request.body = body;
         envelope.kind_case = RAYOS__RPC__ENVELOPE__KIND_REQUEST;
         envelope.request = &request;
@@ -176,6 +182,7 @@ int ray_rpc_envelope_encode(const struct ray_rpc_message *message, struct ray_ar
         end.text = (char *)(message->text != NULL ? message->text : "");
         end.next_step = (char *)(message->next_step != NULL ? message->next_step : "");
         end.body = body;
+        end.takes_bundles = message->takes_bundles;
         envelope.kind_case = RAYOS__RPC__ENVELOPE__KIND_END;
         envelope.end = &end;
         break;

@@ -7,6 +7,7 @@
 #define RAY_NET_RPC_ENVELOPE_H
 
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,7 @@ struct ray_rpc_message {
     const char *method;    /* request */
     uint64_t timeout_ms;   /* request; 0: none */
     uint32_t credit;       /* request, credit */
+    bool takes_bundles;    /* request, end */
     int code;              /* end: RAY_OK or an error */
     const char *text;      /* end */
     const char *next_step; /* end */

@@ -137,6 +137,9 @@ static void receive_request(struct ray_rpc_session *session, const struct ray_rp
         return;
     }
     session->last_id = message->id;
+    if (message->takes_bundles && session->carrier->can_bundle) {
+        session->carrier->is_bundling = true;
+    }
     if (request_check(session, message, &method, &input, &err) == RAY_OK) {
         call = call_create(session, message, fds, fd_count);
         if (call == NULL) {

@@ -4,7 +4,11 @@
  * loop empties. A queue above RAY_RPC_QUEUE_HIGH_SIZE also stops reading, so that a peer
  * that asks but never reads cannot make us work; above RAY_RPC_QUEUE_SIZE_MAX sending
  * fails. Errors found while sending are reported from the loop: abort shuts the socket
- * down, which makes it readable. */
+ * down, which makes it readable.
+ *
+ * To a peer that takes bundles (rpc_bundle.h) messages without descriptors gather in the outbox
+ * until the end of the turn. Of a bundle that comes, what is not taken at once, because our own
+ * queue is full, waits in `input`; nothing more is read before. */
 #include "net/rpc_unix.h"
 
 #include <assert.h>
@@ -15,6 +19,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+#include "net/rpc_bundle.h"
 #include "net/rpc_queue.h"
 
 enum { READ_BURST_COUNT = 16 }; /* messages taken in one loop turn */
@@ -32,12 +38,27 @@ struct unix_carrier {
     bool is_destroyed; /* freed when hold_count gets to 0 */
     unsigned hold_count;
     struct ray_err why;
+    struct ray_loop *loop;
+    struct ray_turn_end turn_end;
+    struct ray_buf outbox;
+    size_t outbox_count;      /* messages */
+    size_t outbox_first_size; /* of what goes before the first, which alone needs none */
+    size_t bundle_at;         /* the next message of the bundle in `input` */
+    size_t bundle_size;       /* 0: none */
     uint8_t input[RAY_RPC_MESSAGE_SIZE_MAX];
 };
 
 static struct unix_carrier *from_base(struct ray_rpc_carrier *carrier)
 {
     return (struct unix_carrier *)carrier;
+}
+
+static void drop_output(struct unix_carrier *unix_carrier)
+{
+    ray_rpc_queue_fini(&unix_carrier->queue);
+    ray_buf_fini(&unix_carrier->outbox);
+    unix_carrier->outbox_count = 0;
+    ray_turn_end_cancel(&unix_carrier->turn_end);
 }
 
 static void update_events(struct unix_carrier *unix_carrier)
@@ -61,9 +82,11 @@ static void report_close(struct unix_carrier *unix_carrier, const struct ray_err
     }
     unix_carrier->is_reported = true;
     ray_poll_fini(&unix_carrier->poll);
-    ray_rpc_queue_fini(&unix_carrier->queue);
+    drop_output(unix_carrier);
     user->on_close(user->arg, unix_carrier->is_aborted ? &unix_carrier->why : why);
 }
+
+static void send_last(struct unix_carrier *unix_carrier);
 
 static void abort_connection(struct ray_rpc_carrier *carrier, const struct ray_err *why)
 {
@@ -72,9 +95,10 @@ static void abort_connection(struct ray_rpc_carrier *carrier, const struct ray_e
     if (unix_carrier->is_aborted || unix_carrier->is_reported) {
         return;
     }
+    send_last(unix_carrier);
     unix_carrier->is_aborted = true;
     unix_carrier->why = *why;
-    ray_rpc_queue_fini(&unix_carrier->queue);
+    drop_output(unix_carrier);
     (void)shutdown(unix_carrier->fd, SHUT_RDWR); /* ENOTCONN: the peer was faster */
     update_events(unix_carrier);
 }
@@ -124,7 +148,7 @@ static void send_failed(struct unix_carrier *unix_carrier, int why)
 
     if (why == EPIPE || why == ECONNRESET) {
         unix_carrier->is_deaf = true;
-        ray_rpc_queue_fini(&unix_carrier->queue);
+        drop_output(unix_carrier);
         update_events(unix_carrier);
         return;
     }
@@ -143,17 +167,11 @@ static int enqueue(struct unix_carrier *unix_carrier, const uint8_t *bytes, size
     return rc;
 }
 
-static int send_message(struct ray_rpc_carrier *carrier, const uint8_t *bytes, size_t size,
-                        const int *fds, size_t fd_count)
+static int send_packet(struct unix_carrier *unix_carrier, const uint8_t *bytes, size_t size,
+                       const int *fds, size_t fd_count)
 {
-    struct unix_carrier *unix_carrier = from_base(carrier);
     int why;
 
-    assert(size > 0 && size <= RAY_RPC_MESSAGE_SIZE_MAX);
-    assert(fd_count <= RAY_RPC_FD_COUNT_MAX);
-    if (unix_carrier->is_aborted || unix_carrier->is_reported || unix_carrier->is_deaf) {
-        return RAY_ECLOSED;
-    }
     if (!ray_rpc_queue_is_empty(&unix_carrier->queue)) {
         return enqueue(unix_carrier, bytes, size, fds, fd_count);
     }
@@ -166,6 +184,99 @@ static int send_message(struct ray_rpc_carrier *carrier, const uint8_t *bytes, s
         return RAY_ECLOSED;
     }
     return RAY_OK;
+}
+
+/* What is in the outbox as one packet; a message that is alone goes as it is. */
+static const uint8_t *outbox_packet(const struct unix_carrier *unix_carrier, size_t *out_size)
+{
+    size_t begin = unix_carrier->outbox_count == 1 ? unix_carrier->outbox_first_size : 0;
+
+    *out_size = unix_carrier->outbox.size - begin;
+    return unix_carrier->outbox.data + begin;
+}
+
+static int flush_outbox(struct unix_carrier *unix_carrier)
+{
+    const uint8_t *bytes;
+    size_t size;
+    int rc;
+
+    if (unix_carrier->outbox_count == 0) {
+        return RAY_OK;
+    }
+    bytes = outbox_packet(unix_carrier, &size);
+    rc = send_packet(unix_carrier, bytes, size, NULL, 0);
+    ray_buf_clear(&unix_carrier->outbox);
+    unix_carrier->outbox_count = 0;
+    return rc;
+}
+
+static void on_turn_end(void *arg)
+{
+    struct unix_carrier *unix_carrier = arg;
+    int rc = flush_outbox(unix_carrier);
+    struct ray_err err = {0};
+
+    if (rc != RAY_OK && rc != RAY_ECLOSED) { /* closed: what is still to be read ends it */
+        (void)ray_fail(&err, rc, "the peer does not take what it is sent");
+        abort_connection(&unix_carrier->base, &err);
+    }
+}
+
+/* Before the end; whether it gets through is nobody's concern any more. */
+static void send_last(struct unix_carrier *unix_carrier)
+{
+    if (unix_carrier->outbox_count > 0 && ray_rpc_queue_is_empty(&unix_carrier->queue)) {
+        size_t size;
+        const uint8_t *bytes = outbox_packet(unix_carrier, &size);
+
+        (void)send_now(unix_carrier, bytes, size, NULL, 0);
+    }
+}
+
+static int add_to_outbox(struct unix_carrier *unix_carrier, const uint8_t *bytes, size_t size)
+{
+    struct ray_buf *outbox = &unix_carrier->outbox;
+    uint8_t head[RAY_RPC_BUNDLE_HEAD_SIZE_MAX];
+    size_t head_size = ray_rpc_bundle_head(head, size);
+    int rc = RAY_OK;
+
+    if (outbox->size + head_size + size > RAY_RPC_MESSAGE_SIZE_MAX) {
+        rc = flush_outbox(unix_carrier);
+    }
+    if (rc == RAY_OK) {
+        rc = ray_buf_reserve(outbox, head_size + size);
+    }
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    if (unix_carrier->outbox_count == 0) {
+        unix_carrier->outbox_first_size = head_size;
+    }
+    (void)ray_buf_append(outbox, head, head_size); /* there is room */
+    (void)ray_buf_append(outbox, bytes, size);
+    unix_carrier->outbox_count++;
+    ray_turn_end_ask(&unix_carrier->turn_end, unix_carrier->loop);
+    return RAY_OK;
+}
+
+static int send_message(struct ray_rpc_carrier *carrier, const uint8_t *bytes, size_t size,
+                        const int *fds, size_t fd_count)
+{
+    struct unix_carrier *unix_carrier = from_base(carrier);
+    int rc;
+
+    assert(size > 0 && size <= RAY_RPC_MESSAGE_SIZE_MAX);
+    assert(fd_count <= RAY_RPC_FD_COUNT_MAX);
+    if (unix_carrier->is_aborted || unix_carrier->is_reported || unix_carrier->is_deaf) {
+        return RAY_ECLOSED;
+    }
+    if (carrier->is_bundling && fd_count == 0 &&
+        size <= RAY_RPC_MESSAGE_SIZE_MAX - RAY_RPC_BUNDLE_HEAD_SIZE_MAX) {
+        return add_to_outbox(unix_carrier, bytes, size);
+    }
+    rc = flush_outbox(unix_carrier);
+    return rc == RAY_OK ? send_packet(unix_carrier, bytes, size, fds, fd_count) : rc;
 }
 
 static void flush_queue(struct unix_carrier *unix_carrier)
@@ -213,6 +324,31 @@ static size_t take_fds(struct msghdr *message, int fds[static RAY_RPC_FD_COUNT_M
     return count;
 }
 
+/* Until it is over, or our own queue is full. */
+static int take_bundle(struct unix_carrier *unix_carrier, struct ray_err *err)
+{
+    const struct ray_rpc_carrier_user *user = &unix_carrier->base.user;
+
+    while (unix_carrier->bundle_at < unix_carrier->bundle_size &&
+           unix_carrier->queue.size < RAY_RPC_QUEUE_HIGH_SIZE) {
+        const uint8_t *bytes;
+        size_t size;
+
+        if (ray_rpc_bundle_next(unix_carrier->input, unix_carrier->bundle_size,
+                                &unix_carrier->bundle_at, &bytes, &size) != RAY_OK) {
+            return ray_fail(err, RAY_EMALFORMED, "an rpc bundle that is not whole");
+        }
+        user->on_message(user->arg, bytes, size, NULL, 0);
+        if (unix_carrier->is_destroyed || unix_carrier->is_aborted) {
+            return RAY_OK; /* who called looks at that */
+        }
+    }
+    if (unix_carrier->bundle_at == unix_carrier->bundle_size) {
+        unix_carrier->bundle_size = 0;
+    }
+    return RAY_OK;
+}
+
 /* Takes one message. RAY_OK: go on; RAY_EAGAIN: no more now; else the connection is over. */
 static int receive_one(struct unix_carrier *unix_carrier, struct ray_err *err)
 {
@@ -251,6 +387,12 @@ static int receive_one(struct unix_carrier *unix_carrier, struct ray_err *err)
         ray_rpc_close_fds(fds, fd_count);
         return ray_fail(err, RAY_EMALFORMED, "a message of too many bytes or descriptors");
     }
+    if (ray_rpc_bundle_is(unix_carrier->input, (size_t)size)) {
+        ray_rpc_close_fds(fds, fd_count); /* none goes with a bundle */
+        unix_carrier->bundle_at = 0;
+        unix_carrier->bundle_size = (size_t)size;
+        return take_bundle(unix_carrier, err);
+    }
     user->on_message(user->arg, unix_carrier->input, (size_t)size, fds, fd_count);
     ray_rpc_close_fds(fds, fd_count);
     return RAY_OK;
@@ -264,7 +406,9 @@ static bool receive(struct unix_carrier *unix_carrier, size_t count)
     int rc = RAY_OK;
 
     for (size_t i = 0; i < count && rc == RAY_OK; i++) {
-        rc = unix_carrier->is_aborted ? unix_carrier->why.code : receive_one(unix_carrier, &err);
+        rc = unix_carrier->is_aborted        ? unix_carrier->why.code
+             : unix_carrier->bundle_size > 0 ? take_bundle(unix_carrier, &err)
+                                             : receive_one(unix_carrier, &err);
         if (unix_carrier->is_destroyed) {
             return false;
         }
@@ -302,6 +446,12 @@ static void release(struct unix_carrier *unix_carrier)
     }
 }
 
+/* A bundle was left alone because our queue was full. */
+static bool has_room_for_rest(const struct unix_carrier *unix_carrier)
+{
+    return unix_carrier->bundle_size > 0 && unix_carrier->queue.size < RAY_RPC_QUEUE_HIGH_SIZE;
+}
+
 static void on_poll(void *arg, int status, int events)
 {
     struct unix_carrier *unix_carrier = arg;
@@ -313,7 +463,8 @@ static void on_poll(void *arg, int status, int events)
     if ((events & UV_WRITABLE) != 0 && !unix_carrier->is_destroyed && !unix_carrier->is_reported) {
         flush_queue(unix_carrier);
     }
-    if ((events & UV_READABLE) != 0 && !unix_carrier->is_destroyed && !unix_carrier->is_reported) {
+    if (((events & UV_READABLE) != 0 || has_room_for_rest(unix_carrier)) &&
+        !unix_carrier->is_destroyed && !unix_carrier->is_reported) {
         (void)receive(unix_carrier, READ_BURST_COUNT); /* the rest in the next turn */
     }
     release(unix_carrier);
@@ -321,7 +472,9 @@ static void on_poll(void *arg, int status, int events)
 
 static size_t queued_size(const struct ray_rpc_carrier *carrier)
 {
-    return ((const struct unix_carrier *)carrier)->queue.size;
+    const struct unix_carrier *unix_carrier = (const struct unix_carrier *)carrier;
+
+    return unix_carrier->queue.size + unix_carrier->outbox.size;
 }
 
 static const struct ray_rpc_peer *peer(const struct ray_rpc_carrier *carrier)
@@ -334,10 +487,11 @@ static void destroy(struct ray_rpc_carrier *carrier)
     struct unix_carrier *unix_carrier = from_base(carrier);
 
     assert(!unix_carrier->is_destroyed);
+    send_last(unix_carrier);
     unix_carrier->is_destroyed = true;
     unix_carrier->hold_count++;
     ray_poll_fini(&unix_carrier->poll);
-    ray_rpc_queue_fini(&unix_carrier->queue);
+    drop_output(unix_carrier);
     (void)close(unix_carrier->fd); /* what was sent is the kernel's to deliver */
     release(unix_carrier);
 }
@@ -362,7 +516,11 @@ int ray_rpc_unix_carrier_create(struct ray_rpc_carrier **out_carrier, struct ray
         return ray_fail(err, RAY_ENOMEM, "no memory for a connection");
     }
     unix_carrier->base = (struct ray_rpc_carrier){.ops = &unix_ops, .user = *user};
+    unix_carrier->base.can_bundle = true;
     unix_carrier->fd = fd;
+    unix_carrier->loop = loop;
+    unix_carrier->turn_end = (struct ray_turn_end){.cb = on_turn_end, .arg = unix_carrier};
+    ray_buf_init(&unix_carrier->outbox, RAY_RPC_MESSAGE_SIZE_MAX);
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &cred_size) != 0) {
         rc = ray_fail_errno(err, errno, "cannot see who is at the other end");
         goto fail;

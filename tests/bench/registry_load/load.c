@@ -55,6 +55,7 @@ static void open_conns(struct load *load, size_t count)
                                        load->sockets[i % load->socket_count], &err) != RAY_OK) {
             load_die(load->sockets[i % load->socket_count], err.text);
         }
+        ray_rpc_client_bundle(load->conns[i]);
         load->conn_count++;
     }
 }

@@ -6,6 +6,7 @@
  * opener is done before the answerer, and gives a dial up as soon as it has a link: so two are
  * there only when both were opened at about the same time. */
 #include <assert.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,13 +127,28 @@ static int check_known(const struct link_set *set, const struct ray_id *id,
     return RAY_OK;
 }
 
+/* A link is dialled anew at once, so it may be given up sooner than other connections. */
+static void be_impatient(int fd)
+{
+    const int silence_ms = RAY_LINK_SILENCE_MS;
+    const int idle_s = RAY_LINK_SILENCE_MS / 1000;
+    const int interval_s = 1;
+
+    /* Only later without. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silence_ms, sizeof silence_ms);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+}
+
 /* The new connection is the peer's from now on. */
 static int take(struct link_conn *fields, int fd, struct ray_err *err)
 {
     struct link_peer *peer = fields->peer;
     struct link_conn *conn = NULL;
-    int rc = fields->set->transport->open(fd, fields, &conn, err);
+    int rc;
 
+    be_impatient(fd);
+    rc = fields->set->transport->open(fd, fields, &conn, err);
     if (rc != RAY_OK) {
         return rc;
     }

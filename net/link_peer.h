@@ -38,6 +38,9 @@ enum {
     RAY_LINK_SHAKE_TIMEOUT_MS = 5000,
     RAY_LINK_DIAL_MS_MIN = 50,
     RAY_LINK_DIAL_MS_MAX = 2000,
+    /* What a peer has not acknowledged for so long ends the link. Otherwise a healed network would
+     * be of use only at the kernel's next repetition, and the pauses between those double. */
+    RAY_LINK_SILENCE_MS = 3000,
 };
 
 /* First byte of the handshake payload of a member that opens: what the connection is for. What

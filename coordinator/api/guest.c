@@ -5,9 +5,8 @@
 #include <unistd.h>
 
 #include "coordinator/api/join.h"
+#include "coordinator/api/roster.h"
 #include "net/rpc_bulk.h"
-
-enum { JOINED_MEMBERS_MAX = 32 };
 
 /* ---- the door ---- */
 
@@ -112,65 +111,20 @@ struct join_ask {
     struct member_ask ask;
 };
 
-static bool is_listed(const struct coord_member *m, const struct coord_object *node)
-{
-    return (node->node.state == COORD_NODE_MEMBER || node->node.state == COORD_NODE_DRAINED) &&
-           node->node.address[0] != '\0' &&
-           (node->node.role != COORD_NODE_OBSERVER || ray_id_equal(&node->id, &m->id));
-}
-
-struct joined_lines {
-    Rayos__Cluster__Member members[JOINED_MEMBERS_MAX];
-    Rayos__Cluster__Member *pointers[JOINED_MEMBERS_MAX];
-    size_t count;
-};
-
-static void list_members(struct coord_member *m, struct joined_lines *out)
-{
-    struct coord_fsm *fsm = coord_replica_fsm(m->replica);
-    const struct coord_object *node = coord_fsm_next(fsm, COORD_NODE, NULL);
-
-    while (node != NULL && out->count < JOINED_MEMBERS_MAX) {
-        struct ray_id id = node->id;
-
-        if (is_listed(m, node)) {
-            Rayos__Cluster__Member *line = &out->members[out->count];
-
-            rayos__cluster__member__init(line);
-            line->id = member_id_field(&node->id);
-            line->identity_key.data = (uint8_t *)(uintptr_t)node->node.identity_key;
-            line->identity_key.len = COORD_KEY_SIZE;
-            line->link_key.data = (uint8_t *)(uintptr_t)node->node.link_key;
-            line->link_key.len = COORD_KEY_SIZE;
-            line->address = (char *)(uintptr_t)node->node.address;
-            out->pointers[out->count++] = line;
-        }
-        node = coord_fsm_next(fsm, COORD_NODE, &id);
-    }
-}
-
 static void on_joined(struct member_ask *ask, const struct coord_fsm_result *result)
 {
     struct coord_member *m = ask->member;
-    const struct coord_object *cluster = coord_fsm_cluster(coord_replica_fsm(m->replica));
-    Rayos__Cluster__Joined joined = RAYOS__CLUSTER__JOINED__INIT;
     Rayos__Registry__Reply *reply =
         rayos__registry__reply__unpack(NULL, result->body_size, result->body);
-    struct joined_lines *lines = calloc(1, sizeof *lines);
+    struct member_roster_lines *lines = calloc(1, sizeof *lines);
     struct ray_err err = {0};
 
-    if (reply == NULL || lines == NULL || cluster == NULL) {
+    if (reply == NULL || lines == NULL || !member_roster_list(m, lines)) {
         (void)ray_fail(&err, RAY_ENOMEM, "an answer");
         member_ask_fail(ask, &err);
     } else {
-        list_members(m, lines);
-        joined.cluster_id = member_id_field(&cluster->id);
-        joined.cluster_epoch = cluster->cluster.cluster_epoch;
-        joined.cluster = (char *)(uintptr_t)cluster->name;
-        joined.raft_id = reply->raft_id;
-        joined.members = lines->pointers;
-        joined.n_members = lines->count;
-        member_ask_reply(ask, &joined.base);
+        lines->joined.raft_id = reply->raft_id;
+        member_ask_reply(ask, &lines->joined.base);
     }
     if (reply != NULL) {
         rayos__registry__reply__free_unpacked(reply, NULL);

@@ -268,6 +268,7 @@ static void on_report_timer(void *arg)
     struct coord_member *m = arg;
 
     m->has_node_news = true;
+    member_roster_refresh(m);
     member_report_turn(m);
 }
 

@@ -87,6 +87,94 @@ void member_roster_dial(struct coord_member *m)
     }
 }
 
+/* ---- what the registry says, for the time when it is not here ---- */
+
+static bool is_listed(const struct coord_member *m, const struct coord_object *node)
+{
+    return (node->node.state == COORD_NODE_MEMBER || node->node.state == COORD_NODE_DRAINED) &&
+           node->node.address[0] != '\0' &&
+           (node->node.role != COORD_NODE_OBSERVER || ray_id_equal(&node->id, &m->id));
+}
+
+static void fill_line(Rayos__Cluster__Member *line, const struct coord_object *node)
+{
+    rayos__cluster__member__init(line);
+    line->id = member_id_field(&node->id);
+    line->identity_key.data = (uint8_t *)(uintptr_t)node->node.identity_key;
+    line->identity_key.len = COORD_KEY_SIZE;
+    line->link_key.data = (uint8_t *)(uintptr_t)node->node.link_key;
+    line->link_key.len = COORD_KEY_SIZE;
+    line->address = (char *)(uintptr_t)node->node.address;
+}
+
+bool member_roster_list(struct coord_member *m, struct member_roster_lines *out)
+{
+    struct coord_fsm *fsm = registry_of(m);
+    const struct coord_object *cluster;
+    const struct coord_object *node;
+    size_t count = 0;
+
+    if (fsm == NULL) {
+        return false;
+    }
+    node = coord_fsm_next(fsm, COORD_NODE, NULL);
+    while (node != NULL && count < MEMBER_ROSTER_MAX) {
+        struct ray_id id = node->id;
+
+        if (is_listed(m, node)) {
+            fill_line(&out->members[count], node);
+            out->pointers[count] = &out->members[count];
+            count++;
+        }
+        node = coord_fsm_next(fsm, COORD_NODE, &id);
+    }
+    cluster = coord_fsm_cluster(fsm);
+    rayos__cluster__joined__init(&out->joined);
+    out->joined.cluster_id = member_id_field(&cluster->id);
+    out->joined.cluster_epoch = cluster->cluster.cluster_epoch;
+    out->joined.cluster = (char *)(uintptr_t)cluster->name;
+    out->joined.members = out->pointers;
+    out->joined.n_members = count;
+    return true;
+}
+
+static bool is_same(const Rayos__Cluster__Joined *a, const Rayos__Cluster__Joined *b)
+{
+    size_t size = rayos__cluster__joined__get_packed_size(a);
+    uint8_t *bytes;
+    bool is_equal;
+
+    if (size != rayos__cluster__joined__get_packed_size(b)) {
+        return false;
+    }
+    bytes = malloc(2 * size + 1);
+    if (bytes == NULL) {
+        return false;
+    }
+    (void)rayos__cluster__joined__pack(a, bytes);
+    (void)rayos__cluster__joined__pack(b, bytes + size);
+    is_equal = memcmp(bytes, bytes + size, size) == 0;
+    free(bytes);
+    return is_equal;
+}
+
+void member_roster_refresh(struct coord_member *m)
+{
+    const Rayos__Cluster__Joined *kept = m->roster.joined;
+    struct member_roster_lines *lines = calloc(1, sizeof *lines);
+    struct ray_err err = {0};
+
+    if (lines != NULL && member_roster_list(m, lines) && lines->joined.n_members > 1) {
+        lines->joined.raft_id = kept == NULL ? 0 : kept->raft_id;
+        if ((kept == NULL || !is_same(&lines->joined, kept)) &&
+            member_roster_keep(m, &lines->joined, &err) != RAY_OK) {
+            ray_log(m->config.logger, RAY_LOG_WARN, "member", "the roster is not kept: %s",
+                    err.text);
+        }
+    }
+    free(lines);
+}
+
 static int known_by_registry(struct coord_fsm *fsm, const struct ray_id *peer, uint8_t *out_static,
                              uint8_t *out_identity)
 {

@@ -1,5 +1,6 @@
-/* coordinator/api/roster.h - who the members are: the registry's word, and until that is here what
- * the node that let us in said, kept as a fact.
+/* coordinator/api/roster.h - who the members are: the registry's word, and until that is here (at
+ * first, or after a node began anew) what was kept as a fact: what the node that let us in said,
+ * later what the registry here said last.
  *
  * Private to coordinator/api.
  * Memory: the member's.  Threads: the loop's.  Blocks: load and keep, on the disk.
@@ -16,6 +17,20 @@ int member_roster_load(struct coord_member *m, struct ray_err *err);
 int member_roster_keep(struct coord_member *m, const Rayos__Cluster__Joined *joined,
                        struct ray_err *err);
 void member_roster_fini(struct coord_member *m);
+
+enum { MEMBER_ROSTER_MAX = 32 };
+
+/* Those who vote or may soon, and this node. */
+struct member_roster_lines {
+    Rayos__Cluster__Joined joined; /* borrows from the lines and the registry */
+    Rayos__Cluster__Member members[MEMBER_ROSTER_MAX];
+    Rayos__Cluster__Member *pointers[MEMBER_ROSTER_MAX];
+};
+
+/* As the registry here has them; false: it is not here. */
+bool member_roster_list(struct coord_member *m, struct member_roster_lines *out);
+/* Keeps them, when they are others than before. */
+void member_roster_refresh(struct coord_member *m);
 /* Links to those of it that the registry here does not know. */
 void member_roster_dial(struct coord_member *m);
 /* For ray_link_config; `arg` is the member. */

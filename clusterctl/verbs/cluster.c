@@ -14,6 +14,7 @@
 #include "clusterctl/verbs/cluster_call.h"
 #include "clusterctl/verbs/node_call.h"
 #include "clusterctl/verbs/operator_key.h"
+#include "clusterctl/verbs/registry.h"
 #include "net/proto/cluster.pb-c.h"
 
 enum { REASON_SIZE = 128, LINE_SIZE = 2048 };
@@ -102,6 +103,9 @@ static const struct ray_args_option read_options[] = {CLUSTER_LINEARIZABLE_OPTIO
                                                       NODE_TIMEOUT_OPTION("30"),
                                                       {0}};
 
+static const struct ray_args_option voters_options[] = {
+    CLUSTER_REASON_OPTION, CLUSTER_SOCKET_OPTION, NODE_TIMEOUT_OPTION("30"), {0}};
+
 static const struct ray_args_command cluster_subcommands[] = {
     {.name = "create",
      .positional = "NAME",
@@ -114,6 +118,13 @@ static const struct ray_args_command cluster_subcommands[] = {
      .help = "quorum, leader and nodes, as this member sees them",
      .options = read_options,
      .run = run_status},
+    {.name = "voters",
+     .positional = "1|3|5",
+     .positional_min = 1,
+     .positional_max = 1,
+     .help = "how many nodes are to vote, as far as there are so many",
+     .options = voters_options,
+     .run = registry_run_voters},
     {0}};
 
 const struct ray_args_command cluster_command = {

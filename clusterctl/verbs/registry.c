@@ -390,38 +390,48 @@ static int propose(const struct ray_args *args, Rayos__Registry__Command *comman
     return rc;
 }
 
-static int label(const struct ray_args *args, struct labelling *labelling,
-                 Rayos__Registry__Kind kind, uint64_t *out_revision, struct ray_err *err)
+/* One change that runs once, with its reason. */
+static int change_once(const struct ray_args *args, Rayos__Registry__Command *command,
+                       uint64_t *out_revision, struct ray_err *err)
 {
-    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
     Rayos__Registry__Header header = RAYOS__REGISTRY__HEADER__INIT;
-    Rayos__Registry__ObjectLabel change = RAYOS__REGISTRY__OBJECT_LABEL__INIT;
     char reason[REASON_SIZE];
     struct ray_id session;
-    struct ray_id id;
-    int rc = find_id(args, kind, &id, err);
+    int rc = open_session(args, &session, err);
 
-    if (rc == RAY_OK) {
-        rc = open_session(args, &session, err);
-    }
     if (rc != RAY_OK) {
         return rc;
     }
     header.reason = text(cluster_reason(args, reason, sizeof reason));
     header.session = (ProtobufCBinaryData){.len = RAY_ID_SIZE, .data = session.bytes};
     header.sequence = 1;
+    command->header = &header;
+    rc = propose(args, command, out_revision, err);
+    command->header = NULL;
+    close_session(args, &session);
+    return rc;
+}
+
+static int label(const struct ray_args *args, struct labelling *labelling,
+                 Rayos__Registry__Kind kind, uint64_t *out_revision, struct ray_err *err)
+{
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__ObjectLabel change = RAYOS__REGISTRY__OBJECT_LABEL__INIT;
+    struct ray_id id;
+    int rc = find_id(args, kind, &id, err);
+
+    if (rc != RAY_OK) {
+        return rc;
+    }
     change.kind = kind;
     change.id = (ProtobufCBinaryData){.len = RAY_ID_SIZE, .data = id.bytes};
     change.n_set = labelling->set_count;
     change.set = labelling->set;
     change.n_remove = labelling->removed_count;
     change.remove = labelling->removed;
-    command.header = &header;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_OBJECT_LABEL;
     command.object_label = &change;
-    rc = propose(args, &command, out_revision, err);
-    close_session(args, &session);
-    return rc;
+    return change_once(args, &command, out_revision, err);
 }
 
 static int run_label(const struct ray_args *args, void *context)
@@ -443,6 +453,34 @@ static int run_label(const struct ray_args *args, void *context)
         return output_error(&err);
     }
     (void)printf("%s %s: revision %llu\n", args->positionals[0], args->positionals[1],
+                 (unsigned long long)revision);
+    return 0;
+}
+
+/* ---- cluster voters ---- */
+
+int registry_run_voters(const struct ray_args *args, void *context)
+{
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__VotersSet set = RAYOS__REGISTRY__VOTERS_SET__INIT;
+    struct ray_err err = {0};
+    uint64_t revision = 0;
+    uint64_t count = 0;
+    int rc = ray_parse_u64(args->positionals[0], 1, UINT32_MAX, &count);
+
+    (void)context;
+    if (rc != RAY_OK) {
+        rc = ray_fail(&err, RAY_EUSAGE, "'%s' is no number of voters", args->positionals[0]);
+    } else {
+        set.wanted_voters = (uint32_t)count;
+        command.body_case = RAYOS__REGISTRY__COMMAND__BODY_VOTERS_SET;
+        command.voters_set = &set;
+        rc = change_once(args, &command, &revision, &err);
+    }
+    if (rc != RAY_OK) {
+        return output_error(&err);
+    }
+    (void)printf("voters: %llu wanted, revision %llu\n", (unsigned long long)count,
                  (unsigned long long)revision);
     return 0;
 }

@@ -1,4 +1,4 @@
-/* clusterctl/verbs/registry.h - `clusterctl query`, `label`, `events`.
+/* clusterctl/verbs/registry.h - `clusterctl query`, `label`, `events`, `cluster voters`.
  *
  * Memory: none kept.  Threads: one.  Blocks: until the member answers; events --follow for ever.
  * Trust: what it answers is escaped when it is printed. */
@@ -10,5 +10,8 @@
 extern const struct ray_args_command query_command;
 extern const struct ray_args_command label_command;
 extern const struct ray_args_command events_command;
+
+/* `cluster voters N` */
+int registry_run_voters(const struct ray_args *args, void *context);
 
 #endif

@@ -23,22 +23,29 @@ def free_port():
 class Member:
     """One rayosd; its folder and address outlive its process."""
 
-    def __init__(self, group, name):
+    def __init__(self, group, name, address=None, prefix=()):
         self.name = name
         self.root = group / name
-        self.address = f"127.0.0.1:{free_port()}"
+        self.address = address or f"127.0.0.1:{free_port()}"
+        self.prefix = list(prefix)  # of its command line: where it runs
         self.socket = self.root / "run/rayos/node.sock"
-        self.env = {"XDG_CONFIG_HOME": str(group / "config")}
+        self.env = {"XDG_CONFIG_HOME": str(group / "config"), "PATH": os.environ["PATH"]}
+        self.daemon_env = {}
         self.process = None
         self.output = group / f"{name}.out"
         self.log = group / f"{name}.log"
 
-    def start(self, *options):
+    def launch(self, *options):
+        """Only begun: it may end at once."""
         with self.output.open("ab") as output, self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [BIN / "rayosd", "--root", self.root, "--name", self.name, "--listen",
+                [*self.prefix, BIN / "rayosd", "--root", self.root, "--name", self.name, "--listen",
                  self.address, "--sandbox", SANDBOX, *options],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=log, env=self.env)
+                stdin=subprocess.DEVNULL, stdout=output, stderr=log,
+                env={**self.env, **self.daemon_env})
+
+    def start(self, *options):
+        self.launch(*options)
         wait_until(lambda: self.answers() or self.process.poll() is not None)
         assert self.process.poll() is None, self.log.read_text()
         return self
@@ -74,6 +81,11 @@ class Member:
     def status(self):
         return self.json("cluster", "status")
 
+    def revision(self):
+        """Of the state that it shows; 0 when it shows none."""
+        done = self.run("cluster", "status", "-o", "json")
+        return json.loads(done.stdout)["revision"] if done.returncode == 0 else 0
+
     def write(self, key, value, timeout="20"):
         """A label of the node of the same name as this one's; its exit status."""
         return self.run("label", "node", "a", f"{key}={value}", "--timeout", timeout).returncode
@@ -100,8 +112,16 @@ class Group:
 
     def member(self, name):
         if name not in self.members:
-            self.members[name] = Member(self.folder, name)
+            self.members[name] = self.make(name)
         return self.members[name]
+
+    def make(self, name):
+        return Member(self.folder, name)
+
+    @staticmethod
+    def client_prefix():
+        """What clients' command lines begin with."""
+        return []
 
     def __getitem__(self, name):
         return self.members[name]
@@ -126,10 +146,18 @@ class Group:
     def wait_for_voters(self, count):
         wait_until(lambda: all(self.voters_seen_by(member) == count for member in self.alive()))
 
+    @classmethod
+    def voters_seen_by(cls, member):
+        return cls.voters_in(member.status())
+
     @staticmethod
-    def voters_seen_by(member):
-        nodes = member.status()["nodes"]
-        return sum(node["role"] == "voter" for node in nodes)
+    def voters_in(status):
+        return sum(node["role"] == "voter" for node in status["nodes"])
+
+    def number_of(self, member):
+        """Its server id, as the others know it."""
+        nodes = next(other for other in self.alive() if other is not member).status()["nodes"]
+        return next(node["raft_id"] for node in nodes if node["name"] == member.name)
 
     def leader(self, among=None):
         """The member that the others take for their leader, once they agree on one that lives."""

@@ -91,9 +91,9 @@ def rayosd(run_dir):
         daemon.process.wait(LIMIT_S)
 
 
-def wait_until(condition):
+def wait_until(condition, limit_s=LIMIT_S):
     """For what has no event to wait for; generous."""
-    end = time.monotonic() + LIMIT_S
+    end = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.01)

@@ -125,6 +125,8 @@
 #define RAY_MUTANT_MAP_REPLICA(X)                                                                  \
     X(REPLICA_RETRY_WITHOUT_SESSION, "a command is repeated though nothing makes it run once",     \
       "exactly_once")                                                                              \
+    X(REPLICA_FORWARD_OFFICE, "what a deposed leader had to say is said by the next one",          \
+      "test:coord_replica_turn")                                                                   \
     X(REPLICA_READ_WITHOUT_PROBE, "a leader reads without asking whether it still is one",         \
       "linearizability")                                                                           \
     X(REPLICA_READ_WITHOUT_NOOP, "a leader reads before an entry of its own term is committed",    \

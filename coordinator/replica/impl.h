@@ -154,6 +154,7 @@ struct replica_request {
     enum replica_subject subject;   /* of a command: what the book of grants has to know */
     struct ray_id subject_id;
     struct ray_epoch subject_epoch; /* of an outcome: that it expects */
+    uint64_t office_term;           /* word of a leadership, and of no other; 0: anybody's */
     void *arg;
 };
 
@@ -254,8 +255,7 @@ struct coord_replica {
     size_t saved_count;     /* of objects, then */
 
     uint64_t commit_index;
-    uint64_t durable_index; /* told by the log since the last turn */
-    bool is_durable_news;
+    bool is_durable_news; /* since the last turn */
     bool is_commit_news;
     bool is_peers_due;     /* nodes have changed since links were looked at */
     uint64_t lost_server;  /* a leader whose link has just ended; 0: none */
@@ -424,7 +424,9 @@ void replica_propose_remote(struct coord_replica *r, struct replica_peer *peer,
 void replica_propose_answered(struct coord_replica *r, struct replica_peer *peer,
                               const Rayos__Member__Proposed *proposed);
 /* A command of our own making; nobody waits for it. */
-void replica_propose_own(struct coord_replica *r, const uint8_t *command, size_t size);
+/* `office_term`: the leadership that says it, with which it ends; 0: this node says it. */
+void replica_propose_own(struct coord_replica *r, const uint8_t *command, size_t size,
+                         uint64_t office_term);
 
 /* ---- read.c ---- */
 
@@ -495,9 +497,10 @@ void replica_save_turn(struct coord_replica *r);
 /* ---- lead.c: what a leader does slowly ---- */
 
 void replica_lead_turn(struct coord_replica *r);
-/* A command of the cluster's own, with its header. */
-void replica_propose_command(struct coord_replica *r, Rayos__Registry__Command *command,
-                             const char *reason);
+/* A command of the cluster's own, with its header; what a leader says as such, which nobody else
+ * says for him. */
+void replica_propose_office(struct coord_replica *r, Rayos__Registry__Command *command,
+                            const char *reason);
 ProtobufCBinaryData replica_id_field(const struct ray_id *id);
 
 #endif

@@ -15,8 +15,8 @@ enum { OWN_COMMAND_SIZE_MAX = 4096, HEALTHY_ELECTIONS = 5, OUTSIDER_DUTIES = 2 }
 
 static const char own_principal[] = "rayos";
 
-void replica_propose_command(struct coord_replica *r, Rayos__Registry__Command *command,
-                             const char *reason)
+static void propose(struct coord_replica *r, Rayos__Registry__Command *command, const char *reason,
+                    uint64_t office_term)
 {
     Rayos__Registry__Header header = RAYOS__REGISTRY__HEADER__INIT;
     uint8_t bytes[OWN_COMMAND_SIZE_MAX];
@@ -31,9 +31,15 @@ void replica_propose_command(struct coord_replica *r, Rayos__Registry__Command *
     size = rayos__registry__command__get_packed_size(command);
     if (size <= sizeof(bytes)) {
         (void)rayos__registry__command__pack(command, bytes);
-        replica_propose_own(r, bytes, size);
+        replica_propose_own(r, bytes, size, office_term);
     }
     command->header = NULL;
+}
+
+void replica_propose_office(struct coord_replica *r, Rayos__Registry__Command *command,
+                            const char *reason)
+{
+    propose(r, command, reason, coord_core_term(r->core));
 }
 
 ProtobufCBinaryData replica_id_field(const struct ray_id *id)
@@ -61,7 +67,7 @@ static void ask_admission(struct coord_replica *r)
     admit.cluster_epoch = cluster->cluster.cluster_epoch;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_ADMIT;
     command.node_admit = &admit;
-    replica_propose_command(r, &command, "the node has started");
+    propose(r, &command, "the node has started", 0);
 }
 
 /* ---- the leader ---- */
@@ -247,7 +253,7 @@ static void write_roles(struct coord_replica *r)
             change.role = (Rayos__Registry__Role)role;
             command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_ROLE;
             command.node_role = &change;
-            replica_propose_command(r, &command, "the configuration of the log");
+            replica_propose_office(r, &command, "the configuration of the log");
         }
         node = coord_fsm_next(r->fsm, COORD_NODE, &id);
     }
@@ -266,7 +272,7 @@ static void tick(struct coord_replica *r)
     body.now_us = replica_now_ns(r) / RAY_NS_PER_US;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_TICK;
     command.tick = &body;
-    replica_propose_command(r, &command, "time passes");
+    replica_propose_office(r, &command, "time passes");
 }
 
 static void compare_hash(struct coord_replica *r)
@@ -285,7 +291,7 @@ static void compare_hash(struct coord_replica *r)
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_HASH;
     command.hash = &body;
     r->hashed_index = index;
-    replica_propose_command(r, &command, "states are compared");
+    replica_propose_office(r, &command, "states are compared");
 }
 
 static void settle(struct coord_replica *r)
@@ -299,7 +305,7 @@ static void settle(struct coord_replica *r)
     body.timing_revision = coord_fsm_cluster(r->fsm)->cluster.timing_revision;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_TIMING_SETTLED;
     command.timing_settled = &body;
-    replica_propose_command(r, &command, "older times are no longer in use");
+    replica_propose_office(r, &command, "older times are no longer in use");
 }
 
 /* What was deleted, or is not to run any more, ends when its home has been silent for W, or its
@@ -323,7 +329,7 @@ static void end_unwanted(struct coord_replica *r)
             outcome.expected_epoch = &epoch;
             command.body_case = RAYOS__REGISTRY__COMMAND__BODY_OUTCOME;
             command.outcome = &outcome;
-            replica_propose_command(r, &command, "not wanted, and its home is silent");
+            replica_propose_office(r, &command, "not wanted, and its home is silent");
         }
         guest = coord_fsm_next(r->fsm, COORD_GUEST, &id);
     }
@@ -363,7 +369,7 @@ static void note_duplicates(struct coord_replica *r)
         event.object_id = replica_id_field(&peer->node);
         command.body_case = RAYOS__REGISTRY__COMMAND__BODY_EVENT_ADD;
         command.event_add = &event;
-        replica_propose_command(r, &command, "two machines, one identity");
+        replica_propose_office(r, &command, "two machines, one identity");
     }
 }
 

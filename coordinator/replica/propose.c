@@ -226,6 +226,31 @@ static bool may_append(struct coord_replica *r, struct replica_request *request,
     return false;
 }
 
+/* What a leader had to say is nothing that the next one says for him: his clock is not its clock.
+ */
+static bool is_of_a_past_office(const struct coord_replica *r,
+                                const struct replica_request *request)
+{
+    bool is_in_office =
+        r->role == COORD_REPLICA_LEADER && request->office_term == coord_core_term(r->core);
+
+    return request->office_term != 0 && !is_in_office && !RAY_MUTANT(REPLICA_FORWARD_OFFICE);
+}
+
+static void end_past_offices(struct coord_replica *r)
+{
+    struct replica_request *request = replica_request_first(&r->proposals, &r->proposals.queued);
+
+    while (request != NULL) {
+        struct replica_request *next = replica_request_after(&r->proposals, request);
+
+        if (is_of_a_past_office(r, request)) {
+            finish(r, request, RAY_ECANCELED, NULL); /* nobody waits for it */
+        }
+        request = next;
+    }
+}
+
 /* Takes the front of the queue into one batch; returns its length. */
 static size_t gather(struct coord_replica *r, struct coord_entry *entries, uint32_t *slots)
 {
@@ -354,6 +379,7 @@ void replica_propose_turn(struct coord_replica *r)
     if (r->proposals.queued.count == 0) {
         return;
     }
+    end_past_offices(r);
     if (r->role == COORD_REPLICA_LEADER && r->is_full) {
         refuse_all(r, RAY_ENOSPC);
         return;
@@ -566,14 +592,18 @@ int coord_replica_propose(struct coord_replica *r, const uint8_t *command, size_
     return RAY_OK;
 }
 
-void replica_propose_own(struct coord_replica *r, const uint8_t *command, size_t size)
+void replica_propose_own(struct coord_replica *r, const uint8_t *command, size_t size,
+                         uint64_t office_term)
 {
     struct ray_err err = {0};
+    uint64_t ticket;
 
     if (coord_replica_propose(r, command, size, replica_now_ns(r) + 10 * (uint64_t)RAY_NS_PER_S,
-                              NULL, NULL, NULL, &err) != RAY_OK) {
+                              NULL, NULL, &ticket, &err) != RAY_OK) {
         replica_log(r, RAY_LOG_WARN, "own command not proposed: %s", err.text);
+        return;
     }
+    replica_request_of(&r->proposals, ticket)->office_term = office_term;
 }
 
 void replica_propose_remote(struct coord_replica *r, struct replica_peer *peer,

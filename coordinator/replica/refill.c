@@ -200,7 +200,7 @@ static void admit(struct coord_replica *r, const struct replica_peer *peer)
     body.cluster_epoch = coord_fsm_cluster(r->fsm)->cluster.cluster_epoch;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_ADMIT;
     command.node_admit = &body;
-    replica_propose_command(r, &command, "the node has started, in quarantine");
+    replica_propose_office(r, &command, "the node has started, in quarantine");
 }
 
 static void renumber(struct coord_replica *r, const struct replica_peer *peer, uint64_t raft_id)
@@ -213,7 +213,7 @@ static void renumber(struct coord_replica *r, const struct replica_peer *peer, u
     body.incarnation = replica_id_field(&peer->said.incarnation);
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_RENUMBER;
     command.node_renumber = &body;
-    replica_propose_command(r, &command, "its log or state was damaged");
+    replica_propose_office(r, &command, "its log or state was damaged");
 }
 
 static void give(struct coord_replica *r, struct replica_peer *peer, uint64_t raft_id)

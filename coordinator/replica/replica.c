@@ -280,12 +280,14 @@ static void note_durable(struct coord_replica *r)
 {
     struct coord_core_out out;
     struct ray_err err = {0};
-    uint64_t index = r->durable_index;
+    uint64_t index;
 
     if (!r->is_durable_news || !replica_is_running(r)) {
         return;
     }
     r->is_durable_news = false;
+    /* As it is now: an append of this turn may have replaced what the log told of. */
+    index = coord_wal_durable_index(r->wal);
     (void)replica_drive(r, coord_core_persisted(r->core, replica_now_ms(r), index, &out, &err),
                         &out, &err);
 }

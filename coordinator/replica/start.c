@@ -132,7 +132,6 @@ static void on_durable(void *arg, uint64_t index)
 {
     struct coord_replica *r = arg;
 
-    r->durable_index = index;
     r->is_durable_news = true;
     if (r->recovering != NULL) {
         replica_recover_stored(r, RAY_OK, index);

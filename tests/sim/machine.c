@@ -6,7 +6,12 @@
 #include "tests/sim/cluster.h"
 #include "tests/sim/grants.h"
 
-enum { START_MEAN_NS = 300 * 1000000, HEALED_START_NS = 50 * 1000000, SLACK_NS = 500000 };
+enum {
+    START_MEAN_NS = 300 * 1000000,
+    HEALED_START_NS = 50 * 1000000,
+    SLACK_NS = 500000,
+    GATHER_NS = 1000000
+};
 
 static bool is_ghost(const struct sim_machine *machine)
 {
@@ -161,6 +166,7 @@ void sim_machine_init(struct sim_run *run, uint32_t index)
     machine->disk = sim_disk_create(run->world, &run->disk_config);
     machine->proc = sim_proc_add(run->world, &machine->clock);
     machine->proc->slack_max_ns = SLACK_NS;
+    machine->proc->gather_max_ns = GATHER_NS;
     machine->proc->on_timer = on_timer;
     machine->proc->on_turn_end = on_turn_end;
     machine->proc->on_died = on_died;

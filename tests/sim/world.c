@@ -13,7 +13,7 @@
 
 #include "tests/sim/mem.h"
 
-enum { STOPPED_NS = 10000000 };
+enum { STOPPED_NS = 10000000, GATHERS_ONE_IN = 4 };
 
 struct sim_event {
     uint64_t at_ns;
@@ -105,19 +105,50 @@ void sim_world_post(struct sim_world *world, uint64_t at_ns, sim_event_fn *fn, v
     post(world, (struct sim_event){.at_ns = at_ns, .fn = fn, .arg = arg, .tag = tag});
 }
 
-static void begin_turn(struct sim_proc *proc)
+static void begin_event(struct sim_proc *proc)
 {
     assert(!proc->is_in_turn && sim_proc_is_live(proc));
     proc->is_in_turn = true;
 }
 
+/* The event alone is of use: it comes when the turn has to end. */
+static void end_gathering(void *arg, uint64_t tag, bool is_alive)
+{
+    (void)arg;
+    (void)tag;
+    (void)is_alive;
+}
+
+/* Whether the turn stays open for what comes next. */
+static bool gathers(struct sim_proc *proc)
+{
+    struct sim_world *world = proc->world;
+
+    if (proc->is_dying || proc->gather_max_ns == 0) {
+        return false;
+    }
+    if (proc->gather_until_ns == 0 && sim_rng_below(&world->rng, GATHERS_ONE_IN) == 0) {
+        proc->gather_until_ns = world->now_ns + 1 + sim_rng_below(&world->rng, proc->gather_max_ns);
+        sim_proc_post(proc, proc->gather_until_ns, end_gathering, NULL, 0);
+    }
+    return proc->gather_until_ns > world->now_ns;
+}
+
 static void end_turn(struct sim_proc *proc)
 {
+    proc->gather_until_ns = 0;
     if (proc->on_turn_end != NULL) {
         proc->on_turn_end(proc->arg);
     }
     if (proc->on_flush != NULL) {
         proc->on_flush(proc->flush_arg);
+    }
+}
+
+static void end_event(struct sim_proc *proc)
+{
+    if (!gathers(proc)) {
+        end_turn(proc);
     }
     proc->is_in_turn = false;
     if (proc->is_dying && proc->on_died != NULL) {
@@ -146,9 +177,9 @@ static void dispatch(struct sim_world *world, struct sim_event *event)
         push(world, *event);
         return;
     }
-    begin_turn(proc);
+    begin_event(proc);
     event->fn(event->arg, event->tag, true);
-    end_turn(proc);
+    end_event(proc);
 }
 
 bool sim_world_step(struct sim_world *world, uint64_t end_ns)
@@ -313,6 +344,7 @@ void sim_proc_start(struct sim_proc *proc)
     assert(!proc->is_up);
     proc->is_up = true;
     proc->is_dying = false;
+    proc->gather_until_ns = 0;
     proc->paused_until_ns = 0;
     proc->deferred_to_ns = 0;
     proc->timer_number++;
@@ -358,9 +390,9 @@ bool sim_proc_run(struct sim_proc *proc, void (*fn)(void *arg), void *arg)
     if (!sim_proc_is_live(proc) || proc->paused_until_ns > proc->world->now_ns) {
         return false;
     }
-    begin_turn(proc);
+    begin_event(proc);
     fn(arg);
-    end_turn(proc);
+    end_event(proc);
     return true;
 }
 

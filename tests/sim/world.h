@@ -4,9 +4,10 @@
  * Everything happens in events, in the order of time and then of posting. One seed gives one
  * run: world.hash says whether two runs were the same.
  *
- * A turn is one event of a process: it runs to its end, then on_turn_end, as in a loop. A
- * process that dies within a turn (power cut in the middle of a write) runs on to the turn's end
- * as a ghost: is_dying is set, and nothing that it does reaches the world any more.
+ * A turn is what a loop finds in one look: one event of a process, now and then all that come
+ * within gather_max_ns; then on_turn_end. A process that dies within an event (power cut in the
+ * middle of a write) ends the turn as a ghost: is_dying is set, and nothing that it does reaches
+ * the world any more.
  *
  * Memory: world by create and destroy; processes belong to it.  Threads: one.  Blocks: never.
  * Trust: none. */
@@ -38,16 +39,18 @@ struct sim_proc {
     uint64_t life; /* counts starts; events of earlier lives are dropped */
     bool is_up;
     bool is_dying;
-    bool is_in_turn;
+    bool is_in_turn;          /* within an event of it */
     uint64_t paused_until_ns; /* true time */
     uint64_t deferred_to_ns;  /* where events of the pause wait */
     struct sim_clock *clock;  /* of its machine; borrowed */
     struct sim_rng rng;
     struct coord_env env;
-    uint64_t timer_at_ns;    /* asked for, local time; UINT64_MAX: none */
-    uint64_t timer_event_ns; /* of the event behind it, true time; UINT64_MAX: none */
-    uint64_t timer_number;   /* of that event */
-    uint64_t slack_max_ns;   /* timers come late by up to this */
+    uint64_t timer_at_ns;     /* asked for, local time; UINT64_MAX: none */
+    uint64_t timer_event_ns;  /* of the event behind it, true time; UINT64_MAX: none */
+    uint64_t timer_number;    /* of that event */
+    uint64_t slack_max_ns;    /* timers come late by up to this */
+    uint64_t gather_max_ns;   /* a turn may take in events for so long; 0: one event each */
+    uint64_t gather_until_ns; /* of the turn that is open, true time; 0: none is */
     /* Set by whoever starts the process. */
     void (*on_timer)(void *arg);
     void (*on_turn_end)(void *arg); /* may be NULL */
@@ -101,7 +104,7 @@ bool sim_proc_is_live(const struct sim_proc *proc);
 /* An event of this life of the process; waits while it is paused. */
 void sim_proc_post(struct sim_proc *proc, uint64_t at_ns, sim_event_fn *fn, void *arg,
                    uint64_t tag);
-/* A turn from outside: a request of a client. False: it is down or paused. */
+/* An event from outside: a request of a client. False: it is down or paused. */
 bool sim_proc_run(struct sim_proc *proc, void (*fn)(void *arg), void *arg);
 uint64_t sim_proc_now_ns(const struct sim_proc *proc); /* on its own clock */
 

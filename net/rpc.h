@@ -132,6 +132,9 @@ int ray_rpc_stream_start(struct ray_rpc_client *client, const char *method,
                          void (*on_item)(void *arg, const ProtobufCMessage *item),
                          void (*on_end)(void *arg, const struct ray_rpc_result *result), void *arg,
                          uint64_t *out_id, struct ray_err *err);
+/* While it is held, no credit goes back to the server: at most RAY_RPC_STREAM_WINDOW items more
+ * come, for whoever hands them on to somebody slow. An id that has ended is ignored. */
+void ray_rpc_call_hold(struct ray_rpc_client *client, uint64_t id, bool is_held);
 /* on_end follows from the loop with RAY_ECANCELED; items that are under way are dropped. An id
  * that has ended is ignored. */
 void ray_rpc_call_cancel(struct ray_rpc_client *client, uint64_t id);

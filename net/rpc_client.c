@@ -309,6 +309,16 @@ void ray_rpc_call_cancel(struct ray_rpc_client *client, uint64_t id)
     timer_arm(client);
 }
 
+void ray_rpc_call_hold(struct ray_rpc_client *client, uint64_t id, bool is_held)
+{
+    struct ray_rpc_client_call *call = ray_rpc_client_find(client, id);
+
+    if (call != NULL && !call->is_canceled) {
+        call->is_held = is_held;
+        ray_rpc_client_give_credit(client, id);
+    }
+}
+
 void ray_rpc_client_on_close(struct ray_rpc_client *client, void (*cb)(void *arg), void *arg)
 {
     client->on_close = cb;

@@ -26,6 +26,7 @@ struct ray_rpc_client_call {
     uint32_t window;                          /* items that the server may still send */
     uint32_t consumed;                        /* items taken since credit was given */
     bool is_canceled;                         /* on_end is owed, nothing else happens */
+    bool is_held;                             /* no credit goes back */
     void (*on_item)(void *arg, const ProtobufCMessage *item);
     void (*on_end)(void *arg, const struct ray_rpc_result *result);
     void *arg;
@@ -61,6 +62,9 @@ void ray_rpc_client_fail(struct ray_rpc_client *client, struct ray_rpc_client_ca
 void ray_rpc_client_post_or_abort(struct ray_rpc_client *client,
                                   const struct ray_rpc_message *message);
 void ray_rpc_client_post_cancel(struct ray_rpc_client *client, uint64_t id);
+
+/* Gives credit back for what was taken, when it is worth a message. */
+void ray_rpc_client_give_credit(struct ray_rpc_client *client, uint64_t id);
 
 /* The carrier's callback. */
 void ray_rpc_client_on_message(void *arg, const uint8_t *bytes, size_t size, int *fds,

@@ -18,12 +18,12 @@ static void client_abort(struct ray_rpc_client *client, const char *what)
     client->carrier->ops->abort(client->carrier, &err);
 }
 
-static void give_credit(struct ray_rpc_client *client, uint64_t id)
+void ray_rpc_client_give_credit(struct ray_rpc_client *client, uint64_t id)
 {
     struct ray_rpc_client_call *call =
         ray_rpc_client_find(client, id); /* the callback may have ended it */
 
-    if (call == NULL || call->is_canceled || call->consumed < CREDIT_BATCH_COUNT) {
+    if (call == NULL || call->is_canceled || call->is_held || call->consumed < CREDIT_BATCH_COUNT) {
         return;
     }
     ray_rpc_client_post_or_abort(
@@ -61,7 +61,7 @@ static void receive_item(struct ray_rpc_client *client, struct ray_rpc_client_ca
     call->consumed++;
     call->on_item(call->arg, item);
     if (!client->is_destroyed) {
-        give_credit(client, id);
+        ray_rpc_client_give_credit(client, id);
     }
 }
 

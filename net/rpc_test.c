@@ -127,6 +127,31 @@ static void test_stream(void **state)
     assert_int_equal(outcome.item_count, 200);
 }
 
+/* Held, a stream stops after what there is credit for, and goes on when it is let go. */
+static void test_held_stream(void **state)
+{
+    struct fixture *fixture = *state;
+    struct fixture_outcome outcome;
+    uint64_t id = 0;
+
+    start_stream(fixture, 1000, 10, &outcome, &id);
+    ray_rpc_call_hold(fixture->client, id, true);
+    while (outcome.item_count < RAY_RPC_STREAM_WINDOW) {
+        ray_loop_once(&fixture->loop);
+    }
+    for (int i = 0; i < 5; i++) {
+        (void)uv_run(&fixture->loop.uv, UV_RUN_NOWAIT);
+    }
+    assert_int_equal(outcome.item_count, RAY_RPC_STREAM_WINDOW);
+    assert_false(outcome.has_ended);
+    ray_rpc_call_hold(fixture->client, id + 1, false); /* nobody's */
+    ray_rpc_call_hold(fixture->client, id, false);
+    fixture_run_until(fixture, &outcome.has_ended);
+    assert_int_equal(outcome.code, RAY_OK);
+    assert_int_equal(outcome.item_count, 1000);
+    ray_rpc_call_hold(fixture->client, id, true); /* over */
+}
+
 /* Items of one type, the end of another; a wrong type for items ends the call. */
 static void test_stream_types(void **state)
 {
@@ -495,6 +520,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_echo, setup, teardown),
         cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stream, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_held_stream, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stream_types, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unwanted_items, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),

@@ -9,15 +9,16 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "coordinator/core/config.h"
 #include "coordinator/mutant.h"
 #include "coordinator/replica/impl.h"
 
 /* ---- the registry as the book sees it ---- */
 
-static bool view_node(void *arg, const struct ray_id *id, struct ray_id *out_incarnation)
+static bool find_member(const struct coord_fsm *fsm, const struct ray_id *id,
+                        struct ray_id *out_incarnation)
 {
-    struct coord_replica *r = arg;
-    const struct coord_object *node = coord_fsm_find(r->fsm, COORD_NODE, id);
+    const struct coord_object *node = coord_fsm_find(fsm, COORD_NODE, id);
 
     if (node == NULL ||
         (node->node.state != COORD_NODE_MEMBER && node->node.state != COORD_NODE_DRAINED)) {
@@ -25,6 +26,11 @@ static bool view_node(void *arg, const struct ray_id *id, struct ray_id *out_inc
     }
     *out_incarnation = node->node.incarnation;
     return true;
+}
+
+static bool view_node(void *arg, const struct ray_id *id, struct ray_id *out_incarnation)
+{
+    return find_member(((struct coord_replica *)arg)->fsm, id, out_incarnation);
 }
 
 static void add_guest(const struct coord_object *guest, const struct ray_id *incarnation,
@@ -245,7 +251,7 @@ void replica_grants_peer_down(struct coord_replica *r, const struct replica_peer
     for (uint32_t i = 0; i < r->renewals.slot_count; i++) {
         struct replica_request *request = &r->renewals.slots[i];
 
-        if (request->state == REPLICA_REQUEST_FORWARDED && request->peer == peer) {
+        if (request->state == REPLICA_REQUEST_FORWARDED && request->to == peer) {
             finish(r, request, RAY_ENOQUORUM, NULL);
         }
     }
@@ -320,15 +326,47 @@ static void pass_on(struct coord_replica *r, struct replica_peer *leader,
     item.number = replica_request_ticket(&r->renewals, request);
     item.renew.data = (uint8_t *)bytes;
     item.renew.len = size;
+    item.is_relayed = request->is_remote;
     packet.n_renewals = 1;
     packet.renewals = items;
     if (replica_packet_add(r, leader, &packet) != RAY_OK) {
         finish(r, request, RAY_ENOQUORUM, NULL);
         return;
     }
-    request->peer = leader;
-    request->epoch = leader->epoch;
+    request->to = leader;
+    request->to_epoch = leader->epoch;
     replica_request_move(&r->renewals, request, REPLICA_REQUEST_FORWARDED);
+}
+
+static bool is_member(const struct coord_replica *r, const struct replica_peer *peer)
+{
+    const struct coord_object *node = coord_fsm_find(replica_state(r), COORD_NODE, &peer->node);
+
+    return node != NULL && node->node.role != COORD_NODE_OBSERVER;
+}
+
+/* The leader; outside of the configuration, where the leader may be out of reach, the member that
+ * was heard last. */
+static struct replica_peer *whom_to_ask(struct coord_replica *r)
+{
+    struct replica_peer *best = replica_leader_peer(r);
+
+    if (best != NULL || r->role != COORD_REPLICA_WAITING) {
+        return best;
+    }
+    for (struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
+        if (peer->epoch != 0 && replica_standing_is_heard(peer) && is_member(r, peer) &&
+            (best == NULL || peer->heard_ns > best->heard_ns)) {
+            best = peer;
+        }
+    }
+    return best;
+}
+
+/* Ours, and what a node outside of the configuration gave us: one hop more, never two. */
+static bool may_pass_on(const struct coord_replica *r, const struct replica_request *request)
+{
+    return !request->is_remote || (!request->is_relayed && r->role != COORD_REPLICA_WAITING);
 }
 
 /* A leader judges by all that is committed: a node that has seen its own admission must not be
@@ -337,7 +375,7 @@ static void pass_on(struct coord_replica *r, struct replica_peer *leader,
 void replica_grants_turn(struct coord_replica *r)
 {
     struct replica_request *request = replica_request_first(&r->renewals, &r->renewals.queued);
-    struct replica_peer *leader = replica_leader_peer(r);
+    struct replica_peer *leader = r->renewals.queued.count == 0 ? NULL : whom_to_ask(r);
 
     r->renewals.seen_count = r->renewals.arrived_count;
     if (r->role == COORD_REPLICA_LEADER && replica_can_apply(r)) {
@@ -348,7 +386,7 @@ void replica_grants_turn(struct coord_replica *r)
             finish(r, request, RAY_EAGAIN, NULL); /* nobody is a member as far as it goes */
         } else if (r->role == COORD_REPLICA_LEADER) {
             hand_in(r, request);
-        } else if (leader != NULL && !request->is_remote) {
+        } else if (leader != NULL && leader != request->peer && may_pass_on(r, request)) {
             pass_on(r, leader, request);
         } else {
             finish(r, request, RAY_ENOQUORUM, NULL);
@@ -366,8 +404,8 @@ void replica_grants_answered(struct coord_replica *r, struct replica_peer *peer,
     struct replica_request *request = replica_request_of(&r->renewals, renewed->number);
     struct coord_lease_answer answer;
 
-    if (request == NULL || request->state != REPLICA_REQUEST_FORWARDED || request->peer != peer ||
-        request->epoch != peer->epoch) {
+    if (request == NULL || request->state != REPLICA_REQUEST_FORWARDED || request->to != peer ||
+        request->to_epoch != peer->epoch) {
         return;
     }
     if (renewed->code != RAY_OK) {
@@ -397,7 +435,7 @@ static int check_renewal(struct coord_replica *r, const struct coord_lease_renew
     if (RAY_MUTANT(GUEST_EARLY_RENEWAL)) {
         return RAY_OK;
     }
-    if (!view_node(r, &renew->node, &incarnation) ||
+    if (!find_member(replica_state(r), &renew->node, &incarnation) ||
         !ray_id_equal(&incarnation, &renew->incarnation)) {
         return ray_fail(err, RAY_EAGAIN, "this incarnation is not admitted yet");
     }
@@ -432,6 +470,17 @@ int coord_replica_renew(struct coord_replica *r, const struct coord_lease_renew 
     return RAY_OK;
 }
 
+/* A node speaks for itself; for another only who is in the configuration. */
+static bool may_renew(const struct coord_replica *r, const struct replica_peer *peer,
+                      const Rayos__Member__Renew *item, const struct coord_lease_renew *renew)
+{
+    if (item->is_relayed) {
+        return r->core != NULL &&
+               coord_config_find(coord_core_configuration(r->core), peer->server_id) != NULL;
+    }
+    return ray_id_equal(&renew->node, &peer->node);
+}
+
 void replica_grants_remote(struct coord_replica *r, struct replica_peer *peer,
                            const Rayos__Member__Renew *item)
 {
@@ -447,11 +496,16 @@ void replica_grants_remote(struct coord_replica *r, struct replica_peer *peer,
         answer_remote(r, &refused, RAY_EMALFORMED, NULL);
         return;
     }
+    if (!may_renew(r, peer, item, &renew)) {
+        answer_remote(r, &refused, RAY_EDENIED, NULL);
+        return;
+    }
     request = replica_is_running(r) ? replica_request_new(&r->renewals, &ticket) : NULL;
     if (request == NULL) {
         answer_remote(r, &refused, RAY_EAGAIN, NULL);
         return;
     }
+    request->is_relayed = item->is_relayed;
     request->renew = renew;
     request->is_remote = true;
     request->peer = peer;

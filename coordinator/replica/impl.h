@@ -45,6 +45,7 @@ enum {
     REPLICA_OWN_MAX = 256,   /* own commands of one kind and look */
     REPLICA_RENEW_MS = 2000, /* a renewal of a peer that has no answer by then has none */
     REPLICA_RENEWALS_MAX = 8192,
+    REPLICA_VIEW_FRESH_MS = 3000, /* of bookmarks that come once a second */
 };
 
 /* In what coord_replica_cancel takes. */
@@ -142,7 +143,10 @@ struct replica_request {
     uint64_t term;
     struct replica_peer *peer; /* forwarded to; or asked by (is_remote) */
     uint64_t epoch;
-    bool is_remote; /* of a peer: `number` is its own */
+    struct replica_peer *to; /* of renewals: forwarded to, while `peer` is who asked */
+    uint64_t to_epoch;
+    bool is_relayed; /* of renewals: the peer is not the node itself */
+    bool is_remote;  /* of a peer: `number` is its own */
     uint64_t number;
     uint8_t *command;
     size_t size;
@@ -227,6 +231,8 @@ struct coord_replica {
     struct coord_core *core;
     struct coord_readindex probes;
     struct coord_fsm *fsm;
+    struct coord_fsm *view; /* outside of the configuration (view.c); NULL: none */
+    uint64_t view_heard_ns;
     struct coord_watch_ring ring;
     struct ray_arena arena;         /* of one received message */
     struct ray_arena request_arena; /* of one request; callbacks may make one at any time */
@@ -314,6 +320,14 @@ void replica_receive_frame(struct coord_replica *r, struct replica_peer *peer, c
                            size_t size);
 /* At the end of a turn: frames for probes and echoes that found no message to go with. */
 void replica_send_due_frames(struct coord_replica *r);
+
+/* ---- view.c ---- */
+
+/* The newest that is known here: the state machine, or the view of who has none. */
+struct coord_fsm *replica_state(const struct coord_replica *r);
+/* Whether the state is the view: a part of the registry. */
+bool replica_is_viewing(const struct coord_replica *r);
+void replica_view_turn(struct coord_replica *r);
 
 /* ---- apply.c ---- */
 

@@ -51,8 +51,9 @@ ProtobufCBinaryData replica_id_field(const struct ray_id *id)
 
 static void ask_admission(struct coord_replica *r)
 {
-    const struct coord_object *self = coord_fsm_find(r->fsm, COORD_NODE, &r->meta.now.node_id);
-    const struct coord_object *cluster = coord_fsm_cluster(r->fsm);
+    struct coord_fsm *fsm = replica_state(r);
+    const struct coord_object *self = coord_fsm_find(fsm, COORD_NODE, &r->meta.now.node_id);
+    const struct coord_object *cluster = coord_fsm_cluster(fsm);
     Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
     Rayos__Registry__NodeAdmit admit = RAYOS__REGISTRY__NODE_ADMIT__INIT;
 
@@ -408,8 +409,8 @@ void replica_lead_turn(struct coord_replica *r)
     if (coord_wal_queued_size(r->wal) == 0) {
         coord_wal_seal(r->wal); /* idle */
     }
-    if (r->role == COORD_REPLICA_WAITING) {
-        return;
+    if (r->role == COORD_REPLICA_WAITING && !replica_is_viewing(r)) {
+        return; /* what it has may be long out of date */
     }
     replica_standing_check_self(r);
     if (!replica_is_running(r)) {

@@ -4,6 +4,7 @@
 #include "base/test.h"
 #include "coordinator/core/config.h"
 #include "coordinator/core/message.h"
+#include "coordinator/lease/grant_codec.h"
 #include "coordinator/replica/impl.h"
 #include "coordinator/replica/replica_fixture.h"
 
@@ -219,9 +220,84 @@ static void test_no_pause_with_two_voters(void **state)
     replica_fix_close(&fix);
 }
 
+/* ---- renewals ---- */
+
+struct answered {
+    int count;
+    int code;
+};
+
+static void on_packet(void *arg, const struct ray_id *peer, const Rayos__Member__Packet *packet)
+{
+    struct answered *answered = arg;
+
+    (void)peer;
+    for (size_t i = 0; i < packet->n_renewed; i++) {
+        answered->count++;
+        answered->code = packet->renewed[i]->code;
+    }
+}
+
+/* What the leader says to a renewal that `peer` brings for `node`. */
+static int renew(struct replica_fix *fix, unsigned peer, unsigned node, bool is_relayed)
+{
+    Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
+    Rayos__Member__Renew item = RAYOS__MEMBER__RENEW__INIT;
+    Rayos__Member__Renew *items[] = {&item};
+    struct coord_lease_renew renewal = {.node = replica_fix_id(node),
+                                        .incarnation = replica_fix_id(node + 500),
+                                        .cluster_epoch = 1,
+                                        .t_send_ns = 1};
+    struct answered answered = {.count = 0};
+    struct ray_arena arena;
+    const uint8_t *bytes;
+    size_t size;
+
+    ray_arena_init(&arena, COORD_LEASE_ARENA_SIZE_MAX);
+    assert_int_equal(coord_lease_renew_encode(&renewal, &arena, &bytes, &size, NULL), RAY_OK);
+    item.number = 1;
+    item.renew = bytes_of((uint8_t *)bytes, size);
+    item.is_relayed = is_relayed;
+    packet.n_renewals = 1;
+    packet.renewals = items;
+    fix->on_packet = on_packet;
+    fix->on_packet_arg = &answered;
+    replica_fix_packet(fix, peer, &packet);
+    replica_fix_run(fix, 0);
+    fix->on_packet = NULL;
+    ray_arena_fini(&arena);
+    assert_int_equal(answered.count, 1);
+    return answered.code;
+}
+
+static void test_who_may_renew_for_whom(void **state)
+{
+    struct replica_fix fix;
+
+    (void)state;
+    replica_fix_open(&fix, true);
+    assert_int_equal(replica_fix_create(&fix, NULL), RAY_OK);
+    replica_fix_run(&fix, 0);
+    create_cluster(&fix);
+    for (unsigned node = 1; node <= 2; node++) {
+        join(&fix, node);
+        replica_fix_up(&fix, node);
+        replica_fix_hello(&fix, node, node + 1, 1);
+    }
+    assert_int_equal(renew(&fix, 1, 1, false), RAY_OK);
+    assert_int_equal(renew(&fix, 1, 2, false), RAY_EDENIED); /* not its own */
+    assert_int_equal(renew(&fix, 1, 2, true), RAY_EDENIED);  /* by nobody's leave */
+    replica_fix_run(&fix, 1500);
+    assert_non_null(coord_config_find(coord_core_configuration(fix.replica->core), 2));
+    replica_fix_hello(&fix, 1, 2, 1);
+    assert_int_equal(renew(&fix, 1, 2, true), RAY_OK); /* as a standby it passes on */
+    replica_fix_close(&fix);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_pause_with_two_voters)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_pause_with_two_voters),
+                                       cmocka_unit_test(test_who_may_renew_for_whom)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

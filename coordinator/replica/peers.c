@@ -241,14 +241,29 @@ static void refresh_one(struct coord_replica *r, const struct coord_object *node
     memcpy(peer->address, node->node.address, sizeof(peer->address));
 }
 
+/* A view has voters and standbys alone: who is neither any more has left it. */
+static void forget_absent(struct coord_replica *r, struct coord_fsm *fsm)
+{
+    for (struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
+        if (peer->address[0] != '\0' && coord_fsm_find(fsm, COORD_NODE, &peer->node) == NULL) {
+            r->world.link->ops->remove_peer(r->world.link, &peer->node);
+            peer->address[0] = '\0';
+        }
+    }
+}
+
 void replica_peers_refresh(struct coord_replica *r)
 {
-    const struct coord_object *node = coord_fsm_next(r->fsm, COORD_NODE, NULL);
+    struct coord_fsm *fsm = replica_state(r);
+    const struct coord_object *node = coord_fsm_next(fsm, COORD_NODE, NULL);
 
     while (node != NULL) {
         struct ray_id id = node->id;
 
         refresh_one(r, node);
-        node = coord_fsm_next(r->fsm, COORD_NODE, &id);
+        node = coord_fsm_next(fsm, COORD_NODE, &id);
+    }
+    if (replica_is_viewing(r)) {
+        forget_absent(r, fsm);
     }
 }

@@ -38,7 +38,7 @@ static void finish(struct coord_replica *r, struct replica_request *request, int
     if (ended.is_remote) {
         answer_remote(r, &ended, status);
     } else if (ended.read_done != NULL) {
-        ended.read_done(ended.arg, status, coord_fsm_index(r->fsm));
+        ended.read_done(ended.arg, status, coord_fsm_index(replica_state(r)));
     }
 }
 
@@ -161,7 +161,7 @@ void replica_read_applied(struct coord_replica *r)
         struct replica_request *next = replica_request_after(&r->reads, request);
         uint32_t next_slot = next == NULL ? REPLICA_NO_SLOT : (uint32_t)(next - r->reads.slots);
 
-        if (request->index <= coord_fsm_index(r->fsm)) {
+        if (request->index <= coord_fsm_index(replica_state(r))) {
             finish(r, request, RAY_OK);
         }
         request = next_slot == REPLICA_NO_SLOT ? NULL : &r->reads.slots[next_slot];

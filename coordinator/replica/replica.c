@@ -215,6 +215,7 @@ void coord_replica_destroy(struct coord_replica *r)
     coord_wal_destroy(r->wal);
     coord_watch_ring_fini(&r->ring);
     coord_fsm_destroy(r->fsm);
+    coord_fsm_destroy(r->view);
     coord_checkpoint_batch_fini(&r->batch);
     replica_requests_fini(&r->proposals);
     replica_requests_fini(&r->reads);
@@ -340,6 +341,10 @@ static void note_hearing(struct coord_replica *r)
     uint64_t heard[COORD_SERVERS_MAX];
     size_t count = 0;
 
+    if (r->role == COORD_REPLICA_WAITING || replica_is_viewing(r)) {
+        r->heard_ns = r->view != NULL ? r->view_heard_ns : r->heard_ns; /* of what can be shown */
+        return;
+    }
     if (r->role != COORD_REPLICA_LEADER) {
         struct replica_peer *peer = replica_leader_peer(r);
 
@@ -478,6 +483,7 @@ void coord_replica_turn(struct coord_replica *r)
         coord_wal_flush(r->wal);
         replica_send_due_frames(r);
     }
+    replica_view_turn(r);
     stop_work(r);
     replica_refill_turn(r);
     replica_propose_expire(r, replica_now_ns(r));
@@ -523,7 +529,7 @@ void coord_replica_cancel(struct coord_replica *r, uint64_t ticket)
 
 struct coord_fsm *coord_replica_fsm(struct coord_replica *r)
 {
-    return r->fsm;
+    return replica_state(r);
 }
 
 struct coord_watch_ring *coord_replica_ring(struct coord_replica *r)
@@ -546,6 +552,8 @@ int coord_replica_transfer(struct coord_replica *r, struct ray_err *err)
 
 void coord_replica_status(const struct coord_replica *r, struct coord_replica_status *out)
 {
+    uint64_t fresh_ms = replica_is_viewing(r) ? REPLICA_VIEW_FRESH_MS : 0;
+
     *out = (struct coord_replica_status){
         .role = r->role,
         .cluster_id = r->meta.now.cluster_id,
@@ -558,9 +566,11 @@ void coord_replica_status(const struct coord_replica *r, struct coord_replica_st
         .last_index = r->wal == NULL ? 0 : coord_wal_last_index(r->wal),
         .durable_index = r->wal == NULL ? 0 : coord_wal_durable_index(r->wal),
         .commit_index = r->commit_index,
-        .applied_index = coord_fsm_index(r->fsm),
+        .applied_index = coord_fsm_index(replica_state(r)),
         .snapshot_index = r->snapshot_index,
         .heard_ns = r->heard_ns,
+        .is_partial = replica_is_viewing(r),
+        .cluster_epoch = r->meta.now.cluster_epoch,
         .proposal_count = r->proposals.slot_count - r->proposals.free.count,
         .read_count = r->reads.slot_count - r->reads.free.count,
     };
@@ -569,7 +579,7 @@ void coord_replica_status(const struct coord_replica *r, struct coord_replica_st
     }
     out->is_quorate =
         replica_is_running(r) && !ray_id_is_none(&r->told_leader) &&
-        replica_now_ns(r) - r->heard_ns < (uint64_t)r->election_ms * RAY_NS_PER_MS * 2;
+        replica_now_ns(r) - r->heard_ns < (fresh_ms + (uint64_t)r->election_ms * 2) * RAY_NS_PER_MS;
 }
 
 bool coord_replica_seal(struct coord_replica *r)

@@ -72,7 +72,7 @@ enum coord_replica_role {
     COORD_REPLICA_FOLLOWER, /* also standbys */
     COORD_REPLICA_CANDIDATE,
     COORD_REPLICA_LEADER,
-    COORD_REPLICA_WAITING,     /* not in any configuration that it knows: waits to be added */
+    COORD_REPLICA_WAITING,     /* in no configuration that it knows: an observer, or to be added */
     COORD_REPLICA_QUARANTINED, /* its log or state is damaged: no vote, waits for a new number */
     COORD_REPLICA_REMOVED,     /* told so by the cluster: never again under this identity */
     COORD_REPLICA_FAILED,      /* disk failed or it could not follow: destroy and create anew */
@@ -191,6 +191,19 @@ int coord_replica_renew(struct coord_replica *replica, const struct coord_lease_
                         uint64_t deadline_ns, coord_replica_renew_done *done, void *arg,
                         uint64_t *out_ticket, struct ray_err *err);
 
+/* ---- outside of the configuration (role WAITING) ---- */
+
+/* What such a node knows of the registry is a view (coord_fsm_view_create) that its owner gets from
+ * a member: from now on coord_replica_fsm gives it, until its own state has got as far. The view is
+ * the replica's, whatever is returned. RAY_EAGAIN: it shows less than what is here. */
+int coord_replica_show(struct coord_replica *replica, struct coord_fsm *view, struct ray_err *err);
+/* A packed WatchBatch for that view; the member that it is from heard the leader at `heard_ns`, on
+ * the clock of this node. As coord_fsm_view_batch; RAY_ENOTFOUND: no view is here. RAY_EAGAIN: it
+ * stays, and wants to be replaced; after other failures it is gone. */
+int coord_replica_show_batch(struct coord_replica *replica, const uint8_t *bytes, size_t size,
+                             uint64_t heard_ns, struct ray_err *err);
+bool coord_replica_has_view(const struct coord_replica *replica);
+
 /* Applied state, for aged reads: revision is coord_fsm_index, age is in the status. */
 struct coord_fsm *coord_replica_fsm(struct coord_replica *replica);
 /* Watchers are added to it by the owner; it is ticked by the replica. */
@@ -212,8 +225,10 @@ struct coord_replica_status {
     uint64_t commit_index;
     uint64_t applied_index;
     uint64_t snapshot_index;
-    uint64_t heard_ns; /* when the leader (or, leading, a majority) was heard last */
-    bool is_quorate;   /* within an election timeout */
+    uint64_t heard_ns;      /* when the leader (or, leading, a majority) was heard last */
+    bool is_quorate;        /* within an election timeout */
+    bool is_partial;        /* what is shown is a view */
+    uint64_t cluster_epoch; /* that it is at */
     struct coord_config config;
     size_t proposal_count;
     size_t read_count;

@@ -55,10 +55,17 @@ static struct replica_fix *fix_of(struct ray_link *link)
 static int link_send(struct ray_link *link, const struct ray_id *peer,
                      enum ray_link_channel channel, const uint8_t *bytes, size_t size)
 {
-    (void)peer;
-    (void)channel;
+    struct replica_fix *fix = fix_of(link);
+
     assert(bytes != NULL && size <= RAY_LINK_MESSAGE_SIZE_MAX);
-    fix_of(link)->sent_count++;
+    fix->sent_count++;
+    if (channel == RAY_LINK_MEMBER && fix->on_packet != NULL) {
+        Rayos__Member__Packet *packet = rayos__member__packet__unpack(NULL, size, bytes);
+
+        assert(packet != NULL);
+        fix->on_packet(fix->on_packet_arg, peer, packet);
+        rayos__member__packet__free_unpacked(packet, NULL);
+    }
     return RAY_OK;
 }
 

@@ -24,6 +24,9 @@ struct replica_fix {
     struct coord_checkpoint *checkpoint;
     bool is_commit_begun;
     size_t sent_count;
+    /* What is sent on the member channel; NULL: nobody looks. */
+    void (*on_packet)(void *arg, const struct ray_id *peer, const Rayos__Member__Packet *packet);
+    void *on_packet_arg;
     struct coord_replica *replica;
     enum coord_replica_role role; /* that was told */
     char trouble[RAY_ERR_TEXT_SIZE];

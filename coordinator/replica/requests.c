@@ -193,7 +193,10 @@ uint64_t replica_request_ticket(const struct replica_requests *requests,
 bool replica_requests_name(const struct replica_requests *requests, const struct replica_peer *peer)
 {
     for (uint32_t i = 0; i < requests->slot_count; i++) {
-        if (requests->slots[i].state != REPLICA_REQUEST_FREE && requests->slots[i].peer == peer) {
+        const struct replica_request *request = &requests->slots[i];
+
+        if (request->state != REPLICA_REQUEST_FREE &&
+            (request->peer == peer || request->to == peer)) {
             return true;
         }
     }

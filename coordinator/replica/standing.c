@@ -215,8 +215,9 @@ void replica_standing_note_epoch(struct coord_replica *r)
 
 void replica_standing_check_self(struct coord_replica *r)
 {
-    const struct coord_object *self = coord_fsm_find(r->fsm, COORD_NODE, &r->meta.now.node_id);
-    const struct coord_object *cluster = coord_fsm_cluster(r->fsm);
+    struct coord_fsm *fsm = replica_state(r);
+    const struct coord_object *self = coord_fsm_find(fsm, COORD_NODE, &r->meta.now.node_id);
+    const struct coord_object *cluster = coord_fsm_cluster(fsm);
     struct ray_err why = {0};
 
     if (cluster == NULL || r->meta.now.server_id > cluster->cluster.last_raft_id) {

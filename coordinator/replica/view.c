@@ -1,0 +1,84 @@
+/* view.c - what a node outside of the configuration knows of the registry.
+ *
+ * It has no log; its owner follows a member and brings what concerns this node. That counts like
+ * applied state in all that such a node does: admission, renewals, links, what it shows. It never
+ * goes back, so that a follower of a slower member waits until that has caught up. Added to the
+ * configuration, the node keeps the view until its own state has got as far. */
+#include <assert.h>
+
+#include "base/clock.h"
+#include "coordinator/replica/impl.h"
+
+bool replica_is_viewing(const struct coord_replica *r)
+{
+    return r->view != NULL && coord_fsm_index(r->view) > coord_fsm_index(r->fsm);
+}
+
+struct coord_fsm *replica_state(const struct coord_replica *r)
+{
+    return replica_is_viewing(r) ? r->view : r->fsm;
+}
+
+bool coord_replica_has_view(const struct coord_replica *r)
+{
+    return r->view != NULL;
+}
+
+static void note_change(struct coord_replica *r)
+{
+    r->is_peers_due = true;
+    r->is_turn_due = true;
+}
+
+int coord_replica_show(struct coord_replica *r, struct coord_fsm *view, struct ray_err *err)
+{
+    assert(view != NULL && view != r->view);
+    if (coord_fsm_cluster(view) == NULL || !replica_is_running(r) ||
+        coord_fsm_index(view) < coord_fsm_index(replica_state(r))) {
+        coord_fsm_destroy(view);
+        return ray_fail(err, RAY_EAGAIN, "what is shown here is newer");
+    }
+    coord_fsm_destroy(r->view);
+    r->view = view;
+    r->duty_ns = 0; /* admission does not wait */
+    note_change(r);
+    return RAY_OK;
+}
+
+int coord_replica_show_batch(struct coord_replica *r, const uint8_t *bytes, size_t size,
+                             uint64_t heard_ns, struct ray_err *err)
+{
+    uint64_t generation;
+    int rc;
+
+    if (r->view == NULL) {
+        return ray_fail(err, RAY_ENOTFOUND, "no view is here");
+    }
+    generation = coord_fsm_grant_generation(r->view);
+    rc = coord_fsm_view_batch(r->view, bytes, size, err);
+    if (rc != RAY_OK && rc != RAY_EAGAIN) {
+        coord_fsm_destroy(r->view);
+        r->view = NULL;
+        note_change(r);
+        return rc;
+    }
+    if (heard_ns > r->view_heard_ns) {
+        r->view_heard_ns = heard_ns;
+    }
+    if (coord_fsm_grant_generation(r->view) != generation) {
+        note_change(r);
+    }
+    r->is_turn_due = r->is_turn_due || r->reads.waiting.count > 0;
+    return rc;
+}
+
+void replica_view_turn(struct coord_replica *r)
+{
+    bool is_of_use = r->role == COORD_REPLICA_WAITING || replica_is_viewing(r);
+
+    if (r->view != NULL && (!is_of_use || !replica_is_running(r))) {
+        coord_fsm_destroy(r->view);
+        r->view = NULL;
+        note_change(r);
+    }
+}

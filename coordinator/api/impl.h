@@ -73,7 +73,10 @@ struct member_roster {
 struct member_creation; /* create.c */
 struct member_joining;  /* join.c */
 struct member_events;   /* events.c */
+struct member_follow;   /* follow.c */
+struct member_relays;   /* relay.c */
 struct ray_rpc_bulk_server;
+struct ray_rpc_link;
 struct member_turn; /* world.c */
 
 LIST_HEAD(member_events_list, member_events);
@@ -97,6 +100,9 @@ struct coord_member {
     struct coord_checkpoint *checkpoint;
     struct coord_facts *facts;
     struct ray_link *link;
+    struct ray_rpc_link *rpc;     /* calls between nodes, on it */
+    struct member_follow *follow; /* NULL: it has the log, or no membership */
+    struct member_relays *relays;
     struct coord_replica_world world;
     struct coord_replica *replica; /* NULL: no membership */
     enum member_state state;
@@ -164,6 +170,37 @@ uint64_t member_age_ms(const struct coord_member *m);
 /* The first cluster that this node was in is the only one until it is wiped. */
 int member_pin(struct coord_member *m, const struct ray_id *cluster_id, struct ray_err *err);
 
+/* Whether it has to ask others for what the registry says: it holds no part of the log, or not
+ * enough of it yet. */
+bool member_is_observer(const struct coord_member *m);
+
+/* ---- nearest.c ---- */
+
+enum { MEMBER_CANDIDATES_MAX = 32 };
+
+/* Whom this node asks, in its own order, which spreads the nodes over the members; the leader
+ * last, which has enough to do. */
+size_t member_candidates(struct coord_member *m, struct ray_id out[static MEMBER_CANDIDATES_MAX]);
+
+/* ---- follow.c: the part of the registry that concerns this node, from a member ---- */
+
+/* Begins or ends with the role. */
+void member_follow_turn(struct coord_member *m);
+void member_follow_fini(struct coord_member *m);
+
+/* ---- relay.c: calls that a member answers ---- */
+
+struct member_relayed {
+    const char *method;
+    const ProtobufCMessageDescriptor *item; /* NULL: none */
+    const ProtobufCMessageDescriptor *output;
+};
+int member_relays_init(struct coord_member *m, struct ray_err *err);
+void member_relays_fini(struct coord_member *m); /* after member_asks_end */
+void member_relay(struct coord_member *m, const struct member_caller *caller,
+                  struct ray_rpc_call *call, const ProtobufCMessage *input,
+                  const struct member_relayed *relayed);
+
 /* ---- ask.c ---- */
 
 /* `size` of the method's struct, which begins with a member_ask. NULL: the caller has been told. */
@@ -217,6 +254,14 @@ member_method member_token_create, member_token_list, member_token_remove;
 member_method member_query, member_propose;
 member_method member_session_open, member_session_keep, member_session_close;
 member_method member_watch, member_events_method;
+
+/* What other nodes may call; ends with a NULL name. */
+const struct ray_rpc_method *member_link_methods(void);
+/* Of this node alone, without any other's help. */
+void member_status_here(struct member_ask *ask);
+/* This node's own words in what a member says of the cluster. */
+void member_status_sign(struct coord_member *m, char id[static RAY_ID_TEXT_SIZE],
+                        Rayos__Cluster__Status *status);
 
 /* ---- guest.c ---- */
 

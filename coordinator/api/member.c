@@ -8,6 +8,7 @@
 #include "coordinator/api/member_api.h"
 #include "coordinator/api/roster.h"
 #include "net/link_uv.h"
+#include "net/rpc_link.h"
 
 /* ---- what the replica tells ---- */
 
@@ -85,14 +86,17 @@ int member_pin(struct coord_member *m, const struct ray_id *cluster_id, struct r
     return rc;
 }
 
+/* That links are made under: a member's own, which its disk knows before its registry does. */
 static uint64_t epoch_of(const struct coord_member *m)
 {
     const struct coord_object *cluster = coord_fsm_cluster(coord_replica_fsm(m->replica));
+    struct coord_replica_status status;
 
-    if (cluster != NULL) {
+    coord_replica_status(m->replica, &status);
+    if (cluster != NULL && cluster->cluster.cluster_epoch > status.cluster_epoch) {
         return cluster->cluster.cluster_epoch;
     }
-    return m->roster.joined != NULL ? m->roster.joined->cluster_epoch : 1;
+    return status.cluster_epoch;
 }
 
 int member_open_replica(struct coord_member *m, struct ray_err *err)
@@ -207,15 +211,29 @@ static size_t count_voters(const struct coord_config *config)
     return count;
 }
 
+static size_t count_voters_shown(struct coord_fsm *fsm)
+{
+    const struct coord_object *node = coord_fsm_next(fsm, COORD_NODE, NULL);
+    size_t count = 0;
+
+    while (node != NULL) {
+        struct ray_id id = node->id;
+
+        count += node->node.role == COORD_NODE_VOTER;
+        node = coord_fsm_next(fsm, COORD_NODE, &id);
+    }
+    return count;
+}
+
 static void look_for_quorum(struct coord_member *m)
 {
     struct coord_replica_status status;
     size_t count;
 
     coord_replica_status(m->replica, &status);
-    count = status.is_quorate && coord_fsm_cluster(coord_replica_fsm(m->replica)) != NULL
-                ? count_voters(&status.config)
-                : 0;
+    count = !status.is_quorate || coord_fsm_cluster(coord_replica_fsm(m->replica)) == NULL ? 0
+            : status.is_partial ? count_voters_shown(coord_replica_fsm(m->replica))
+                                : count_voters(&status.config);
     if (count != m->told_voter_count && count != 0 && m->config.on_quorate != NULL) {
         m->config.on_quorate(m->config.arg, count);
     }
@@ -256,6 +274,7 @@ void member_turn(struct coord_member *m)
         ray_timer_start(&m->leave_timer, 0, 0);
     }
     tell_links(m);
+    member_follow_turn(m);
     member_watch_turn(m);
     member_events_turn(m);
     look_for_quorum(m);
@@ -348,6 +367,12 @@ static int open_link(struct coord_member *m, struct ray_err *err)
                                      .arg = m};
     int rc = ray_link_uv_create(&m->link, m->config.loop, &config, err);
 
+    if (rc == RAY_OK) {
+        rc = ray_rpc_link_create(&m->rpc, m->config.loop, m->link, member_link_methods(), m, err);
+    }
+    if (rc == RAY_OK) {
+        rc = member_relays_init(m, err);
+    }
     return rc == RAY_OK ? complete_address(m, err) : rc;
 }
 
@@ -357,8 +382,10 @@ static int begin(struct coord_member *m, struct ray_err *err)
     struct ray_err why = {0};
     int rc;
 
-    m->world = (struct coord_replica_world){
-        .env = &m->env, .disk = m->disk, .checkpoint = m->checkpoint, .link = m->link};
+    m->world = (struct coord_replica_world){.env = &m->env,
+                                            .disk = m->disk,
+                                            .checkpoint = m->checkpoint,
+                                            .link = ray_rpc_link_rest(m->rpc)};
     rc = member_open_replica(m, &why);
     if (rc == RAY_OK || rc != RAY_ENOTFOUND) {
         *err = why;
@@ -434,7 +461,9 @@ void coord_member_destroy(struct coord_member *m)
     }
     m->on_left = NULL;
     member_guests_fini(m);
+    member_follow_fini(m);
     member_asks_end(m);
+    member_relays_fini(m);
     member_join_fini(m);
     member_watch_fini(m);
     if (m->checkpoint != NULL) { /* a commit under way reads the replica's memory */
@@ -443,6 +472,7 @@ void coord_member_destroy(struct coord_member *m)
     }
     coord_replica_destroy(m->replica);
     m->replica = NULL;
+    ray_rpc_link_destroy(m->rpc);
     if (m->link != NULL) {
         m->link->ops->destroy(m->link);
     }

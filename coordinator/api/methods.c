@@ -11,27 +11,46 @@ struct entry {
     const ProtobufCMessageDescriptor *input;
     member_method *run;
     bool is_for_all;
+    const struct member_relayed *relayed; /* NULL: it is answered here, wherever that is */
 };
 
 /* X(name, request type, function, for everybody) */
 #define METHOD_MAP(X)                                                                              \
-    X("cluster.create", create_request, member_cluster_create, false)                              \
-    X("cluster.status", status_request, member_cluster_status, true)                               \
-    X("node.list", nodes_request, member_node_list, true)                                          \
-    X("token.create", token_request, member_token_create, false)                                   \
-    X("token.list", tokens_request, member_token_list, false)                                      \
-    X("token.remove", token_remove_request, member_token_remove, false)                            \
-    X("registry.query", query_request, member_query, false)                                        \
-    X("registry.propose", propose_request, member_propose, false)                                  \
-    X("registry.watch", watch_request, member_watch, false)                                        \
-    X("session.open", session_request, member_session_open, false)                                 \
-    X("session.keep", session_keep_request, member_session_keep, false)                            \
-    X("session.close", session_close_request, member_session_close, false)                         \
-    X("events", events_request, member_events_method, false)
+    X("cluster.create", create_request, member_cluster_create, false, NULL)                        \
+    X("cluster.status", status_request, member_cluster_status, true, &relayed_status)              \
+    X("node.list", nodes_request, member_node_list, true, &relayed_nodes)                          \
+    X("token.create", token_request, member_token_create, false, NULL)                             \
+    X("token.list", tokens_request, member_token_list, false, &relayed_tokens)                     \
+    X("token.remove", token_remove_request, member_token_remove, false, NULL)                      \
+    X("registry.query", query_request, member_query, false, &relayed_query)                        \
+    X("registry.propose", propose_request, member_propose, false, NULL)                            \
+    X("registry.watch", watch_request, member_watch, false, &relayed_watch)                        \
+    X("session.open", session_request, member_session_open, false, NULL)                           \
+    X("session.keep", session_keep_request, member_session_keep, false, NULL)                      \
+    X("session.close", session_close_request, member_session_close, false, NULL)                   \
+    X("events", events_request, member_events_method, false, &relayed_events)
+
+/* What a node outside of the log has from a member. Sorted as above. */
+static const struct member_relayed relayed_status = {.method = "cluster.status",
+                                                     .output = &rayos__cluster__status__descriptor};
+static const struct member_relayed relayed_nodes = {.method = "node.list",
+                                                    .output = &rayos__cluster__nodes__descriptor};
+static const struct member_relayed relayed_tokens = {.method = "token.list",
+                                                     .output = &rayos__cluster__tokens__descriptor};
+static const struct member_relayed relayed_query = {.method = "registry.query",
+                                                    .item = &rayos__cluster__query_part__descriptor,
+                                                    .output =
+                                                        &rayos__cluster__query_end__descriptor};
+static const struct member_relayed relayed_watch = {.method = "registry.watch",
+                                                    .item = &rayos__cluster__watch_part__descriptor,
+                                                    .output = &rayos__cluster__done__descriptor};
+static const struct member_relayed relayed_events = {.method = "events",
+                                                     .item = &rayos__cluster__event__descriptor,
+                                                     .output = &rayos__cluster__done__descriptor};
 
 static const struct entry entries[] = {
-#define METHOD_ENTRY(name, type, function, is_for_all)                                             \
-    {name, &rayos__cluster__##type##__descriptor, function, is_for_all},
+#define METHOD_ENTRY(name, type, function, is_for_all, relayed)                                    \
+    {name, &rayos__cluster__##type##__descriptor, function, is_for_all, relayed},
     METHOD_MAP(METHOD_ENTRY)
 #undef METHOD_ENTRY
 };
@@ -60,6 +79,13 @@ static void caller_of(struct coord_member *m, const struct ray_rpc_call *call,
     if (peer == NULL) {
         return;
     }
+    if (peer->is_remote && !ray_id_is_none(&peer->node)) {
+        /* It asks for somebody whom it has let in as we would; and its kernel could change any
+         * of its own words anyway. */
+        out->is_admin = true;
+        (void)snprintf(out->name, sizeof out->name, "node");
+        return;
+    }
     if (peer->is_remote) {
         (void)member_operator(m, peer->identity, out);
         return;
@@ -76,7 +102,7 @@ static void run(struct ray_rpc_call *call, const ProtobufCMessage *input, void *
 const struct ray_rpc_method *coord_member_methods(void)
 {
     static const struct ray_rpc_method methods[] = {
-#define METHOD_PUBLIC(name, type, function, is_for_all)                                            \
+#define METHOD_PUBLIC(name, type, function, is_for_all, relayed)                                   \
     {name, &rayos__cluster__##type##__descriptor, run},
         METHOD_MAP(METHOD_PUBLIC)
 #undef METHOD_PUBLIC
@@ -84,6 +110,30 @@ const struct ray_rpc_method *coord_member_methods(void)
     };
 
     return methods;
+}
+
+/* Only what is read, and changes nothing: commands of other nodes come as such (net/proto/member).
+ */
+const struct ray_rpc_method *member_link_methods(void)
+{
+    static const struct ray_rpc_method methods[] = {
+        {"cluster.status", &rayos__cluster__status_request__descriptor, run},
+        {"node.list", &rayos__cluster__nodes_request__descriptor, run},
+        {"token.list", &rayos__cluster__tokens_request__descriptor, run},
+        {"registry.query", &rayos__cluster__query_request__descriptor, run},
+        {"registry.watch", &rayos__cluster__watch_request__descriptor, run},
+        {"events", &rayos__cluster__events_request__descriptor, run},
+        {NULL, NULL, NULL},
+    };
+
+    return methods;
+}
+
+static bool is_of_node(const struct ray_rpc_call *call)
+{
+    const struct ray_rpc_peer *peer = ray_rpc_call_peer(call);
+
+    return peer != NULL && peer->is_remote && !ray_id_is_none(&peer->node);
 }
 
 static int check(struct coord_member *m, const struct entry *entry,
@@ -119,5 +169,12 @@ void coord_member_call(struct coord_member *member, struct ray_rpc_call *call,
         (void)ray_rpc_reply_err(call, &err); /* the caller is gone, or not */
         return;
     }
-    entry->run(member, &caller, call, input);
+    if (entry->relayed == NULL || !member_is_observer(member)) {
+        entry->run(member, &caller, call, input);
+    } else if (!is_of_node(call)) {
+        member_relay(member, &caller, call, input, entry->relayed);
+    } else {
+        (void)ray_fail(&err, RAY_EUNAVAILABLE, "this node holds no part of the log");
+        (void)ray_rpc_reply_err(call, &err);
+    }
 }

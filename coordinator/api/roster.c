@@ -77,7 +77,7 @@ void member_roster_dial(struct coord_member *m)
 
         if (!is_whole(member) ||
             ray_id_from_bytes(member->id.data, member->id.len, &id, NULL) != RAY_OK ||
-            ray_id_equal(&id, &m->id) || registry_of(m) != NULL) {
+            ray_id_equal(&id, &m->id) || (registry_of(m) != NULL && !member_is_observer(m))) {
             continue;
         }
         if (m->link->ops->add_peer(m->link, &id, member->address, &err) != RAY_OK) {
@@ -158,12 +158,25 @@ static bool is_same(const Rayos__Cluster__Joined *a, const Rayos__Cluster__Joine
     return is_equal;
 }
 
+/* Out of the configuration, without a view: its registry is older than the roster may be. */
+static bool is_left_behind(const struct coord_member *m)
+{
+    struct coord_replica_status status;
+
+    coord_replica_status(m->replica, &status);
+    return status.role == COORD_REPLICA_WAITING && !status.is_partial;
+}
+
 void member_roster_refresh(struct coord_member *m)
 {
     const Rayos__Cluster__Joined *kept = m->roster.joined;
-    struct member_roster_lines *lines = calloc(1, sizeof *lines);
+    struct member_roster_lines *lines;
     struct ray_err err = {0};
 
+    if (m->replica == NULL || is_left_behind(m)) {
+        return;
+    }
+    lines = calloc(1, sizeof *lines);
     if (lines != NULL && member_roster_list(m, lines) && lines->joined.n_members > 1) {
         lines->joined.raft_id = kept == NULL ? 0 : kept->raft_id;
         if ((kept == NULL || !is_same(&lines->joined, kept)) &&
@@ -200,7 +213,13 @@ int member_roster_known(void *arg, const struct ray_id *peer,
     struct coord_fsm *fsm = registry_of(m);
 
     if (fsm != NULL) {
-        return known_by_registry(fsm, peer, out_static, out_identity);
+        int rc = known_by_registry(fsm, peer, out_static, out_identity);
+
+        /* What an observer has may be old, or a part: until it follows a member again, those that
+         * it knew last are members, too. */
+        if (rc != RAY_ENOTFOUND || !member_is_observer(m)) {
+            return rc;
+        }
     }
     for (size_t i = 0; joined != NULL && i < joined->n_members; i++) {
         const Rayos__Cluster__Member *member = joined->members[i];

@@ -222,11 +222,29 @@ static void show_replica(struct coord_member *m, struct status_texts *texts, boo
     out->id = text(ray_id_format(&status.cluster_id, texts->cluster));
     out->fingerprint = text(member_fingerprint_words(&status.cluster_id, texts->words));
     out->age_ms = is_linearizable ? 0 : member_age_ms(m);
-    out->node_role = text(member_role_name(status.role));
     if (cluster != NULL) {
         out->name = text(cluster->name);
         out->cluster_epoch = cluster->cluster.cluster_epoch;
         out->timing = text(cluster->cluster.timing.profile);
+    }
+}
+
+void member_status_sign(struct coord_member *m, char id[static RAY_ID_TEXT_SIZE],
+                        Rayos__Cluster__Status *status)
+{
+    struct coord_replica_status replica_status;
+
+    status->node = m->name;
+    status->node_id = text(ray_id_format(&m->id, id));
+    status->node_state = text(member_state_name(m));
+    status->node_message = m->trouble.text;
+    status->node_role = text("");
+    if (m->replica != NULL) {
+        coord_replica_status(m->replica, &replica_status);
+        status->node_role =
+            text(replica_status.role == COORD_REPLICA_WAITING && replica_status.is_partial
+                     ? "observer"
+                     : member_role_name(replica_status.role));
     }
 }
 
@@ -239,10 +257,7 @@ static void answer_status(struct member_ask *ask, bool is_linearizable)
     struct ray_err err = {0};
     struct coord_replica_status replica_status = {0};
 
-    status.node = m->name;
-    status.node_id = text(ray_id_format(&m->id, texts.node));
-    status.node_state = text(member_state_name(m));
-    status.node_message = m->trouble.text;
+    member_status_sign(m, texts.node, &status);
     if (m->replica != NULL) {
         show_replica(m, &texts, is_linearizable, &status);
         coord_replica_status(m->replica, &replica_status);
@@ -256,6 +271,11 @@ static void answer_status(struct member_ask *ask, bool is_linearizable)
     }
     member_ask_reply(ask, &status.base);
     page_fini(&page);
+}
+
+void member_status_here(struct member_ask *ask)
+{
+    answer_status(ask, false);
 }
 
 void member_cluster_status(struct coord_member *m, const struct member_caller *caller,

@@ -9,18 +9,44 @@
 #include "coordinator/api/impl.h"
 #include "net/proto_codec.h"
 
-enum { PART_SIZE = 48 << 10 };
+enum { PART_SIZE = 48 << 10, TAG_EVENT = 1 << 3 | 2, TAG_REVISION = 2 << 3 }; /* of WatchBatch */
 
 struct watch_ask {
     struct member_ask ask;
     uint64_t number;
     struct ray_buf batch; /* what the caller has not taken yet */
     size_t sent;
+    uint64_t revision; /* of the batch */
     bool is_in_hub;
     bool is_credit_due;
 };
 
 static struct watch_ask *watch_of(struct coord_member *m, uint64_t number);
+
+/* WatchBatch.revision, without unpacking its events; 0: it has none. */
+static uint64_t revision_of(const uint8_t *bytes, size_t size)
+{
+    uint64_t value = 0;
+    uint64_t revision = 0;
+
+    for (size_t at = 0; at < size;) {
+        uint8_t tag = bytes[at++];
+
+        value = 0;
+        for (unsigned shift = 0; at < size && shift < 64; shift += 7) {
+            value |= (uint64_t)(bytes[at] & 0x7f) << shift;
+            if (bytes[at++] < 0x80) {
+                break;
+            }
+        }
+        if (tag == TAG_EVENT) {
+            at = value <= size - at ? at + (size_t)value : size;
+        } else if (tag == TAG_REVISION) {
+            revision = value;
+        }
+    }
+    return revision;
+}
 
 static void send_parts(struct watch_ask *watch)
 {
@@ -31,6 +57,10 @@ static void send_parts(struct watch_ask *watch)
         part.bytes.data = watch->batch.data + watch->sent;
         part.bytes.len = left < PART_SIZE ? left : PART_SIZE;
         part.is_last = part.bytes.len == left;
+        if (part.is_last) {
+            part.revision = watch->revision;
+            part.age_ms = member_age_ms(watch->ask.member);
+        }
         if (ray_rpc_send(watch->ask.call, &part.base) != RAY_OK) {
             return; /* on_drain or on_cancel follows */
         }
@@ -60,6 +90,7 @@ static int on_batch(void *arg, uint64_t number, const uint8_t *bytes, size_t siz
     if (ray_buf_append(&watch->batch, bytes, size) != RAY_OK) {
         return RAY_EAGAIN; /* memory may come back */
     }
+    watch->revision = revision_of(bytes, size);
     watch->is_credit_due = true;
     send_parts(watch);
     return RAY_OK;

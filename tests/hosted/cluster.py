@@ -135,10 +135,10 @@ class Group:
         first.do("cluster", "create", "demo")
         return first
 
-    def join(self, *names):
-        """They join; returns when each has the vote or the place that it should have."""
+    def join(self, *names, options=()):
+        """They join, with a token made with these options."""
         token = self.folder / "token"
-        self["a"].do("token", "create", "--uses", str(len(names)), "--file", token)
+        self["a"].do("token", "create", "--uses", str(len(names)), "--file", token, *options)
         for name in names:
             self.member(name).start("--credential", str(token))
         token.unlink()

@@ -23,6 +23,7 @@
 
 enum {
     REPLICA_APPLY_MAX = 4096,          /* entries of one turn */
+    REPLICA_READS_MS = 10,             /* answers of one turn; then the rest waits */
     REPLICA_PACKET_SIZE_MAX = 1 << 20, /* one link message */
     REPLICA_PACKET_FLUSH_SIZE = 256 << 10,
     REPLICA_ARENA_SIZE_MAX = 16 << 20,
@@ -196,10 +197,11 @@ struct replica_making {
     bool is_done;
     int status;
     struct coord_snapshot snapshot;
-    uint64_t tried_index; /* of the newest that was begun */
-    uint64_t asked_ns;    /* when a peer asked for a part of one last */
-    uint64_t asked_count; /* parts, ever */
-    bool is_wanted;       /* the one on the disk is damaged */
+    uint64_t tried_index;                 /* of the newest that was begun */
+    uint64_t asked_ns;                    /* when a peer asked for a part of one last */
+    uint64_t asked_count;                 /* parts, ever */
+    bool is_wanted;                       /* the one on the disk is damaged */
+    struct coord_snapshot_reader *served; /* what peers asked for last; NULL: none */
 };
 
 struct replica_fetching {

@@ -151,10 +151,13 @@ void replica_read_turn(struct coord_replica *r)
     replica_read_applied(r);
 }
 
-/* Indices may come in any order: from probes and from leaders. */
+/* Indices may come in any order: from probes and from leaders. Who is told packs its answer at
+ * once, which may be a large one: what does not fit into the turn's time waits for the next, or
+ * elections would be lost over a crowd of readers. */
 void replica_read_applied(struct coord_replica *r)
 {
     struct replica_request *request = replica_request_first(&r->reads, &r->reads.waiting);
+    uint64_t end_ns = replica_now_ns(r) + REPLICA_READS_MS * RAY_NS_PER_MS;
     size_t count = r->reads.waiting.count;
 
     for (; request != NULL && count > 0; count--) {
@@ -162,6 +165,10 @@ void replica_read_applied(struct coord_replica *r)
         uint32_t next_slot = next == NULL ? REPLICA_NO_SLOT : (uint32_t)(next - r->reads.slots);
 
         if (request->index <= coord_fsm_index(replica_state(r))) {
+            if (replica_now_ns(r) >= end_ns) {
+                r->is_turn_due = true;
+                return;
+            }
             finish(r, request, RAY_OK);
         }
         request = next_slot == REPLICA_NO_SLOT ? NULL : &r->reads.slots[next_slot];

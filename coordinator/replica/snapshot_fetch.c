@@ -147,19 +147,16 @@ int replica_snapshot_load(struct coord_replica *r, uint64_t index, uint64_t term
 {
     struct coord_snapshot_reader *reader = NULL;
     struct coord_fsm_load *load = NULL;
-    uint8_t *chunk = malloc(COORD_SNAPSHOT_CHUNK_SIZE);
-    int rc = chunk == NULL ? ray_fail(err, RAY_ENOMEM, "a snapshot's chunk") : RAY_OK;
+    int rc = coord_snapshot_reader_create(&reader, r->world.disk, index, term, err);
 
-    if (rc == RAY_OK) {
-        rc = coord_snapshot_reader_create(&reader, r->world.disk, index, term, err);
-    }
     if (rc == RAY_OK) {
         rc = coord_fsm_load_begin(&load, err);
     }
     for (uint32_t i = 0; rc == RAY_OK && i < coord_snapshot_reader_info(reader)->chunk_count; i++) {
+        const uint8_t *chunk;
         size_t size;
 
-        rc = coord_snapshot_reader_read(reader, i, chunk, &size, err);
+        rc = coord_snapshot_reader_read(reader, i, &chunk, &size, err);
         if (rc == RAY_OK) {
             rc = coord_fsm_load_bytes(load, chunk, size, err);
         }
@@ -172,7 +169,6 @@ int replica_snapshot_load(struct coord_replica *r, uint64_t index, uint64_t term
         coord_fsm_load_cancel(load);
     }
     coord_snapshot_reader_destroy(reader);
-    free(chunk);
     return rc;
 }
 

@@ -191,11 +191,18 @@ void replica_making_turn(struct coord_replica *r)
     }
 }
 
+static void stop_serving(struct coord_replica *r)
+{
+    coord_snapshot_reader_destroy(r->making.served);
+    r->making.served = NULL;
+}
+
 void replica_making_fini(struct coord_replica *r)
 {
     if (r->making.writer != NULL) {
         stop_making(r);
     }
+    stop_serving(r);
     ray_buf_fini(&r->making.piece);
 }
 
@@ -220,10 +227,26 @@ static void answer(struct coord_replica *r, struct replica_peer *peer,
     (void)replica_packet_add(r, peer, &packet); /* asked again after a while */
 }
 
-static int send_part(struct coord_replica *r, struct replica_peer *peer,
-                     const Rayos__Member__SnapshotAsk *ask, struct coord_snapshot_reader *reader)
+/* The manifest is read and checked once for all the parts that are asked for one after another. */
+static int serve(struct coord_replica *r, const Rayos__Member__SnapshotAsk *ask,
+                 struct ray_err *err)
 {
-    uint8_t *chunk;
+    struct coord_snapshot_reader *served = r->making.served;
+
+    if (served != NULL && coord_snapshot_reader_info(served)->index == ask->index &&
+        coord_snapshot_reader_info(served)->term == ask->term) {
+        return RAY_OK;
+    }
+    stop_serving(r);
+    return coord_snapshot_reader_create(&r->making.served, r->world.disk, ask->index, ask->term,
+                                        err);
+}
+
+static int send_part(struct coord_replica *r, struct replica_peer *peer,
+                     const Rayos__Member__SnapshotAsk *ask)
+{
+    struct coord_snapshot_reader *reader = r->making.served;
+    const uint8_t *chunk;
     size_t size = 0;
     int rc;
 
@@ -236,22 +259,16 @@ static int send_part(struct coord_replica *r, struct replica_peer *peer,
     if (ask->chunk >= coord_snapshot_reader_info(reader)->chunk_count) {
         return RAY_ENOTFOUND;
     }
-    chunk = malloc(COORD_SNAPSHOT_CHUNK_SIZE);
-    if (chunk == NULL) {
-        return RAY_ENOMEM;
-    }
-    rc = coord_snapshot_reader_read(reader, ask->chunk, chunk, &size, NULL);
+    rc = coord_snapshot_reader_read(reader, ask->chunk, &chunk, &size, NULL);
     if (rc == RAY_OK) {
         answer(r, peer, ask, RAY_OK, chunk, size);
     }
-    free(chunk);
     return rc;
 }
 
 void replica_snapshot_asked(struct coord_replica *r, struct replica_peer *peer,
                             const Rayos__Member__SnapshotAsk *ask)
 {
-    struct coord_snapshot_reader *reader = NULL;
     struct ray_err err = {0};
     int rc;
 
@@ -260,14 +277,14 @@ void replica_snapshot_asked(struct coord_replica *r, struct replica_peer *peer,
     }
     r->making.asked_ns = replica_now_ns(r);
     r->making.asked_count++;
-    rc = coord_snapshot_reader_create(&reader, r->world.disk, ask->index, ask->term, &err);
+    rc = serve(r, ask, &err);
     if (rc == RAY_OK) {
-        rc = send_part(r, peer, ask, reader);
+        rc = send_part(r, peer, ask);
     }
-    coord_snapshot_reader_destroy(reader);
     if (rc == RAY_OK) {
         return;
     }
+    stop_serving(r);
     if ((rc == RAY_EMALFORMED || rc == RAY_EIO) && ask->index == r->snapshot_index) {
         r->making.is_wanted = true; /* the log before it may be gone: nobody else has it */
     }

@@ -1,6 +1,6 @@
 /* turn_test.c - what comes together in one turn of the loop: the disk's word and a new leader's
- * entries, a leader's own command and the end of its office. One voter of three; the others are
- * made of frames. */
+ * entries, a leader's own command and the end of its office, many readers. One voter of three; the
+ * others are made of frames. */
 #include "base/clock.h"
 #include "base/test.h"
 #include "coordinator/core/config.h"
@@ -180,11 +180,52 @@ static void test_an_office_ends_with_its_words(void **state)
     replica_fix_close(&turn.fix);
 }
 
+struct reader {
+    struct replica_fix *fix;
+    int count;
+};
+
+static void on_read(void *arg, int status, uint64_t revision)
+{
+    struct reader *reader = arg;
+
+    (void)revision;
+    assert_int_equal(status, RAY_OK);
+    reader->fix->now_ns += 6 * RAY_NS_PER_MS; /* a large answer is packed */
+    reader->count++;
+}
+
+/* Answers that take long do not make one turn of all of them. */
+static void test_a_crowd_of_readers_waits_for_turns(void **state)
+{
+    enum { READERS = 7, OF_ONE_TURN = 2 };
+    struct replica_fix fix;
+    struct reader reader = {.fix = &fix};
+
+    (void)state;
+    replica_fix_open(&fix, true);
+    assert_int_equal(replica_fix_create(&fix, NULL), RAY_OK);
+    replica_fix_run(&fix, 0);
+    for (int i = 0; i < READERS; i++) {
+        assert_int_equal(coord_replica_read(fix.replica, UINT64_MAX, on_read, &reader, NULL, NULL),
+                         RAY_OK);
+    }
+    coord_replica_turn(fix.replica);
+    assert_int_equal(reader.count, OF_ONE_TURN);
+    assert_true(fix.timer_ns <= fix.now_ns); /* the next turn is asked for at once */
+    for (int i = 0; i < READERS; i++) {
+        coord_replica_turn(fix.replica);
+    }
+    assert_int_equal(reader.count, READERS);
+    replica_fix_close(&fix);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_durable_is_what_the_log_has_now),
         cmocka_unit_test(test_an_office_ends_with_its_words),
+        cmocka_unit_test(test_a_crowd_of_readers_waits_for_turns),
     };
 
     if (ray_mutant_from_env(NULL) != RAY_OK) {

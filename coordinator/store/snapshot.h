@@ -80,9 +80,9 @@ coord_snapshot_reader_info(const struct coord_snapshot_reader *reader);
 /* To send first; lives as long as the reader. */
 const uint8_t *coord_snapshot_reader_manifest(const struct coord_snapshot_reader *reader,
                                               size_t *out_size);
-/* One chunk into `out` (COORD_SNAPSHOT_CHUNK_SIZE bytes), checked. RAY_EMALFORMED: rot. */
-int coord_snapshot_reader_read(struct coord_snapshot_reader *reader, uint32_t chunk, uint8_t *out,
-                               size_t *out_size, struct ray_err *err);
+/* One chunk, checked; the reader's until its next read. RAY_EMALFORMED: rot. */
+int coord_snapshot_reader_read(struct coord_snapshot_reader *reader, uint32_t chunk,
+                               const uint8_t **out_bytes, size_t *out_size, struct ray_err *err);
 void coord_snapshot_reader_destroy(struct coord_snapshot_reader *reader);
 
 /* --- receiving from a peer --- */

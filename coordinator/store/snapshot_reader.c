@@ -96,8 +96,8 @@ const uint8_t *coord_snapshot_reader_manifest(const struct coord_snapshot_reader
     return reader->manifest;
 }
 
-int coord_snapshot_reader_read(struct coord_snapshot_reader *reader, uint32_t chunk, uint8_t *out,
-                               size_t *out_size, struct ray_err *err)
+int coord_snapshot_reader_read(struct coord_snapshot_reader *reader, uint32_t chunk,
+                               const uint8_t **out_bytes, size_t *out_size, struct ray_err *err)
 {
     uint64_t at = (uint64_t)chunk * COORD_SNAPSHOT_CHUNK_SIZE;
     uint8_t hash[COORD_SNAPSHOT_HASH_SIZE];
@@ -118,7 +118,7 @@ int coord_snapshot_reader_read(struct coord_snapshot_reader *reader, uint32_t ch
     if (memcmp(hash, reader->hashes + (size_t)chunk * COORD_SNAPSHOT_HASH_SIZE, sizeof hash) != 0) {
         return ray_fail(err, RAY_EMALFORMED, "chunk %u of %s has rotted", chunk, reader->name);
     }
-    memcpy(out, reader->chunk, size);
+    *out_bytes = reader->chunk;
     *out_size = size;
     return RAY_OK;
 }

@@ -82,10 +82,8 @@ static void check(struct coord_fake_disk *fake, uint64_t index, uint64_t size)
 {
     struct coord_snapshot_reader *reader;
     const struct coord_snapshot_info *info;
-    uint8_t *chunk = malloc(COORD_SNAPSHOT_CHUNK_SIZE);
     uint64_t at = 0;
 
-    assert_non_null(chunk);
     assert_int_equal(coord_snapshot_reader_create(&reader, &fake->disk, index, 3, NULL), RAY_OK);
     info = coord_snapshot_reader_info(reader);
     assert_int_equal(info->size, size);
@@ -93,9 +91,10 @@ static void check(struct coord_fake_disk *fake, uint64_t index, uint64_t size)
     assert_int_equal(info->config.servers[1].id, 9);
     assert_int_equal(info->config_index, index - 1);
     for (uint32_t i = 0; i < info->chunk_count; i++) {
+        const uint8_t *chunk;
         size_t part;
 
-        assert_int_equal(coord_snapshot_reader_read(reader, i, chunk, &part, NULL), RAY_OK);
+        assert_int_equal(coord_snapshot_reader_read(reader, i, &chunk, &part, NULL), RAY_OK);
         for (size_t j = 0; j < part; j++) {
             assert_int_equal(chunk[j], byte_at(index, at + j));
         }
@@ -103,7 +102,6 @@ static void check(struct coord_fake_disk *fake, uint64_t index, uint64_t size)
     }
     assert_int_equal(at, size);
     coord_snapshot_reader_destroy(reader);
-    free(chunk);
 }
 
 static void what_is_written_is_read(void **state)
@@ -193,27 +191,25 @@ static void a_cut_leaves_the_old_and_perhaps_the_new(void **state)
 static void rot_is_found_wherever_it_is(void **state)
 {
     struct coord_fake_disk *fake = coord_fake_disk_create();
-    uint8_t *chunk = malloc(COORD_SNAPSHOT_CHUNK_SIZE);
 
     (void)state;
-    assert_non_null(chunk);
     make(fake, 10, 9000);
     for (uint64_t at = 0; at < fake->files[0].size; at += at < 4600 ? 1 : 37) {
         struct coord_snapshot_reader *reader = NULL;
+        const uint8_t *chunk;
         size_t size;
         int rc;
 
         fake->files[0].bytes[at] ^= 4;
         rc = coord_snapshot_reader_create(&reader, &fake->disk, 10, 3, NULL);
         if (rc == RAY_OK) {
-            rc = coord_snapshot_reader_read(reader, 0, chunk, &size, NULL);
+            rc = coord_snapshot_reader_read(reader, 0, &chunk, &size, NULL);
         }
         coord_snapshot_reader_destroy(reader);
         /* Zeros between manifest and data, and behind the data, are nobody's. */
         assert_true(rc == RAY_EMALFORMED || (at >= 4488 && at < 8192) || at >= 8192 + 9000);
         fake->files[0].bytes[at] ^= 4;
     }
-    free(chunk);
     coord_fake_disk_destroy(fake);
 }
 
@@ -321,12 +317,22 @@ static struct coord_snapshot_receiver *receive(struct source *source, struct coo
     return receiver;
 }
 
-static int send(struct source *source, struct coord_snapshot_receiver *receiver, uint32_t chunk)
+/* Into source->chunk, where it may be changed. */
+static size_t take(struct source *source, uint32_t chunk)
 {
+    const uint8_t *bytes;
     size_t size;
 
-    assert_int_equal(coord_snapshot_reader_read(source->reader, chunk, source->chunk, &size, NULL),
+    assert_int_equal(coord_snapshot_reader_read(source->reader, chunk, &bytes, &size, NULL),
                      RAY_OK);
+    memcpy(source->chunk, bytes, size);
+    return size;
+}
+
+static int send(struct source *source, struct coord_snapshot_receiver *receiver, uint32_t chunk)
+{
+    size_t size = take(source, chunk);
+
     return coord_snapshot_receiver_put(receiver, chunk, source->chunk, size, NULL);
 }
 
@@ -379,8 +385,7 @@ static void wrong_chunks_are_refused(void **state)
     source_init(&source, 40, 300000);
     receiver = receive(&source, fake);
     coord_fake_disk_run(fake);
-    assert_int_equal(coord_snapshot_reader_read(source.reader, 0, source.chunk, &size, NULL),
-                     RAY_OK);
+    size = take(&source, 0);
     source.chunk[1234] ^= 1;
     assert_int_equal(coord_snapshot_receiver_put(receiver, 0, source.chunk, size, NULL),
                      RAY_EMALFORMED);

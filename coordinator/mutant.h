@@ -142,6 +142,12 @@
       "silent_death|one_run")                                                                      \
     X(REPLICA_DEATH_AT_ONCE, "a take-over by death is appended whatever was heard",                \
       "silent_death|one_run")                                                                      \
+    X(REPLICA_EPOCH_OF_ANYBODY, "any node's word for a later cluster epoch counts",                \
+      "test:coord_replica_trust")                                                                  \
+    X(REPLICA_STANDING_OF_ANYBODY, "any node's word ends or renumbers another",                    \
+      "test:coord_replica_trust")                                                                  \
+    X(REPLICA_FRAMES_OF_ANYBODY, "a node outside of the configuration votes and leads",            \
+      "test:coord_replica_trust")                                                                  \
     X(REPLICA_KNOWN_AT_ONCE, "after a recovery a node is known again before W has passed (f)",     \
       "known_silent")
 

@@ -107,6 +107,7 @@ int member_open_replica(struct coord_member *m, struct ray_err *err)
                                             .on_leader = on_leader,
                                             .on_applied = on_applied,
                                             .on_trouble = on_trouble,
+                                            .knows_member = member_roster_names,
                                             .arg = m};
     struct coord_replica_status status;
     int rc;

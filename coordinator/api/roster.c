@@ -188,6 +188,22 @@ void member_roster_refresh(struct coord_member *m)
     free(lines);
 }
 
+bool member_roster_names(void *arg, const struct ray_id *node)
+{
+    const struct coord_member *m = arg;
+    const Rayos__Cluster__Joined *joined = m->roster.joined;
+
+    for (size_t i = 0; joined != NULL && i < joined->n_members; i++) {
+        const Rayos__Cluster__Member *member = joined->members[i];
+
+        if (member->id.len == RAY_ID_SIZE &&
+            memcmp(member->id.data, node->bytes, RAY_ID_SIZE) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int known_by_registry(struct coord_fsm *fsm, const struct ray_id *peer, uint8_t *out_static,
                              uint8_t *out_identity)
 {

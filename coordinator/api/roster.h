@@ -33,6 +33,8 @@ bool member_roster_list(struct coord_member *m, struct member_roster_lines *out)
 void member_roster_refresh(struct coord_member *m);
 /* Links to those of it that the registry here does not know. */
 void member_roster_dial(struct coord_member *m);
+/* For coord_replica_user: whether it names that node, as a member that votes or may soon. */
+bool member_roster_names(void *arg, const struct ray_id *node);
 /* For ray_link_config; `arg` is the member. */
 int member_roster_known(void *arg, const struct ray_id *peer,
                         uint8_t out_static[static RAY_KEY_SIZE],

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "coordinator/core/config.h"
+#include "coordinator/mutant.h"
 #include "coordinator/replica/impl.h"
 
 static int keep_hard_state(struct coord_replica *r, const struct coord_core_out *out,
@@ -130,6 +131,10 @@ static int take(struct coord_replica *r, const struct coord_core_out *out, struc
     if (out->is_role_changed || out->is_config_changed) {
         follow_role(r, out);
     }
+    if (out->is_config_changed) {
+        replica_trust_weigh(r);
+        replica_hellos_due(r);
+    }
     if (out->is_config_changed && coord_readindex_is_leading(&r->probes)) {
         coord_readindex_set_config(&r->probes, coord_core_configuration(r->core));
     }
@@ -197,6 +202,20 @@ static struct coord_message what_fits(const struct coord_replica *r,
     return taken;
 }
 
+/* Of those that link and number let through. Written down once for each link. */
+static bool may_be_heard(struct coord_replica *r, struct replica_peer *peer)
+{
+    if (peer->has_voice || RAY_MUTANT(REPLICA_FRAMES_OF_ANYBODY)) {
+        return true;
+    }
+    if (!peer->is_deafness_told) {
+        peer->is_deafness_told = true;
+        replica_log(r, RAY_LOG_WARN, "server %llu is in no configuration that is known here",
+                    (unsigned long long)peer->server_id);
+    }
+    return false;
+}
+
 void replica_receive_frame(struct coord_replica *r, struct replica_peer *peer, const uint8_t *bytes,
                            size_t size)
 {
@@ -212,8 +231,10 @@ void replica_receive_frame(struct coord_replica *r, struct replica_peer *peer, c
         replica_log(r, RAY_LOG_WARN, "frame dropped: %s", err.text);
         return;
     }
-    /* A number belongs to one node: another that speaks in its name is not heard. */
-    if (frame.to != r->meta.now.server_id || frame.from == 0 || frame.from != peer->server_id) {
+    /* A number belongs to one node: another that speaks in its name is not heard; nor is who has
+     * no part in consensus: it could vote, and lead. */
+    if (frame.to != r->meta.now.server_id || frame.from == 0 || frame.from != peer->server_id ||
+        !may_be_heard(r, peer)) {
         return;
     }
     /* Messages first: they may raise the term that an echo is for. */

@@ -43,7 +43,7 @@ enum {
     REPLICA_SNAPSHOT_ASKS_MAX = 4,      /* that one packet may bring */
     REPLICA_SNAPSHOT_BUSY_MS = 10000,   /* after a part was asked for: no hurry with the next */
     REPLICA_SNAPSHOT_BUSY_FACTOR = 4,
-    REPLICA_OWN_MAX = 256,   /* own commands of one kind and look */
+    REPLICA_VOUCHED_MAX = 2 * COORD_SERVERS_MAX,
     REPLICA_RENEW_MS = 2000, /* a renewal of a peer that has no answer by then has none */
     REPLICA_RENEWALS_MAX = 8192,
     REPLICA_VIEW_FRESH_MS = 3000, /* of bookmarks that come once a second */
@@ -65,6 +65,10 @@ struct replica_said {
     uint64_t boot_counter;
     uint64_t cluster_epoch;
     bool is_quarantined;
+    struct ray_id leader; /* as it knows it; none: not known */
+    uint64_t term;
+    struct ray_id members[COORD_SERVERS_MAX]; /* of the newest configuration that it knows */
+    size_t member_count;
 };
 
 /* Whether a peer is heard (standing.c). */
@@ -95,6 +99,10 @@ struct replica_peer {
     uint32_t feature_level;
     uint64_t heard_ns;
     bool has_said_hello;              /* in this epoch */
+    bool is_colleague;                /* a voter or standby, as far as is known here (trust.c) */
+    bool has_voice;                   /* in consensus: that, or a member by a colleague's word */
+    bool is_deafness_told;            /* in this epoch */
+    bool has_removed_us;              /* it said so, in this epoch */
     bool has_space;                   /* its log can grow */
     bool is_hello_due;                /* we have to (again) */
     bool is_frame_due;                /* a probe or an echo waits for a frame */
@@ -249,8 +257,9 @@ struct coord_replica {
     struct coord_lease_book *book;
     bool is_probe_begun; /* in this turn */
     uint64_t noop_index;
-    struct ray_id heard_leader; /* of peers' hellos: for who is outside of the configuration */
-    uint64_t heard_leader_term;
+    struct ray_id heard_leader; /* by the newest term that colleagues say (trust.c) */
+    struct ray_id vouched[REPLICA_VOUCHED_MAX]; /* members as colleagues say them */
+    size_t vouched_count;
     uint64_t timing_revision; /* that the book knows of */
     struct replica_making making;
     struct replica_fetching fetching;
@@ -363,15 +372,34 @@ void replica_receive_packet(struct coord_replica *r, struct replica_peer *peer,
 void replica_hello_say(struct coord_replica *r, struct replica_peer *peer);
 void replica_hello_heard(struct coord_replica *r, struct replica_peer *peer,
                          const Rayos__Member__Hello *hello);
+void replica_hellos_due(struct coord_replica *r); /* to all, at the end of the turn */
 bool replica_standing_is_heard(const struct replica_peer *peer);
 /* After the registry changed. */
 void replica_standing_note_epoch(struct coord_replica *r);
 void replica_standing_judge_all(struct coord_replica *r);
 /* Tells those who are not heard once more. */
 void replica_standing_remind(struct coord_replica *r);
-void replica_standing_told(struct coord_replica *r, const Rayos__Member__Standing *item);
+/* Fills in of whom it is said. */
+void replica_standing_tell(struct coord_replica *r, struct replica_peer *peer,
+                           Rayos__Member__Standing *item);
+void replica_standing_told(struct coord_replica *r, struct replica_peer *peer,
+                           const Rayos__Member__Standing *item);
 /* What our own registry says of us. */
 void replica_standing_check_self(struct coord_replica *r);
+
+/* ---- trust.c: whose word counts ---- */
+
+/* After a change of registry, configuration or links: of all peers; after one's hello. */
+void replica_trust_weigh(struct coord_replica *r);
+void replica_trust_weigh_one(struct coord_replica *r, struct replica_peer *peer);
+/* A later cluster epoch that a peer says. */
+bool replica_trust_epoch(const struct coord_replica *r, const struct replica_peer *peer,
+                         uint64_t cluster_epoch);
+/* What a peer says of this node: only of this very boot. */
+bool replica_trust_standing(const struct coord_replica *r, const struct replica_peer *peer,
+                            const Rayos__Member__Standing *item);
+/* Whether most voters of the last configuration that is known here have told so. */
+bool replica_trust_is_removed(struct coord_replica *r);
 
 /* ---- recover.c ---- */
 

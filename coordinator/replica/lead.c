@@ -342,9 +342,7 @@ static void show_life(struct coord_replica *r)
     if (coord_config_find(coord_core_configuration(r->core), r->meta.now.server_id) != NULL) {
         return;
     }
-    for (struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
-        peer->is_hello_due = true;
-    }
+    replica_hellos_due(r);
 }
 
 /* Each of them once, by whoever leads then. */

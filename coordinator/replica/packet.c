@@ -64,7 +64,7 @@ static void receive_items(struct coord_replica *r, struct replica_peer *peer,
         replica_hello_heard(r, peer, packet->hello);
     }
     for (size_t i = 0; i < packet->n_standings; i++) {
-        replica_standing_told(r, packet->standings[i]);
+        replica_standing_told(r, peer, packet->standings[i]);
     }
     if (!replica_standing_is_heard(peer)) {
         return;

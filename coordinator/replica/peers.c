@@ -119,9 +119,12 @@ static void end_epoch(struct coord_replica *r, struct replica_peer *peer)
     peer->said = (struct replica_said){0};
     peer->standing = REPLICA_STANDING_GOOD;
     peer->server_id = 0;
+    peer->has_removed_us = false;
+    peer->is_deafness_told = false;
     peer->asked = (struct coord_probe){0};
     peer->is_frame_due = false;
     ray_buf_clear(&peer->packet);
+    replica_trust_weigh_one(r, peer);
     replica_propose_peer_down(r, peer);
     replica_read_peer_down(r, peer);
     replica_grants_peer_down(r, peer);

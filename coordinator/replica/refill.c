@@ -152,9 +152,7 @@ static void ask_again(struct coord_replica *r)
         return;
     }
     r->duty_ns = now_ns + r->config.duty_ms * RAY_NS_PER_MS;
-    for (struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
-        peer->is_hello_due = true;
-    }
+    replica_hellos_due(r);
 }
 
 void replica_refill_turn(struct coord_replica *r)
@@ -182,9 +180,7 @@ void replica_refill_turn(struct coord_replica *r)
     if (rc != RAY_OK) {
         replica_fail(r, &err);
     }
-    for (struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
-        peer->is_hello_due = true;
-    }
+    replica_hellos_due(r);
 }
 
 /* ---- the leader ---- */
@@ -218,16 +214,12 @@ static void renumber(struct coord_replica *r, const struct replica_peer *peer, u
 
 static void give(struct coord_replica *r, struct replica_peer *peer, uint64_t raft_id)
 {
-    Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
     Rayos__Member__Standing item = RAYOS__MEMBER__STANDING__INIT;
-    Rayos__Member__Standing *items[] = {&item};
 
     item.kind = RAYOS__MEMBER__STANDING_KIND__STANDING_RENUMBERED;
     item.server_id = raft_id;
     item.is_yours = true;
-    packet.n_standings = 1;
-    packet.standings = items;
-    (void)replica_packet_add(r, peer, &packet); /* else with the next duty */
+    replica_standing_tell(r, peer, &item);
 }
 
 static bool is_unknown(struct coord_replica *r, const struct ray_id *node)

@@ -93,6 +93,9 @@ struct coord_replica_user {
     void (*on_appended)(void *arg, const struct coord_entry *entry, uint64_t previous_term);
     /* A leader answers a renewal of any node; for checkers. May be NULL. */
     void (*on_renewed)(void *arg, const struct coord_lease_answer *answer);
+    /* Whether that node was a voter or standby when the owner last knew, for a member whose own
+     * state is behind that. NULL: whoever is let in while nothing is known here is one. */
+    bool (*knows_member)(void *arg, const struct ray_id *node);
     /* For marker, log and event: something that a person must know. */
     void (*on_trouble)(void *arg, const struct ray_err *what);
     void *arg;

@@ -3,6 +3,8 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/test.h"
+#include "coordinator/core/config.h"
+#include "coordinator/core/message.h"
 #include "coordinator/replica/impl.h"
 #include "coordinator/replica/replica_fixture.h"
 
@@ -175,15 +177,24 @@ static void test_destroy_ends_requests(void **state)
     replica_fix_close(&fix);
 }
 
-static void say(struct replica_fix *fix, Rayos__Member__Standing *standing)
+/* Of this very boot: of others it does not count. */
+static void say_by(struct replica_fix *fix, unsigned peer, Rayos__Member__Standing *standing)
 {
+    const struct coord_meta *meta = &fix->replica->meta.now;
     Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
     Rayos__Member__Standing *items[] = {standing};
 
+    standing->about_server_id = meta->server_id;
+    standing->about_incarnation = replica_id_field(&meta->incarnation);
     packet.n_standings = 1;
     packet.standings = items;
-    replica_fix_packet(fix, 1, &packet);
+    replica_fix_packet(fix, peer, &packet);
     replica_fix_run(fix, 0);
+}
+
+static void say(struct replica_fix *fix, Rayos__Member__Standing *standing)
+{
+    say_by(fix, 1, standing);
 }
 
 static void test_refilled_under_a_new_number(void **state)
@@ -233,6 +244,31 @@ static void test_refilled_under_a_new_number(void **state)
     replica_fix_close(&fix);
 }
 
+/* A configuration of three voters: of nodes 1 and 2, and of this one. */
+static void take_configuration(struct replica_fix *fix)
+{
+    struct coord_config config = {.servers = {{.id = 3, .role = COORD_VOTER},
+                                              {.id = 4, .role = COORD_VOTER},
+                                              {.id = 7, .role = COORD_VOTER}},
+                                  .count = 3};
+    uint8_t change[COORD_CONFIG_ENCODED_SIZE_MAX];
+    struct coord_entry entry = {.term = 1,
+                                .index = 1,
+                                .type = COORD_ENTRY_CHANGE,
+                                .size = (uint32_t)coord_config_encode(&config, change),
+                                .data = change};
+    struct coord_message append = {.type = COORD_APPEND, .from = 3, .to = 7, .term = 2};
+    struct coord_frame frame = {.from = 3, .to = 7, .messages = &append, .count = 1};
+    uint8_t bytes[1024];
+    size_t size;
+
+    append.append.entries = &entry;
+    append.append.count = 1;
+    assert_int_equal(coord_frame_encode(&frame, bytes, sizeof bytes, &size, NULL), RAY_OK);
+    replica_fix_bytes(fix, 1, RAY_LINK_RAFT, bytes, size);
+    replica_fix_run(fix, 0);
+}
+
 static void test_removed_for_good(void **state)
 {
     struct replica_fix fix;
@@ -240,10 +276,17 @@ static void test_removed_for_good(void **state)
 
     (void)state;
     start(&fix, false);
-    replica_fix_up(&fix, 1);
-    replica_fix_hello(&fix, 1, 3, 1);
+    for (unsigned peer = 1; peer <= 2; peer++) {
+        replica_fix_up(&fix, peer);
+        replica_fix_hello(&fix, peer, peer + 2, 1);
+    }
+    take_configuration(&fix);
+    assert_int_equal(coord_core_configuration(fix.replica->core)->count, 3);
     standing.kind = RAYOS__MEMBER__STANDING_KIND__STANDING_REMOVED;
-    say(&fix, &standing);
+    say_by(&fix, 1, &standing);
+    say_by(&fix, 1, &standing);
+    assert_int_equal(fix.role, COORD_REPLICA_QUARANTINED); /* one of two others */
+    say_by(&fix, 2, &standing);
     assert_int_equal(fix.role, COORD_REPLICA_REMOVED);
     replica_fix_stop(&fix);
     assert_int_equal(replica_fix_create(&fix, NULL), RAY_OK);

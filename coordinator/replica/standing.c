@@ -54,8 +54,7 @@ static enum replica_standing standing_by_registry(struct coord_replica *r,
     const struct coord_object *cluster = coord_fsm_cluster(r->fsm);
     const struct coord_object *other;
 
-    /* What the configuration still has is heard, or the change that takes it away could wait for
-     * it for ever. A number above the last one that we know of was given since. */
+    /* A number above the last one that we know of was given since. */
     if (cluster == NULL || peer->said.server_id == 0 ||
         peer->said.server_id > cluster->cluster.last_raft_id) {
         return REPLICA_STANDING_GOOD;
@@ -67,13 +66,15 @@ static enum replica_standing standing_by_registry(struct coord_replica *r,
     if (other == node && node != NULL && node->node.state != COORD_NODE_REMOVED) {
         return REPLICA_STANDING_GOOD;
     }
+    if (node != NULL && node->node.state != COORD_NODE_REMOVED) {
+        return REPLICA_STANDING_RENUMBERED;
+    }
+    /* What the configuration still has is heard, or the change that takes it away could wait for
+     * it for ever. */
     if (coord_config_find(coord_core_configuration(r->core), peer->said.server_id) != NULL) {
         return REPLICA_STANDING_GOOD;
     }
-    if (node == NULL || node->node.state == COORD_NODE_REMOVED) {
-        return REPLICA_STANDING_REMOVED;
-    }
-    return REPLICA_STANDING_RENUMBERED;
+    return REPLICA_STANDING_REMOVED;
 }
 
 static enum replica_standing standing_of(struct coord_replica *r, const struct replica_peer *peer)
@@ -92,11 +93,14 @@ static enum replica_standing standing_of(struct coord_replica *r, const struct r
     return standing_by_registry(r, peer, node);
 }
 
-static void tell(struct coord_replica *r, struct replica_peer *peer, Rayos__Member__Standing *item)
+void replica_standing_tell(struct coord_replica *r, struct replica_peer *peer,
+                           Rayos__Member__Standing *item)
 {
     Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
     Rayos__Member__Standing *items[] = {item};
 
+    item->about_server_id = peer->said.server_id;
+    item->about_incarnation = replica_id_field(&peer->said.incarnation);
     packet.n_standings = 1;
     packet.standings = items;
     (void)replica_packet_add(r, peer, &packet); /* told again with the next duty */
@@ -127,7 +131,7 @@ static void tell_standing(struct coord_replica *r, struct replica_peer *peer)
         item.incarnation.len = RAY_ID_SIZE;
         break;
     }
-    tell(r, peer, &item);
+    replica_standing_tell(r, peer, &item);
 }
 
 static void judge(struct coord_replica *r, struct replica_peer *peer)
@@ -158,6 +162,7 @@ void replica_standing_judge_all(struct coord_replica *r)
             judge(r, peer);
         }
     }
+    replica_trust_weigh(r);
 }
 
 void replica_standing_remind(struct coord_replica *r)
@@ -178,11 +183,12 @@ bool replica_standing_is_heard(const struct replica_peer *peer)
 
 /* A later cluster epoch: the members that had a majority without us began anew. What we have may
  * be what they gave up. */
-static void note_epoch(struct coord_replica *r, uint64_t cluster_epoch)
+static void note_epoch(struct coord_replica *r, const struct replica_peer *peer)
 {
     struct ray_err why = {0};
+    uint64_t cluster_epoch = peer->said.cluster_epoch;
 
-    if (cluster_epoch <= r->meta.now.cluster_epoch || r->role == COORD_REPLICA_FAILED ||
+    if (!replica_trust_epoch(r, peer, cluster_epoch) || r->role == COORD_REPLICA_FAILED ||
         r->role == COORD_REPLICA_REMOVED) {
         return;
     }
@@ -208,9 +214,7 @@ void replica_standing_note_epoch(struct coord_replica *r)
         replica_fail(r, &err);
         return;
     }
-    for (struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
-        peer->is_hello_due = true;
-    }
+    replica_hellos_due(r);
 }
 
 void replica_standing_check_self(struct coord_replica *r)
@@ -273,14 +277,32 @@ static void hear_renumbered(struct coord_replica *r, const Rayos__Member__Standi
     }
 }
 
-void replica_standing_told(struct coord_replica *r, const Rayos__Member__Standing *item)
+/* Quarantined at one's word, which costs a refill when it was wrong; for good only by most. */
+static void hear_removed(struct coord_replica *r, struct replica_peer *peer)
 {
-    if (r->role == COORD_REPLICA_FAILED || r->role == COORD_REPLICA_REMOVED) {
+    struct ray_err why = {0};
+    char id[RAY_ID_TEXT_SIZE];
+
+    peer->has_removed_us = true;
+    if (replica_trust_is_removed(r)) {
+        replica_remove(r);
+        return;
+    }
+    (void)ray_fail(&why, RAY_EDENIED, "node %s says that the cluster has removed this node",
+                   ray_id_format(&peer->node, id));
+    replica_quarantine(r, &why);
+}
+
+void replica_standing_told(struct coord_replica *r, struct replica_peer *peer,
+                           const Rayos__Member__Standing *item)
+{
+    if (r->role == COORD_REPLICA_FAILED || r->role == COORD_REPLICA_REMOVED ||
+        !replica_trust_standing(r, peer, item)) {
         return;
     }
     switch (item->kind) {
     case RAYOS__MEMBER__STANDING_KIND__STANDING_REMOVED:
-        replica_remove(r);
+        hear_removed(r, peer);
         break;
     case RAYOS__MEMBER__STANDING_KIND__STANDING_RENUMBERED:
         hear_renumbered(r, item);
@@ -311,8 +333,36 @@ static const struct ray_id *known_leader(struct coord_replica *r)
     return peer == NULL ? NULL : &peer->node;
 }
 
+void replica_hellos_due(struct coord_replica *r)
+{
+    for (struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
+        peer->is_hello_due = true;
+    }
+}
+
+/* Those whose nodes the registry here knows. */
+static size_t list_members(struct coord_replica *r, ProtobufCBinaryData *out)
+{
+    const struct coord_config *config;
+    size_t count = 0;
+
+    if (!replica_is_running(r)) {
+        return 0;
+    }
+    config = coord_core_configuration(r->core);
+    for (size_t i = 0; i < config->count; i++) {
+        const struct coord_object *node = coord_fsm_find_raft_id(r->fsm, config->servers[i].id);
+
+        if (node != NULL) {
+            out[count++] = replica_id_field(&node->id);
+        }
+    }
+    return count;
+}
+
 void replica_hello_say(struct coord_replica *r, struct replica_peer *peer)
 {
+    ProtobufCBinaryData members[COORD_SERVERS_MAX];
     Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
     Rayos__Member__Hello hello = RAYOS__MEMBER__HELLO__INIT;
     bool is_quarantined = r->role == COORD_REPLICA_QUARANTINED && !r->is_refilling;
@@ -323,12 +373,12 @@ void replica_hello_say(struct coord_replica *r, struct replica_peer *peer)
     hello.incarnation.len = RAY_ID_SIZE;
     hello.boot_counter = r->meta.now.boot_counter;
     hello.feature_level = COORD_FSM_FEATURE_LEVEL;
-    hello.applied_index = r->fsm == NULL ? 0 : coord_fsm_index(r->fsm);
-    hello.address = r->address;
     hello.cluster_epoch = r->meta.now.cluster_epoch;
     hello.has_space = !r->is_full;
     hello.term = r->meta.now.term;
     hello.is_quarantined = is_quarantined;
+    hello.members = members;
+    hello.n_members = list_members(r, members);
     leader = known_leader(r);
     if (leader != NULL) {
         hello.leader.data = (uint8_t *)leader->bytes;
@@ -338,15 +388,13 @@ void replica_hello_say(struct coord_replica *r, struct replica_peer *peer)
     peer->is_hello_due = replica_packet_add(r, peer, &packet) != RAY_OK;
 }
 
-/* Members hear of their leader from consensus; others believe the newest term. */
-static void hear_leader(struct coord_replica *r, const Rayos__Member__Hello *hello)
+static void hear_members(struct replica_peer *peer, const Rayos__Member__Hello *hello)
 {
-    struct ray_id leader;
-
-    if (hello->leader.len > 0 && hello->term >= r->heard_leader_term &&
-        ray_id_from_bytes(hello->leader.data, hello->leader.len, &leader, NULL) == RAY_OK) {
-        r->heard_leader = leader;
-        r->heard_leader_term = hello->term;
+    for (size_t i = 0; i < hello->n_members && i < COORD_SERVERS_MAX; i++) {
+        if (ray_id_from_bytes(hello->members[i].data, hello->members[i].len,
+                              &peer->said.members[peer->said.member_count], NULL) == RAY_OK) {
+            peer->said.member_count++;
+        }
     }
 }
 
@@ -363,15 +411,19 @@ void replica_hello_heard(struct coord_replica *r, struct replica_peer *peer,
                                        .incarnation = incarnation,
                                        .boot_counter = hello->boot_counter,
                                        .cluster_epoch = hello->cluster_epoch,
-                                       .is_quarantined = hello->is_quarantined};
+                                       .is_quarantined = hello->is_quarantined,
+                                       .term = hello->term};
+    if (hello->leader.len > 0 && ray_id_from_bytes(hello->leader.data, hello->leader.len,
+                                                   &peer->said.leader, NULL) != RAY_OK) {
+        peer->said.leader = (struct ray_id){{0}};
+    }
+    hear_members(peer, hello);
     peer->feature_level = hello->feature_level;
     peer->has_space = hello->has_space;
     peer->has_said_hello = true;
-    note_epoch(r, hello->cluster_epoch);
     judge(r, peer);
+    replica_trust_weigh_one(r, peer);
+    note_epoch(r, peer);
     /* Not of a link that only has not noticed yet that its process is gone. */
     peer->is_duplicate_due = peer->standing == REPLICA_STANDING_DUPLICATE;
-    if (replica_standing_is_heard(peer)) {
-        hear_leader(r, hello);
-    }
 }

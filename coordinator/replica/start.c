@@ -155,9 +155,7 @@ static void on_space(void *arg, enum coord_wal_space space)
     struct coord_replica *r = arg;
 
     r->is_full = space == COORD_WAL_SPACE_FULL;
-    for (struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
-        peer->is_hello_due = true;
-    }
+    replica_hellos_due(r);
 }
 
 static int open_log(struct coord_replica *r, const struct found *found,

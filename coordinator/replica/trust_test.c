@@ -1,0 +1,419 @@
+/* trust_test.c - whose word counts: a founder that leads alone, a colleague (node 1, a standby) and
+ * an observer (node 2, for this boot only), each with a link. */
+#include "base/clock.h"
+#include "base/test.h"
+#include "coordinator/core/config.h"
+#include "coordinator/core/message.h"
+#include "coordinator/mutant.h"
+#include "coordinator/replica/impl.h"
+#include "coordinator/replica/replica_fixture.h"
+
+enum { COLLEAGUE = 1, OBSERVER = 2, STRANGER = 3, COMMAND_SIZE_MAX = 4096 };
+
+struct house {
+    struct replica_fix fix; /* first: found by the link's address */
+    struct ray_link_ops ops;
+    int answer_code; /* of the last Proposed that was sent */
+    int answer_count;
+    int removed_count; /* links */
+};
+
+/* ---- commands ---- */
+
+static ProtobufCBinaryData bytes_of(void *bytes, size_t size)
+{
+    return (ProtobufCBinaryData){.len = size, .data = bytes};
+}
+
+static size_t pack(Rayos__Registry__Command *command, const char *principal,
+                   const struct ray_id *incarnation, uint8_t out[static COMMAND_SIZE_MAX])
+{
+    Rayos__Registry__Header header = RAYOS__REGISTRY__HEADER__INIT;
+    size_t size;
+
+    header.version = COORD_FSM_COMMAND_VERSION;
+    header.principal = (char *)(uintptr_t)principal;
+    header.reason = (char *)"test";
+    if (incarnation != NULL) {
+        header.incarnation = replica_id_field(incarnation);
+    }
+    command->header = &header;
+    assert_true(rayos__registry__command__get_packed_size(command) <= COMMAND_SIZE_MAX);
+    size = rayos__registry__command__pack(command, out);
+    command->header = NULL;
+    return size;
+}
+
+static void on_done(void *arg, int status, const struct coord_fsm_result *result)
+{
+    assert_int_equal(status, RAY_OK);
+    if (result->code != RAY_OK) {
+        fail_msg("%s", result->text);
+    }
+    (*(int *)arg)++;
+}
+
+static void propose(struct house *house, Rayos__Registry__Command *command)
+{
+    uint8_t bytes[COMMAND_SIZE_MAX];
+    size_t size = pack(command, "test", &house->fix.replica->meta.now.incarnation, bytes);
+    int count = 0;
+
+    assert_int_equal(coord_replica_propose(house->fix.replica, bytes, size, UINT64_MAX, on_done,
+                                           &count, NULL, NULL),
+                     RAY_OK);
+    replica_fix_run(&house->fix, 0);
+    assert_int_equal(count, 1);
+}
+
+static struct ray_id boot_of(unsigned node)
+{
+    return replica_fix_id(node + 500); /* as replica_fix_hello says it */
+}
+
+static void join(struct house *house, unsigned number, bool is_ephemeral)
+{
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__NodeJoin body = RAYOS__REGISTRY__NODE_JOIN__INIT;
+    Rayos__Registry__NodeApprove approve = RAYOS__REGISTRY__NODE_APPROVE__INIT;
+    Rayos__Registry__Object object = RAYOS__REGISTRY__OBJECT__INIT;
+    Rayos__Registry__Node node = RAYOS__REGISTRY__NODE__INIT;
+    struct ray_id id = replica_fix_id(number);
+    struct ray_id incarnation = boot_of(number);
+    uint8_t key[COORD_SIGNATURE_SIZE];
+    char name[16];
+
+    memset(key, (int)number + 20, sizeof key);
+    (void)snprintf(name, sizeof name, "node-%u", number);
+    object.kind = RAYOS__REGISTRY__KIND__KIND_NODE;
+    object.id = replica_id_field(&id);
+    object.name = name;
+    object.body_case = RAYOS__REGISTRY__OBJECT__BODY_NODE;
+    object.node = &node;
+    node.identity_key = bytes_of(key, COORD_KEY_SIZE);
+    node.link_key = bytes_of(key, COORD_KEY_SIZE);
+    node.link_key_signature = bytes_of(key, sizeof key);
+    node.address = (char *)"a:1";
+    node.is_fit_for_leases = true;
+    body.node = &object;
+    body.incarnation = replica_id_field(&incarnation);
+    body.boot_counter = 1;
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_JOIN;
+    command.node_join = &body;
+    propose(house, &command);
+    approve.node = replica_id_field(&id);
+    approve.is_ephemeral = is_ephemeral;
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_APPROVE;
+    command.node_approve = &approve;
+    propose(house, &command);
+}
+
+/* ---- what is sent ---- */
+
+static void note_answers(struct house *house, const uint8_t *bytes, size_t size)
+{
+    Rayos__Member__Packet *packet = rayos__member__packet__unpack(NULL, size, bytes);
+
+    assert_non_null(packet);
+    for (size_t i = 0; i < packet->n_proposed; i++) {
+        house->answer_code = packet->proposed[i]->code;
+        if (house->answer_code == RAY_OK) {
+            Rayos__Registry__Result *result = rayos__registry__result__unpack(
+                NULL, packet->proposed[i]->result.len, packet->proposed[i]->result.data);
+
+            house->answer_code = result->code;
+            rayos__registry__result__free_unpacked(result, NULL);
+        }
+        house->answer_count++;
+    }
+    rayos__member__packet__free_unpacked(packet, NULL);
+}
+
+static int note_send(struct ray_link *link, const struct ray_id *peer,
+                     enum ray_link_channel channel, const uint8_t *bytes, size_t size)
+{
+    (void)peer;
+    if (channel == RAY_LINK_MEMBER) {
+        note_answers((struct house *)link, bytes, size);
+    }
+    return RAY_OK;
+}
+
+static void note_remove(struct ray_link *link, const struct ray_id *peer)
+{
+    (void)peer;
+    ((struct house *)link)->removed_count++;
+}
+
+/* ---- the house ---- */
+
+static uint64_t number_of(struct house *house, unsigned node)
+{
+    struct ray_id id = replica_fix_id(node);
+    const struct coord_object *object = coord_fsm_find(house->fix.replica->fsm, COORD_NODE, &id);
+
+    assert_non_null(object);
+    return object->node.raft_id;
+}
+
+static void greet(struct house *house, unsigned node)
+{
+    replica_fix_up(&house->fix, node);
+    replica_fix_hello(&house->fix, node, number_of(house, node), 1);
+    replica_fix_run(&house->fix, 0);
+}
+
+static void move_in(struct house *house)
+{
+    struct coord_replica_status status;
+
+    *house = (struct house){.answer_count = 0};
+    replica_fix_open(&house->fix, true);
+    house->ops = *house->fix.link.ops;
+    house->ops.send = note_send;
+    house->ops.remove_peer = note_remove;
+    house->fix.link.ops = &house->ops;
+    assert_int_equal(replica_fix_create(&house->fix, NULL), RAY_OK);
+    replica_fix_run(&house->fix, 0);
+    replica_fix_found(&house->fix);
+    join(house, COLLEAGUE, false);
+    join(house, OBSERVER, true);
+    greet(house, COLLEAGUE);
+    greet(house, OBSERVER);
+    replica_fix_run(&house->fix, 3000); /* members are looked at once a second */
+    greet(house, COLLEAGUE);
+    greet(house, OBSERVER);
+    coord_replica_status(house->fix.replica, &status);
+    assert_non_null(coord_config_find(&status.config, number_of(house, COLLEAGUE)));
+    assert_null(coord_config_find(&status.config, number_of(house, OBSERVER)));
+    assert_int_equal(house->fix.role, COORD_REPLICA_LEADER);
+}
+
+static void move_out(struct house *house)
+{
+    replica_fix_close(&house->fix);
+}
+
+/* ---- epochs ---- */
+
+static void test_a_later_epoch(void **state)
+{
+    struct house house;
+
+    (void)state;
+    move_in(&house);
+    replica_fix_up(&house.fix, STRANGER);
+    replica_fix_hello(&house.fix, STRANGER, 0, 2);
+    replica_fix_hello(&house.fix, OBSERVER, number_of(&house, OBSERVER), 2);
+    replica_fix_run(&house.fix, 0);
+    assert_int_equal(house.fix.role, COORD_REPLICA_LEADER);
+    replica_fix_hello(&house.fix, COLLEAGUE, number_of(&house, COLLEAGUE), UINT64_MAX);
+    replica_fix_hello(&house.fix, COLLEAGUE, number_of(&house, COLLEAGUE), 66);
+    replica_fix_run(&house.fix, 0);
+    assert_int_equal(house.fix.role, COORD_REPLICA_LEADER); /* no recovery raises it so far */
+    replica_fix_hello(&house.fix, COLLEAGUE, number_of(&house, COLLEAGUE), 65);
+    replica_fix_run(&house.fix, 0);
+    assert_int_equal(house.fix.role, COORD_REPLICA_QUARANTINED);
+    move_out(&house);
+}
+
+/* ---- standings ---- */
+
+static void say(struct house *house, unsigned node, Rayos__Member__Standing *standing)
+{
+    Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
+    Rayos__Member__Standing *items[] = {standing};
+
+    packet.n_standings = 1;
+    packet.standings = items;
+    replica_fix_packet(&house->fix, node, &packet);
+    replica_fix_run(&house->fix, 0);
+}
+
+static Rayos__Member__Standing about(const struct house *house, Rayos__Member__StandingKind kind)
+{
+    const struct coord_meta *meta = &house->fix.replica->meta.now;
+    Rayos__Member__Standing standing = RAYOS__MEMBER__STANDING__INIT;
+
+    standing.kind = kind;
+    standing.about_server_id = meta->server_id;
+    standing.about_incarnation = replica_id_field(&meta->incarnation);
+    return standing;
+}
+
+/* Each kind, from somebody whose word does not count: nothing happens. */
+static void say_all(struct house *house, unsigned node)
+{
+    struct ray_id other = replica_fix_id(77);
+    Rayos__Member__Standing standing = about(house, RAYOS__MEMBER__STANDING_KIND__STANDING_REMOVED);
+
+    say(house, node, &standing);
+    standing.kind = RAYOS__MEMBER__STANDING_KIND__STANDING_RENUMBERED;
+    standing.server_id = 99;
+    standing.is_yours = true;
+    say(house, node, &standing);
+    standing.kind = RAYOS__MEMBER__STANDING_KIND__STANDING_DUPLICATE;
+    standing.boot_counter = 1000;
+    standing.incarnation = replica_id_field(&other);
+    say(house, node, &standing);
+    assert_int_equal(house->fix.role, COORD_REPLICA_LEADER);
+}
+
+static void test_standings_of_others(void **state)
+{
+    struct house house;
+
+    (void)state;
+    move_in(&house);
+    replica_fix_up(&house.fix, STRANGER);
+    say_all(&house, STRANGER); /* before any hello */
+    replica_fix_hello(&house.fix, STRANGER, 0, 1);
+    say_all(&house, STRANGER);
+    say_all(&house, OBSERVER);
+    replica_fix_up(&house.fix, COLLEAGUE); /* a new epoch: no hello yet */
+    say_all(&house, COLLEAGUE);
+    move_out(&house);
+}
+
+static void test_standings_of_earlier_boots(void **state)
+{
+    struct house house;
+    struct ray_id earlier = replica_fix_id(78);
+    Rayos__Member__Standing standing;
+
+    (void)state;
+    move_in(&house);
+    standing = about(&house, RAYOS__MEMBER__STANDING_KIND__STANDING_REMOVED);
+    standing.about_incarnation = replica_id_field(&earlier);
+    say(&house, COLLEAGUE, &standing);
+    standing = about(&house, RAYOS__MEMBER__STANDING_KIND__STANDING_REMOVED);
+    standing.about_server_id++;
+    say(&house, COLLEAGUE, &standing);
+    assert_int_equal(house.fix.role, COORD_REPLICA_LEADER);
+    standing = about(&house, RAYOS__MEMBER__STANDING_KIND__STANDING_REMOVED);
+    say(&house, COLLEAGUE, &standing);
+    assert_int_equal(house.fix.role, COORD_REPLICA_QUARANTINED); /* no voter said it */
+    assert_non_null(strstr(house.fix.trouble, "removed this node"));
+    move_out(&house);
+}
+
+/* ---- frames ---- */
+
+static void frame_in(struct house *house, unsigned node, struct coord_message *message)
+{
+    struct coord_frame frame = {
+        .from = number_of(house, node), .to = 1, .messages = message, .count = 1};
+    uint8_t bytes[512];
+    size_t size;
+
+    assert_int_equal(coord_frame_encode(&frame, bytes, sizeof bytes, &size, NULL), RAY_OK);
+    replica_fix_bytes(&house->fix, node, RAY_LINK_RAFT, bytes, size);
+    replica_fix_run(&house->fix, 0);
+}
+
+static uint64_t term_of(const struct house *house)
+{
+    struct coord_replica_status status;
+
+    coord_replica_status(house->fix.replica, &status);
+    return status.term;
+}
+
+static void test_frames_of_others(void **state)
+{
+    struct house house;
+    struct coord_message append = {.type = COORD_APPEND};
+    struct coord_message vote = {.type = COORD_VOTE};
+    uint64_t term;
+
+    (void)state;
+    move_in(&house);
+    term = term_of(&house);
+    append.term = term + 100;
+    vote.term = term + 100;
+    vote.vote.last_index = 1000;
+    vote.vote.last_term = term + 99;
+    vote.vote.is_transfer = true;
+    frame_in(&house, OBSERVER, &vote);
+    frame_in(&house, OBSERVER, &append);
+    assert_int_equal(house.fix.role, COORD_REPLICA_LEADER);
+    assert_int_equal(term_of(&house), term);
+    frame_in(&house, COLLEAGUE, &append);
+    assert_int_not_equal(term_of(&house), term);
+    move_out(&house);
+}
+
+/* Whoever says a number that nobody has any more, and has one of its own, has two. */
+static void test_the_number_of_another(void **state)
+{
+    struct house house;
+    struct ray_id id = replica_fix_id(OBSERVER);
+
+    (void)state;
+    move_in(&house);
+    replica_fix_up(&house.fix, OBSERVER);
+    replica_fix_hello(&house.fix, OBSERVER, number_of(&house, COLLEAGUE), 1);
+    replica_fix_run(&house.fix, 0);
+    assert_int_equal(replica_peer_find(house.fix.replica, &id)->standing, REPLICA_STANDING_FOREIGN);
+    move_out(&house);
+}
+
+/* ---- the leader by hearsay ---- */
+
+static void say_leader(struct house *house, unsigned node, uint64_t term, unsigned leader)
+{
+    Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
+    Rayos__Member__Hello hello = RAYOS__MEMBER__HELLO__INIT;
+    struct ray_id incarnation = boot_of(node);
+    struct ray_id id = replica_fix_id(leader);
+
+    hello.server_id = 20 + node;
+    hello.incarnation = replica_id_field(&incarnation);
+    hello.boot_counter = 1;
+    hello.cluster_epoch = 1;
+    hello.term = term;
+    hello.leader = replica_id_field(&id);
+    packet.hello = &hello;
+    replica_fix_packet(&house->fix, node, &packet);
+    replica_fix_run(&house->fix, 0);
+}
+
+static void test_no_term_lasts_longer_than_its_word(void **state)
+{
+    struct house house = {.answer_count = 0};
+    struct coord_replica_status status;
+    struct ray_id first = replica_fix_id(1);
+    struct ray_id second = replica_fix_id(2);
+
+    (void)state;
+    replica_fix_open(&house.fix, false); /* outside of any configuration */
+    assert_int_equal(replica_fix_create(&house.fix, NULL), RAY_OK);
+    replica_fix_up(&house.fix, 1);
+    replica_fix_up(&house.fix, 2);
+    say_leader(&house, 1, UINT64_MAX, 1);
+    say_leader(&house, 2, 5, 2);
+    coord_replica_status(house.fix.replica, &status);
+    assert_true(ray_id_equal(&status.leader, &first));
+    house.fix.link.user.on_down(house.fix.link.user.arg, &first, house.fix.epochs[1]);
+    replica_fix_run(&house.fix, 0);
+    coord_replica_status(house.fix.replica, &status);
+    assert_true(ray_id_equal(&status.leader, &second));
+    move_out(&house);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_later_epoch),
+        cmocka_unit_test(test_standings_of_others),
+        cmocka_unit_test(test_standings_of_earlier_boots),
+        cmocka_unit_test(test_frames_of_others),
+        cmocka_unit_test(test_the_number_of_another),
+        cmocka_unit_test(test_no_term_lasts_longer_than_its_word),
+    };
+
+    if (ray_mutant_from_env(NULL) != RAY_OK) {
+        return 2;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -111,8 +111,19 @@ static void on_ready(void *arg, int fd, struct ray_seal *seal, const struct ray_
     struct link_peer *peer = ((struct link_shake *)arg)->peer;
     struct link_set *set = peer->set;
     struct ray_peer copy = *proven;
+    struct ray_err err = {0};
+    uint64_t epoch;
 
     dial_free(peer);
+    if (link_epoch_differs(set, &copy, true, &epoch)) {
+        ray_seal_destroy(seal);
+        (void)close(fd); /* all was said */
+        (void)ray_fail(&err, RAY_ECONFLICT, "it is at cluster epoch %llu, this node at %llu",
+                       (unsigned long long)epoch, (unsigned long long)set->config.cluster_epoch);
+        note(peer, &err);
+        link_dial_soon(peer);
+        return;
+    }
     link_conn_offer(set, fd, seal, &copy, true);
 }
 

@@ -131,6 +131,14 @@ static void on_message(void *arg, const struct ray_id *id, uint64_t epoch,
     peer->last_size = size;
 }
 
+static void on_later_epoch(void *arg, const struct ray_id *id, uint64_t cluster_epoch)
+{
+    struct world_peer *peer = peer_of(arg, id);
+
+    peer->told_epoch = cluster_epoch;
+    peer->told_count++;
+}
+
 static void on_writable(void *arg, const struct ray_id *id)
 {
     peer_of(arg, id)->writable_count++;
@@ -180,6 +188,7 @@ int world_start(struct world_node *node)
         .cluster = world->cluster,
         .cluster_epoch = world->cluster_epoch,
         .known = known,
+        .on_later_epoch = on_later_epoch,
         .guests = {.on_hello = on_hello, .on_proven = on_proven, .on_guest = on_guest},
         .arg = node,
     };

@@ -32,7 +32,9 @@ struct world_peer {
     size_t last_size;
     bool is_unknown; /* this node's registry does not name it */
     bool is_revoked;
-    bool has_wrong_key; /* this node's registry has another key of it */
+    bool has_wrong_key;  /* this node's registry has another key of it */
+    uint64_t told_epoch; /* a later cluster epoch, as the peer has proven; 0: none */
+    unsigned told_count;
 };
 
 struct world_node {

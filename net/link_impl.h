@@ -32,6 +32,7 @@ enum {
     LINK_BUCKETS = 256,
     LINK_INSTANCE_SIZE = 8,
     LINK_PAYLOAD_SIZE = 2 + LINK_INSTANCE_SIZE, /* purpose, transport, instance */
+    LINK_EPOCH_PAYLOAD_SIZE = 1 + 8,            /* purpose, epoch */
 };
 
 /* On the wire; never renumbered. */
@@ -176,6 +177,13 @@ int link_listen(struct link_set *set, const char *address, struct ray_err *err);
 void link_listen_stop(struct link_set *set);
 void link_shakes_stop(struct link_set *set);
 void link_payload(const struct link_set *set, uint8_t out[static LINK_PAYLOAD_SIZE]);
+
+/* link_epoch.c */
+/* What goes to a peer of another cluster epoch. */
+void link_epoch_terms(const struct link_set *set, struct ray_peer_terms *out);
+/* Whether who was proven is at another epoch; then the user hears of it, if it is a later one. */
+bool link_epoch_differs(struct link_set *set, const struct ray_peer *proven, bool is_opened_here,
+                        uint64_t *out_epoch);
 
 /* link_conn.c */
 /* A member has proven itself; takes descriptor and seal. */

@@ -29,15 +29,13 @@ static int check_member(const struct link_set *set, const struct ray_hello *hell
     if (ray_id_is_none(&config->cluster) || !ray_id_equal(&hello->cluster, &config->cluster)) {
         return ray_fail(err, RAY_EDENIED, "another cluster");
     }
-    if (hello->cluster_epoch != config->cluster_epoch) {
-        return ray_fail(err, RAY_ECONFLICT, "cluster epoch %llu, here %llu",
-                        (unsigned long long)hello->cluster_epoch,
-                        (unsigned long long)config->cluster_epoch);
-    }
     if (!ray_id_equal(&hello->to, &config->self) || ray_id_equal(&hello->from, &config->self)) {
         return ray_fail(err, RAY_ENOTFOUND, "another node is meant");
     }
     rc = config->known(config->arg, &hello->from, out_terms->peer_static, out_terms->peer_identity);
+    if (rc == RAY_OK && hello->cluster_epoch != config->cluster_epoch) {
+        link_epoch_terms(set, out_terms);
+    }
     return rc == RAY_OK ? RAY_OK : ray_fail(err, RAY_EDENIED, "not a member here");
 }
 
@@ -96,15 +94,19 @@ static void on_ready(void *arg, int fd, struct ray_seal *seal, const struct ray_
     struct link_shake *shake = arg;
     struct link_set *set = shake->set;
     struct ray_peer copy = *proven;
+    bool is_other_epoch;
+    uint64_t epoch;
 
     shake_free(shake);
-    if (is_link(&copy)) {
+    is_other_epoch =
+        copy.hello.kind == RAY_PEER_MEMBER && link_epoch_differs(set, &copy, false, &epoch);
+    if (!is_other_epoch && is_link(&copy)) {
         link_conn_offer(set, fd, seal, &copy, false);
-    } else if (set->config.guests.on_guest != NULL) {
+    } else if (!is_other_epoch && set->config.guests.on_guest != NULL) {
         set->config.guests.on_guest(set->config.arg, fd, seal, &copy);
     } else {
         ray_seal_destroy(seal);
-        (void)close(fd); /* a purpose that nobody here serves */
+        (void)close(fd); /* all was said; or a purpose that nobody here serves */
     }
 }
 

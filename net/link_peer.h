@@ -48,6 +48,9 @@ enum {
 enum ray_link_purpose {
     RAY_LINK_PURPOSE_LINK = 1,
     RAY_LINK_PURPOSE_BULK = 2, /* goes to on_guest */
+    /* Of an answerer: we are at different cluster epochs; u64 (little endian): mine. Nothing else
+     * is said on such a connection. */
+    RAY_LINK_PURPOSE_EPOCH = 3,
 };
 
 /* Connections that are not links. All three NULL: they are refused. */
@@ -71,8 +74,12 @@ struct ray_link_config {
      * revoked one. Asked at each handshake and by ray_link_recheck. */
     int (*known)(void *arg, const struct ray_id *peer, uint8_t out_static[static RAY_KEY_SIZE],
                  uint8_t out_identity[static RAY_KEY_SIZE]);
+    /* A peer has proven, with the key that `known` has of it, freshly and for this node, that it
+     * is at a later cluster epoch. Links of different epochs are never made; each end only hears
+     * of the other's. NULL: nobody wants to know. */
+    void (*on_later_epoch)(void *arg, const struct ray_id *peer, uint64_t cluster_epoch);
     struct ray_link_guests guests;
-    void *arg; /* of `known` and of guests */
+    void *arg; /* of `known`, on_later_epoch and guests */
 };
 
 /* The registry has changed: links to peers that are no longer known, or have another key, end;

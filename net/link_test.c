@@ -483,6 +483,79 @@ static void test_other_cluster(void **state)
     drop(world);
 }
 
+static bool is_told(void *arg)
+{
+    return ((struct world_peer *)arg)->told_count > 0;
+}
+
+/* Whoever dials: the older one hears of the later epoch, from the peer itself; there is no link. */
+static void test_epochs(void **state)
+{
+    (void)state;
+    for (int later = 0; later < 2; later++) {
+        struct world *world = make(2);
+        struct world_node *a = &world->nodes[0], *b = &world->nodes[1];
+        struct world_node *old = later == 0 ? b : a, *new = later == 0 ? a : b;
+
+        ray_link_set_cluster(new->link, &world->cluster, world->cluster_epoch + 7);
+        world_add(a, b); /* a dials */
+        assert_true(world_run_until(world, is_told, &old->peers[new->index]));
+        assert_int_equal(old->peers[new->index].told_epoch, world->cluster_epoch + 7);
+        run_until_trouble(a, b, "cluster epoch");
+        assert_int_equal(new->peers[old->index].told_count, 0);
+        assert_int_equal(a->peers[1].up_count + b->peers[0].up_count, 0);
+        ray_link_set_cluster(old->link, &world->cluster, world->cluster_epoch + 7);
+        assert_true(world_run_until_linked(a, b));
+        drop(world);
+    }
+}
+
+/* Somebody else than the peer: at its address, in its name, or in between. */
+static void test_forged_epochs(void **state)
+{
+    (void)state;
+    for (int later = 0; later < 2; later++) {
+        struct world *world = make(2);
+        struct world_node *a = &world->nodes[0], *b = &world->nodes[1];
+        struct world_node *old = later == 0 ? b : a, *new = later == 0 ? a : b;
+
+        ray_link_set_cluster(new->link, &world->cluster, world->cluster_epoch + 7);
+        old->peers[new->index].has_wrong_key = true; /* that is the one whom the registry names */
+        world_add(a, b);
+        world_turns(world, 40, 10);
+        assert_int_equal(old->peers[new->index].told_count, 0);
+        old->peers[new->index].has_wrong_key = false;
+        old->peers[new->index].is_revoked = true;
+        ray_link_recheck(old->link);
+        world_turns(world, 40, 10);
+        assert_int_equal(old->peers[new->index].told_count, 0);
+        drop(world);
+    }
+}
+
+/* The first bytes of a connection, as anybody can write them. */
+static void test_epoch_in_clear(void **state)
+{
+    struct world *world = make(2);
+    struct world_node *a = &world->nodes[0], *b = &world->nodes[1];
+    struct ray_hello hello = {.version = RAY_PEER_AUTH_VERSION,
+                              .kind = RAY_PEER_MEMBER,
+                              .cluster_epoch = world->cluster_epoch + 7,
+                              .cluster = world->cluster,
+                              .from = a->id,
+                              .to = b->id};
+    uint8_t record[2 + RAY_HELLO_SIZE + 48] = {(uint8_t)(RAY_HELLO_SIZE + 48), 0};
+    int fd = world_connect_raw(b);
+
+    (void)state;
+    ray_hello_encode(&hello, record + 2);
+    assert_int_equal(write(fd, record, sizeof record), sizeof record);
+    world_turns(world, 20, 10);
+    assert_int_equal(b->peers[0].told_count, 0);
+    assert_int_equal(close(fd), 0);
+    drop(world);
+}
+
 /* ---- strangers ---- */
 
 static void test_garbage(void **state)
@@ -808,6 +881,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_revoked_while_up),
         cmocka_unit_test(test_unknown_becomes_known),
         cmocka_unit_test(test_other_cluster),
+        cmocka_unit_test(test_epochs),
+        cmocka_unit_test(test_forged_epochs),
+        cmocka_unit_test(test_epoch_in_clear),
         cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_guests),
         cmocka_unit_test(test_bulk_guest),

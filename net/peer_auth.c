@@ -333,6 +333,11 @@ static int take_first(struct ray_peer_auth *auth, uint8_t *body, size_t size, st
     if (rc == RAY_OK) {
         rc = auth->guard.on_hello(auth->guard.arg, &auth->peer.hello, &terms, err);
     }
+    if (rc == RAY_OK && terms.has_payload) {
+        assert(terms.payload_size <= sizeof auth->payload);
+        memcpy(auth->payload, terms.payload, terms.payload_size);
+        auth->payload_size = terms.payload_size;
+    }
     if (rc == RAY_OK) {
         rc = start_noise(auth, false, &terms, err);
     }

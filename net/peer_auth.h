@@ -60,7 +60,7 @@ enum ray_peer_kind {
 struct ray_hello {
     uint8_t version; /* set by the driver */
     enum ray_peer_kind kind;
-    uint64_t cluster_epoch; /* MEMBER: must be equal; else 0 */
+    uint64_t cluster_epoch; /* MEMBER: the opener's; else 0 */
     struct ray_id cluster;  /* MEMBER, OPERATOR: of both; JOIN: the token's, may be none */
     struct ray_id from;     /* node id of the opener; none for operators */
     struct ray_id to;       /* MEMBER; otherwise may be none: whoever answers there */
@@ -83,12 +83,16 @@ struct ray_peer_terms {
     uint8_t peer_identity[RAY_KEY_SIZE]; /* MEMBER: goes to the result. Openers of other kinds: */
     bool has_peer_identity;              /* when true any other identity is refused */
     uint8_t psk[RAY_PEER_AUTH_PSK_SIZE]; /* JOIN, CLAIM */
+    /* At the answerer: what goes to this peer instead of the payload given before. */
+    bool has_payload;
+    size_t payload_size;
+    uint8_t payload[RAY_PEER_AUTH_PAYLOAD_SIZE_MAX];
 };
 
 /* The answerer's decisions; both run within receive. */
 struct ray_peer_auth_guard {
     /* Whether to go on with this hello; out_terms is zeroed before and wiped after. Here belong:
-     * right cluster and epoch, `to` is us, the member is in the registry and not removed, the
+     * right cluster, `to` is us, the member is in the registry and not removed, the
      * token is valid. A code < 0 refuses: code and text are sent in clear. */
     int (*on_hello)(void *arg, const struct ray_hello *hello, struct ray_peer_terms *out_terms,
                     struct ray_err *err);

@@ -257,6 +257,73 @@ static void test_every_byte_flipped(void **state)
     }
 }
 
+/* What the answerer says to this peer alone is as well guarded as what it says to all. */
+static void test_every_byte_of_a_payload_for_one(void **state)
+{
+    struct ray_peer peer;
+    struct ray_seal *seal = NULL;
+
+    (void)state;
+    for (unsigned record = 0; record <= 3; record++) {
+        size_t size = 1;
+
+        for (size_t at = 0; at < size; at++) {
+            struct world world;
+
+            world_init(&world, RAY_PEER_MEMBER);
+            world.answerer_terms.has_payload = true;
+            world.answerer_terms.payload_size = 5;
+            memcpy(world.answerer_terms.payload, "yours", 5);
+            world.tamper_record = record;
+            world.tamper_at = at;
+            run(&world);
+            size = record == 0 ? 1 : world.record_sizes[record - 1];
+            assert_true(both_done(&world) == (record == 0));
+            if (ray_peer_auth_is_done(world.opener)) { /* it can have seen no other */
+                ray_peer_auth_take(world.opener, &peer, &seal);
+                assert_int_equal(peer.payload_size, 5);
+                assert_memory_equal(peer.payload, "yours", 5);
+                ray_seal_destroy(seal);
+            }
+            if (record == 1 || record == 3) {
+                assert_int_equal(world.proven_count, 0);
+            }
+            world_fini(&world);
+        }
+    }
+}
+
+/* The second message of another handshake, with the same keys: nothing is believed of it. */
+static void test_replayed_answer(void **state)
+{
+    struct world first, second;
+    uint8_t record[RAY_PEER_AUTH_RECORD_SIZE_MAX];
+    const uint8_t *bytes;
+    size_t size = 0;
+    size_t sent_size = 0;
+
+    (void)state;
+    world_init(&first, RAY_PEER_MEMBER);
+    world_start(&first);
+    assert_true(move(&first, first.opener, first.answerer, &first.answerer_rc, NULL));
+    bytes = ray_peer_auth_output(first.answerer, &size);
+    assert_non_null(bytes);
+    memcpy(record, bytes, size);
+
+    world_init(&second, RAY_PEER_MEMBER);
+    ray_key_destroy(second.opener_key);
+    second.opener_key = first.opener_key;
+    second.opener_terms = first.opener_terms;
+    world_start(&second);
+    assert_non_null(ray_peer_auth_output(second.opener, &sent_size));
+    ray_peer_auth_sent(second.opener, sent_size);
+    assert_int_not_equal(feed(second.opener, record, size, NULL), RAY_OK);
+    assert_false(ray_peer_auth_is_done(second.opener));
+    second.opener_key = NULL;
+    world_fini(&second);
+    world_fini(&first);
+}
+
 /* ---- wrong keys ---- */
 
 static void test_unknown_and_revoked(void **state)
@@ -634,6 +701,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_kinds),
         cmocka_unit_test(test_every_byte_flipped),
+        cmocka_unit_test(test_every_byte_of_a_payload_for_one),
+        cmocka_unit_test(test_replayed_answer),
         cmocka_unit_test(test_unknown_and_revoked),
         cmocka_unit_test(test_refused_after_the_proof),
         cmocka_unit_test(test_keys_of_others),

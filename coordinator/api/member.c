@@ -356,12 +356,22 @@ static int complete_address(struct coord_member *m, struct ray_err *err)
     return RAY_OK;
 }
 
+static void on_later_epoch(void *arg, const struct ray_id *peer, uint64_t cluster_epoch)
+{
+    struct coord_member *m = arg;
+
+    if (m->replica != NULL) {
+        coord_replica_later_epoch(m->replica, peer, cluster_epoch);
+    }
+}
+
 static int open_link(struct coord_member *m, struct ray_err *err)
 {
     struct ray_link_config config = {.listen = m->config.listen,
                                      .key = m->key,
                                      .self = m->id,
                                      .known = member_roster_known,
+                                     .on_later_epoch = on_later_epoch,
                                      .guests = {.on_hello = member_guest_hello,
                                                 .on_proven = member_guest_proven,
                                                 .on_guest = member_guest},

@@ -294,10 +294,48 @@ static void test_who_may_renew_for_whom(void **state)
     replica_fix_close(&fix);
 }
 
+static void test_whom_a_later_epoch_is_believed(void **state)
+{
+    struct replica_fix fix;
+    struct ray_id observer = replica_fix_id(1);
+    struct ray_id stranger = replica_fix_id(9);
+    struct coord_replica_status status;
+
+    (void)state;
+    replica_fix_open(&fix, true);
+    assert_int_equal(replica_fix_create(&fix, NULL), RAY_OK);
+    replica_fix_run(&fix, 0);
+    create_cluster(&fix);
+    join(&fix, 1);
+    coord_replica_later_epoch(fix.replica, &observer, 5); /* it has no log yet */
+    coord_replica_later_epoch(fix.replica, &stranger, 5);
+    replica_fix_run(&fix, 0);
+    assert_int_equal(fix.role, COORD_REPLICA_LEADER);
+
+    replica_fix_up(&fix, 1);
+    replica_fix_hello(&fix, 1, 2, 1);
+    replica_fix_run(&fix, 1500); /* added, and its role written down */
+    replica_fix_run(&fix, 1500);
+    coord_replica_later_epoch(fix.replica, &observer, 1); /* that is now */
+    replica_fix_run(&fix, 0);
+    assert_int_equal(fix.role, COORD_REPLICA_LEADER);
+    coord_replica_later_epoch(fix.replica, &observer, 5);
+    replica_fix_run(&fix, 0);
+    assert_int_equal(fix.role, COORD_REPLICA_QUARANTINED);
+    coord_replica_status(fix.replica, &status);
+    assert_int_equal(status.cluster_epoch, 5);
+    replica_fix_stop(&fix);
+    assert_int_equal(replica_fix_create(&fix, NULL), RAY_OK);
+    replica_fix_run(&fix, 0);
+    assert_int_equal(fix.role, COORD_REPLICA_QUARANTINED); /* on the disk, too */
+    replica_fix_close(&fix);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_pause_with_two_voters),
-                                       cmocka_unit_test(test_who_may_renew_for_whom)};
+                                       cmocka_unit_test(test_who_may_renew_for_whom),
+                                       cmocka_unit_test(test_whom_a_later_epoch_is_believed)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

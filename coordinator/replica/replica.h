@@ -194,6 +194,12 @@ int coord_replica_renew(struct coord_replica *replica, const struct coord_lease_
                         uint64_t deadline_ns, coord_replica_renew_done *done, void *arg,
                         uint64_t *out_ticket, struct ray_err *err);
 
+/* A peer has proven that it is at a later cluster epoch (net/link_peer.h: no link to it can be). Of
+ * a member of the configuration it is believed: this replica is quarantined at that epoch, to be
+ * given a new number there. */
+void coord_replica_later_epoch(struct coord_replica *replica, const struct ray_id *peer,
+                               uint64_t cluster_epoch);
+
 /* ---- outside of the configuration (role WAITING) ---- */
 
 /* What such a node knows of the registry is a view (coord_fsm_view_create) that its owner gets from

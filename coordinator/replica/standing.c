@@ -198,6 +198,26 @@ static void note_epoch(struct coord_replica *r, const struct replica_peer *peer)
     replica_quarantine_at(r, &why, cluster_epoch);
 }
 
+/* Who never had the log cannot have been what the cluster was recovered from; one that says so all
+ * the same must not end every other. Without a registry here the owner's roster decides, which has
+ * members alone. */
+void coord_replica_later_epoch(struct coord_replica *r, const struct ray_id *peer,
+                               uint64_t cluster_epoch)
+{
+    struct coord_fsm *fsm = replica_state(r);
+    const struct coord_object *node = coord_fsm_find(fsm, COORD_NODE, peer);
+
+    if (coord_fsm_cluster(fsm) != NULL &&
+        (node == NULL || node->node.state == COORD_NODE_REMOVED ||
+         (node->node.role == COORD_NODE_OBSERVER && r->role != COORD_REPLICA_WAITING))) {
+        replica_log(r, RAY_LOG_WARN, "an observer says that the cluster epoch is %llu",
+                    (unsigned long long)cluster_epoch);
+        return;
+    }
+    note_epoch(r, cluster_epoch);
+    r->is_turn_due = true;
+}
+
 /* Raised in our own log: what follows it is the cluster's. */
 void replica_standing_note_epoch(struct coord_replica *r)
 {

@@ -392,6 +392,8 @@ void replica_standing_check_self(struct coord_replica *r);
 /* After a change of registry, configuration or links: of all peers; after one's hello. */
 void replica_trust_weigh(struct coord_replica *r);
 void replica_trust_weigh_one(struct coord_replica *r, struct replica_peer *peer);
+/* Whether that node is a voter or standby, as far as is known here, whatever its links. */
+bool replica_trust_names(struct coord_replica *r, const struct ray_id *node);
 /* A later cluster epoch that a peer says. */
 bool replica_trust_epoch(const struct coord_replica *r, const struct replica_peer *peer,
                          uint64_t cluster_epoch);

@@ -197,7 +197,7 @@ int coord_replica_renew(struct coord_replica *replica, const struct coord_lease_
 /* A peer has proven that it is at a later cluster epoch (net/link_peer.h: no link to it can be). Of
  * a member of the configuration it is believed: this replica is quarantined at that epoch, to be
  * given a new number there. */
-void coord_replica_later_epoch(struct coord_replica *replica, const struct ray_id *peer,
+void coord_replica_later_epoch(struct coord_replica *replica, const struct ray_id *node,
                                uint64_t cluster_epoch);
 
 /* ---- outside of the configuration (role WAITING) ---- */

@@ -198,23 +198,14 @@ static void note_epoch(struct coord_replica *r, const struct replica_peer *peer)
     replica_quarantine_at(r, &why, cluster_epoch);
 }
 
-/* Who never had the log cannot have been what the cluster was recovered from; one that says so all
- * the same must not end every other. Without a registry here the owner's roster decides, which has
- * members alone. */
-void coord_replica_later_epoch(struct coord_replica *r, const struct ray_id *peer,
+/* Proven outside of any link; whose word it is counts as in a hello. */
+void coord_replica_later_epoch(struct coord_replica *r, const struct ray_id *node,
                                uint64_t cluster_epoch)
 {
-    struct coord_fsm *fsm = replica_state(r);
-    const struct coord_object *node = coord_fsm_find(fsm, COORD_NODE, peer);
+    struct replica_peer said = {.node = *node, .said = {.cluster_epoch = cluster_epoch}};
 
-    if (coord_fsm_cluster(fsm) != NULL &&
-        (node == NULL || node->node.state == COORD_NODE_REMOVED ||
-         (node->node.role == COORD_NODE_OBSERVER && r->role != COORD_REPLICA_WAITING))) {
-        replica_log(r, RAY_LOG_WARN, "an observer says that the cluster epoch is %llu",
-                    (unsigned long long)cluster_epoch);
-        return;
-    }
-    note_epoch(r, cluster_epoch);
+    said.is_colleague = replica_trust_names(r, node);
+    note_epoch(r, &said);
     r->is_turn_due = true;
 }
 

@@ -44,6 +44,13 @@ static bool is_colleague(struct coord_replica *r, const struct replica_peer *pee
            (r->user.knows_member != NULL && r->user.knows_member(r->user.arg, &peer->node));
 }
 
+bool replica_trust_names(struct coord_replica *r, const struct ray_id *node)
+{
+    const struct replica_peer absent = {.node = *node};
+
+    return is_colleague(r, &absent);
+}
+
 /* Who is behind may not know the leader as a member; a colleague that is up does. */
 static bool is_vouched_for(const struct coord_replica *r, const struct ray_id *node)
 {

@@ -28,6 +28,7 @@
 #include "node/facts/facts.h"
 #include "node/rayosd_methods.h"
 #include "node/rayosd_seccomp.h"
+#include "node/rayosd_watchdog.h"
 
 enum { SOCKET_PATH_SIZE = 256 };
 
@@ -41,6 +42,7 @@ struct rayosd {
     struct rayosd_context context;
     struct ray_rpc_server *server;
     struct coord_member *member; /* NULL: not told to take part */
+    struct rayosd_watchdog watchdog;
     bool is_leaving;
     bool has_failed;
     int root_fd;
@@ -202,6 +204,13 @@ static int start_member(struct rayosd *rayosd, const struct ray_args *args, stru
 
 /* ---- beginning and end ---- */
 
+static bool take_pulse(void *arg)
+{
+    struct rayosd *rayosd = arg;
+
+    return rayosd->member == NULL || coord_member_take_pulse(rayosd->member);
+}
+
 /* The loop and what it serves. */
 static int start_loop(struct rayosd *rayosd, const struct ray_args *args, struct ray_err *err)
 {
@@ -225,6 +234,8 @@ static int start_loop(struct rayosd *rayosd, const struct ray_args *args, struct
     }
     if (rc == RAY_OK) {
         rayosd->socket_fd = -1; /* the server's now */
+        rc = rayosd_watchdog_init(&rayosd->watchdog, &rayosd->loop, rayosd->logger, take_pulse,
+                                  rayosd, err);
     }
     return rc;
 }
@@ -261,6 +272,7 @@ static void stop(struct rayosd *rayosd)
     ray_rpc_server_destroy(rayosd->server);
     coord_member_destroy(rayosd->member);
     rayosd_context_fini(&rayosd->context);
+    rayosd_watchdog_fini(&rayosd->watchdog);
     ray_signal_fini(&rayosd->sigterm);
     ray_signal_fini(&rayosd->sigint);
     ray_loop_fini(&rayosd->loop);

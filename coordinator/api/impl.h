@@ -127,6 +127,13 @@ struct coord_member {
 
     struct ray_timer report_timer;
     bool is_reporting;
+    bool has_reported_silence; /* what was said last, and when */
+    uint64_t reported_ns;
+
+    bool is_probing;       /* the disk was asked and has not answered */
+    unsigned silent_count; /* seconds since then */
+    uint64_t turn_count;   /* whole ones */
+    uint64_t told_turn_count;
     size_t told_voter_count; /* 0: not quorate */
 
     struct ray_timer leave_timer;
@@ -139,6 +146,12 @@ struct coord_member {
 
 int member_world_open(struct coord_member *m, struct ray_err *err);
 void member_world_close(struct coord_member *m);
+
+/* ---- pulse.c ---- */
+
+extern const char member_disk_trouble[];
+void member_pulse_turn(struct coord_member *m); /* once a second */
+bool member_disk_is_silent(const struct coord_member *m);
 
 /* ---- incarnation.c ---- */
 

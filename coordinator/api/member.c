@@ -267,6 +267,7 @@ static void tell_links(struct coord_member *m)
 void member_turn(struct coord_member *m)
 {
     if (m->replica == NULL) {
+        m->turn_count++;
         return;
     }
     coord_replica_turn(m->replica);
@@ -279,6 +280,7 @@ void member_turn(struct coord_member *m)
     member_watch_turn(m);
     member_events_turn(m);
     look_for_quorum(m);
+    m->turn_count++;
 }
 
 /* ---- beginning and end ---- */
@@ -288,6 +290,7 @@ static void on_report_timer(void *arg)
     struct coord_member *m = arg;
 
     m->has_node_news = true;
+    member_pulse_turn(m);
     member_roster_refresh(m);
     member_report_turn(m);
 }

@@ -61,6 +61,10 @@ void coord_member_destroy(struct coord_member *member);
 /* A clean stop: hands leadership over where it has it; `done` comes once, from the loop. */
 void coord_member_leave(struct coord_member *member, void (*done)(void *arg), void *arg);
 
+/* Whether it lives: since the last call a turn of the loop was done to its end, and the disk
+ * answers. For a watchdog that is fed less than once a second. */
+bool coord_member_take_pulse(struct coord_member *member);
+
 const char *coord_member_name(const struct coord_member *member);
 const char *coord_member_address(const struct coord_member *member);
 

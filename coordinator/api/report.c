@@ -7,15 +7,31 @@
 
 enum { REPORT_TIMEOUT_MS = 10000 };
 
-static const char healthy[] = "ok";
+static const char *health_of(const struct coord_member *m)
+{
+    return member_disk_is_silent(m) ? "degraded" : "ok";
+}
+
+static const char *message_of(const struct coord_member *m)
+{
+    return member_disk_is_silent(m) ? member_disk_trouble : "";
+}
+
+/* Without its disk it does not hear of its own report. */
+static bool was_just_said(const struct coord_member *m)
+{
+    return m->reported_ns != 0 && m->has_reported_silence && member_disk_is_silent(m) &&
+           ray_clock_boottime_ns() - m->reported_ns < REPORT_TIMEOUT_MS * RAY_NS_PER_MS;
+}
 
 static bool is_due(const struct coord_member *m, const struct coord_object *self)
 {
-    return self != NULL &&
+    return !was_just_said(m) && self != NULL &&
            (self->node.state == COORD_NODE_MEMBER || self->node.state == COORD_NODE_DRAINED) &&
            ray_id_equal(&self->node.incarnation, &m->incarnation) &&
            (strcmp(self->node.address, m->address) != 0 ||
-            strcmp(self->node.health, healthy) != 0 ||
+            strcmp(self->node.health, health_of(m)) != 0 ||
+            strcmp(self->node.message, message_of(m)) != 0 ||
             self->node.is_fit_for_leases != m->config.is_fit_for_leases);
 }
 
@@ -45,7 +61,8 @@ void member_report_turn(struct coord_member *m)
     }
     report.node = member_id_field(&m->id);
     report.address = m->address;
-    report.health = (char *)(uintptr_t)healthy;
+    report.health = (char *)(uintptr_t)health_of(m);
+    report.message = (char *)(uintptr_t)message_of(m);
     report.facts.data = (uint8_t *)(uintptr_t)self->node.facts.data;
     report.facts.len = self->node.facts.size;
     report.is_fit_for_leases = m->config.is_fit_for_leases;
@@ -53,6 +70,8 @@ void member_report_turn(struct coord_member *m)
     command.node_report = &report;
     if (member_command_pack(m, &command, m->name, "what the node says of itself", &bytes, &size,
                             NULL) == RAY_OK) {
+        m->has_reported_silence = member_disk_is_silent(m);
+        m->reported_ns = ray_clock_boottime_ns();
         m->is_reporting =
             coord_replica_propose(m->replica, bytes, size,
                                   ray_clock_boottime_ns() + REPORT_TIMEOUT_MS * RAY_NS_PER_MS,

@@ -237,7 +237,7 @@ void member_status_sign(struct coord_member *m, char id[static RAY_ID_TEXT_SIZE]
     status->node = m->name;
     status->node_id = text(ray_id_format(&m->id, id));
     status->node_state = text(member_state_name(m));
-    status->node_message = m->trouble.text;
+    status->node_message = member_disk_is_silent(m) ? text(member_disk_trouble) : m->trouble.text;
     status->node_role = text("");
     if (m->replica != NULL) {
         coord_replica_status(m->replica, &replica_status);

@@ -22,7 +22,7 @@
 #define NEW_PREFIX ".new-"
 
 enum {
-    JOBS_MAX = 2 * COORD_DISK_FILE_QUEUE_MAX, /* forgetting needs its own */
+    JOBS_MAX = 2 * COORD_DISK_FILE_QUEUE_MAX + 1, /* forgetting needs its own, and a probe */
     OPEN_FILES_MAX = 4,
     ZEROS_SIZE = 1 << 20,
     MODE = 0600,
@@ -479,6 +479,19 @@ static void file_remove(struct coord_disk *disk, const char *name, coord_disk_do
 
     job->is_forgetting = true;
     coord_worker_submit(job->file->keeper, job_run, job_done, job);
+}
+
+static int act_nothing(struct file_job *job)
+{
+    (void)job;
+    return RAY_OK;
+}
+
+void coord_disk_file_probe(struct coord_disk *disk, coord_disk_done *done, void *arg)
+{
+    struct file_job *job = job_begin(disk, act_nothing, "probe", done, arg);
+
+    coord_worker_submit(job->file->writer, job_run, job_done, job);
 }
 
 static uint64_t file_free_size(struct coord_disk *disk)

@@ -240,6 +240,36 @@ static void many_at_once_come_back_in_order(void **state)
     teardown(fixture);
 }
 
+/* A probe is answered after what was asked for before it, also beside a full queue. */
+static void a_probe_waits_its_turn(void **state)
+{
+    struct fixture *fixture = setup_in("/tmp");
+    int status[COORD_DISK_FILE_QUEUE_MAX];
+    int probe = 1;
+
+    (void)state;
+    assert_int_equal(create(fixture, "a", 1 << 20), RAY_OK);
+    memset(fixture->block, 1, COORD_DISK_BLOCK_SIZE);
+    for (size_t i = 0; i < COORD_DISK_FILE_QUEUE_MAX; i++) {
+        status[i] = 1;
+        fixture->disk->ops->write(fixture->disk, "a", i * COORD_DISK_BLOCK_SIZE, fixture->block,
+                                  COORD_DISK_BLOCK_SIZE, on_done, &status[i]);
+    }
+    coord_disk_file_probe(fixture->disk, on_done, &probe);
+    assert_int_equal(probe, 1);
+    assert_int_equal(wait_for(fixture, &probe), RAY_OK);
+    for (size_t i = 0; i < COORD_DISK_FILE_QUEUE_MAX; i++) {
+        assert_int_equal(status[i], RAY_OK);
+    }
+    assert_int_equal(remove_file(fixture, "a"), RAY_OK);
+    probe = 1;
+    coord_disk_file_probe(fixture->disk, on_done, &probe);
+    fixture->disk->ops->destroy(fixture->disk);
+    fixture->disk = NULL;
+    assert_int_equal(probe, RAY_ECANCELED);
+    teardown(fixture);
+}
+
 /* Each of its steps fails once: the status says so, and no file is left that a list shows. */
 static void each_step_of_making_a_file_may_fail(void **state)
 {
@@ -298,6 +328,7 @@ int main(void)
         cmocka_unit_test(unfinished_files_are_swept),
         cmocka_unit_test(what_is_under_way_is_answered_at_the_end),
         cmocka_unit_test(many_at_once_come_back_in_order),
+        cmocka_unit_test(a_probe_waits_its_turn),
         cmocka_unit_test(each_step_of_making_a_file_may_fail),
         cmocka_unit_test(each_step_of_opening_may_fail),
     };

@@ -77,6 +77,7 @@ static const struct service_def table[] = {
         .needed_for_ready = true,
         .restart = SUPERVISE_RESTART_ALWAYS,
         .ready_deadline_ms = 60000, /* emulated machines are slow */
+        .watchdog_ms = 60000,
         .stop_deadline_ms = 10000,
         .slow_retry_ms = 60000,
         .has_ids = true,

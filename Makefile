@@ -22,6 +22,7 @@ MINUTES ?=
 SOAK ?= all
 BENCH ?= all
 SEEDS ?= 2000
+RUNS ?= 100
 export ACCEL
 
 .PHONY: help build image lab lab-down ctl test soak sim mutants chaos bench check shell clean root
@@ -76,8 +77,8 @@ sim: root ## SEEDS=2000 runs of a simulated cluster under faults, judged by chec
 mutants: root ## every known bad variant of the coordinator must be convicted; prints the table
 	@$(IN) tools/mutants
 
-chaos: ## not there yet: comes with the consensus core (single faults: clusterctl lab chaos)
-	@echo "make chaos: there is no standing group to disturb yet; it comes with the consensus core. Single faults: make ctl ARGS='lab chaos --help'" >&2; exit 1
+chaos: root ## RUNS=100 faults and recoveries in standing groups of real members; histories are judged
+	@$(IN) tools/chaos '$(RUNS)'
 
 shell: root ## a shell in the build root
 	@$(IN) bash

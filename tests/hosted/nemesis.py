@@ -108,6 +108,12 @@ class NemesisGroup(Group):
         return next(node["trouble"] for node in member.status()["nodes"]
                     if node["name"] == peer.name)
 
+    def health(self, member):
+        """(word, why), as the others know it."""
+        nodes = self.others(member)[0].status()["nodes"]
+        node = next(node for node in nodes if node["name"] == member.name)
+        return node["health"], node["message"]
+
     # ---- until all is well ----
 
     def _is_settled(self):
@@ -287,6 +293,17 @@ def slow_disk(group, clients, rng):
     return f"writes of {victim.name} took 150 ms"
 
 
+def hang_disk(group, clients, rng):
+    """No write ends: the member says so, and others go on."""
+    victim, = group.some(rng)
+    group.disks[victim.name].be("h")
+    clients.wait_for_answers(ENOUGH)
+    wait_until(lambda: group.health(victim) == ("degraded", "the disk does not answer"))
+    group.disks[victim.name].be("-")
+    wait_until(lambda: group.health(victim) == ("ok", ""))
+    return f"the disk of {victim.name} hung"
+
+
 def tear_write(group, clients, rng):
     """Killed in the middle of a write that was done by half: a torn tail, not rot."""
     leader, others = group.in_office()
@@ -364,4 +381,4 @@ def fill_up(group):
 FAULTS = {function.__name__: function for function in (
     kill_leader, kill_follower, kill_all, stop_leader, blink_leader, partition_leader,
     deafen_leader, mute_leader, mute_link, pull_cable, split_minority, fail_disk, slow_disk,
-    tear_write, rot_disk)}
+    hang_disk, tear_write, rot_disk)}

@@ -1,11 +1,14 @@
 """Real members under real faults, and clients whose history is judged: nothing that they saw
 contradicts one order of all operations, in real time."""
 import random
+import socket
+import time
 
 import pytest
 
 import nemesis
 from cluster import SANDBOX
+from conftest import wait_until
 from history import Clients, forge, judge
 from nemesis import FAULTS, NemesisGroup
 
@@ -60,6 +63,59 @@ def test_first_member_is_filled_anew(three):
         clients.end()
     finally:
         clients.kill()
+
+
+class Supervisor:
+    """PID 1's end of sd_notify."""
+
+    def __init__(self, path):
+        self.path = path
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self.socket.bind(str(path))
+
+    def heard(self):
+        """All that came since the last call."""
+        words = []
+        try:
+            while True:
+                words.append(self.socket.recv(4096).decode())
+        except BlockingIOError:
+            return words
+
+    def wait_for_feed(self):
+        wait_until(lambda: "WATCHDOG=1" in self.heard())
+
+
+def test_watchdog_is_fed_only_while_the_disk_answers(three):
+    """Restarted with a watchdog of 2 s: fed each half second, but not while a write hangs or the
+    process is stopped."""
+    supervisor = Supervisor(three.folder / "notify")
+    clients = Clients(three, 98)
+    victim = three["b"]
+    try:
+        victim.stop()
+        victim.daemon_env.update(NOTIFY_SOCKET=str(supervisor.path), WATCHDOG_USEC="2000000")
+        victim.start()
+        three.settle()
+        supervisor.wait_for_feed()
+        supervisor.wait_for_feed()
+
+        three.disks["b"].be("h")
+        wait_until(lambda: three.health(victim)[0] == "degraded")
+        wait_until(lambda: "not fed" in victim.log.read_text())
+        supervisor.heard()
+        time.sleep(2)  # as long as PID 1 would wait
+        assert supervisor.heard() == []
+        assert victim.status()["node_message"] == "the disk does not answer"
+
+        three.disks["b"].be("-")
+        supervisor.wait_for_feed()
+        wait_until(lambda: three.health(victim) == ("ok", ""))
+        clients.end()
+    finally:
+        clients.kill()
+        del victim.daemon_env["NOTIFY_SOCKET"], victim.daemon_env["WATCHDOG_USEC"]
+        supervisor.socket.close()
 
 
 def test_full_disks():

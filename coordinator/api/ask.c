@@ -124,6 +124,23 @@ static void on_proposed(void *arg, int status, const struct coord_fsm_result *re
     }
 }
 
+void member_ask_propose_bytes(struct member_ask *ask, const uint8_t *bytes, size_t size)
+{
+    struct coord_member *m = ask->member;
+    struct ray_err err = {0};
+    int rc = member_require_replica(m, &err);
+
+    if (rc == RAY_OK) {
+        rc = coord_replica_propose(m->replica, bytes, size, deadline_ns(ask), on_proposed, ask,
+                                   &ask->ticket, &err);
+    }
+    if (rc != RAY_OK) {
+        member_ask_fail(ask, &err);
+        return;
+    }
+    ask->has_ticket = true;
+}
+
 void member_ask_propose(struct member_ask *ask, Rayos__Registry__Command *command,
                         const char *reason)
 {
@@ -136,16 +153,12 @@ void member_ask_propose(struct member_ask *ask, Rayos__Registry__Command *comman
     if (rc == RAY_OK) {
         rc = member_command_pack(m, command, ask->caller.name, reason, &bytes, &size, &err);
     }
-    if (rc == RAY_OK) {
-        rc = coord_replica_propose(m->replica, bytes, size, deadline_ns(ask), on_proposed, ask,
-                                   &ask->ticket, &err);
-    }
-    free(bytes);
     if (rc != RAY_OK) {
         member_ask_fail(ask, &err);
         return;
     }
-    ask->has_ticket = true;
+    member_ask_propose_bytes(ask, bytes, size);
+    free(bytes);
 }
 
 static void on_read(void *arg, int status, uint64_t revision)

@@ -6,11 +6,21 @@
 
 #include "base/size.h"
 #include "coordinator/api/impl.h"
+#include "net/proto_codec.h"
 
 ProtobufCBinaryData member_id_field(const struct ray_id *id)
 {
     /* protobuf-c packs from pointers without const. */
     return (ProtobufCBinaryData){.len = RAY_ID_SIZE, .data = (uint8_t *)(uintptr_t)id->bytes};
+}
+
+static void complete_header(const struct coord_member *m, const char *principal,
+                            Rayos__Registry__Header *header)
+{
+    header->version = COORD_FSM_COMMAND_VERSION;
+    header->principal = (char *)(uintptr_t)principal;
+    header->time_us = 0; /* the leader's */
+    header->incarnation = member_id_field(&m->incarnation);
 }
 
 int member_command_pack(const struct coord_member *m, Rayos__Registry__Command *command,
@@ -23,13 +33,10 @@ int member_command_pack(const struct coord_member *m, Rayos__Registry__Command *
     uint8_t *bytes;
     size_t size;
 
-    header->version = COORD_FSM_COMMAND_VERSION;
-    header->principal = (char *)(uintptr_t)principal;
+    complete_header(m, principal, header);
     if (reason != NULL && header->reason[0] == '\0') {
         header->reason = (char *)(uintptr_t)reason;
     }
-    header->time_us = 0; /* the leader's */
-    header->incarnation = member_id_field(&m->incarnation);
     command->header = header;
     size = rayos__registry__command__get_packed_size(command);
     bytes = malloc(size);
@@ -43,6 +50,133 @@ int member_command_pack(const struct coord_member *m, Rayos__Registry__Command *
     *out_bytes = bytes;
     *out_size = size;
     return RAY_OK;
+}
+
+/* ---- commands as clients pack them ---- */
+
+enum { HEADER_FIELD = 1, TYPE_MESSAGE = 2 };
+
+struct span {
+    const uint8_t *at;
+    size_t size;
+};
+
+static bool take_varint(struct span *rest, uint64_t *out)
+{
+    uint64_t value = 0;
+
+    for (unsigned shift = 0; shift < 35 && rest->size > 0; shift += 7) {
+        uint8_t byte = *rest->at++;
+
+        rest->size--;
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte <= 0x7f) {
+            *out = value;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A field that is a message. */
+static bool take_message(struct span *rest, uint64_t *out_number, struct span *out)
+{
+    uint64_t key;
+    uint64_t size;
+
+    if (!take_varint(rest, &key) || (key & 7) != TYPE_MESSAGE || !take_varint(rest, &size) ||
+        size > rest->size) {
+        return false;
+    }
+    *out_number = key >> 3;
+    *out = (struct span){rest->at, (size_t)size};
+    rest->at += size;
+    rest->size -= (size_t)size;
+    return true;
+}
+
+static uint8_t *put_head(uint8_t *at, size_t size)
+{
+    *at++ = HEADER_FIELD << 3 | TYPE_MESSAGE;
+    for (; size > 0x7f; size >>= 7) {
+        *at++ = (uint8_t)(size | 0x80);
+    }
+    *at++ = (uint8_t)size;
+    return at;
+}
+
+/* The usual form: a header, then the one field that says what to do, whose bytes stay as they
+ * are (the state machine's check looks into them). RAY_EAGAIN: another form. */
+static int adopt_usual(struct coord_member *m, struct span in, const char *principal,
+                       struct member_command *out, struct ray_err *err)
+{
+    enum { HEAD_SIZE_MAX = 6 };
+    ProtobufCMessage *message = NULL;
+    Rayos__Registry__Header *header;
+    struct span header_bytes;
+    struct span content;
+    struct span body;
+    uint64_t number;
+    uint8_t *bytes;
+    uint8_t *at;
+    int rc;
+
+    if (!take_message(&in, &number, &header_bytes) || number != HEADER_FIELD) {
+        return RAY_EAGAIN;
+    }
+    body = in;
+    if (!take_message(&in, &number, &content) || number == HEADER_FIELD || in.size > 0) {
+        return RAY_EAGAIN;
+    }
+    rc = ray_proto_unpack(&rayos__registry__header__descriptor, header_bytes.at, header_bytes.size,
+                          &m->arena, &message, err);
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    header = (Rayos__Registry__Header *)message;
+    complete_header(m, principal, header);
+    bytes = ray_arena_alloc(&m->arena, HEAD_SIZE_MAX + body.size +
+                                           rayos__registry__header__get_packed_size(header));
+    if (bytes == NULL) {
+        return ray_fail(err, RAY_ETOOBIG, "a command of %zu bytes", body.size);
+    }
+    at = put_head(bytes, rayos__registry__header__get_packed_size(header));
+    at += rayos__registry__header__pack(header, at);
+    memcpy(at, body.at, body.size);
+    *out = (struct member_command){
+        .body = number, .bytes = bytes, .size = (size_t)(at - bytes) + body.size};
+    return RAY_OK;
+}
+
+static int adopt_any(struct coord_member *m, struct span in, const char *principal,
+                     struct member_command *out, struct ray_err *err)
+{
+    Rayos__Registry__Header own = RAYOS__REGISTRY__HEADER__INIT;
+    Rayos__Registry__Command *command;
+    ProtobufCMessage *message = NULL;
+    int rc = ray_proto_unpack(&rayos__registry__command__descriptor, in.at, in.size, &m->arena,
+                              &message, err);
+
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    command = (Rayos__Registry__Command *)message;
+    command->header = command->header != NULL ? command->header : &own;
+    complete_header(m, principal, command->header);
+    out->body = command->body_case;
+    return ray_proto_pack(message, COORD_FSM_COMMAND_SIZE_MAX, &m->arena, &out->bytes, &out->size,
+                          err);
+}
+
+int member_command_adopt(struct coord_member *m, const uint8_t *bytes, size_t size,
+                         const char *principal, struct member_command *out, struct ray_err *err)
+{
+    struct span in = {bytes, size};
+    int rc;
+
+    ray_arena_reset(&m->arena);
+    rc = adopt_usual(m, in, principal, out, err);
+    return rc == RAY_EAGAIN ? adopt_any(m, in, principal, out, err) : rc;
 }
 
 int member_explain(int status, struct ray_err *err)

@@ -227,6 +227,8 @@ void member_ask_refuse(struct member_ask *ask, const struct coord_fsm_result *re
  * reason, session and sequence. */
 void member_ask_propose(struct member_ask *ask, Rayos__Registry__Command *command,
                         const char *reason);
+/* The same of bytes that are complete. */
+void member_ask_propose_bytes(struct member_ask *ask, const uint8_t *bytes, size_t size);
 /* on_shown follows: now, or after a quorum was asked. */
 void member_ask_show(struct member_ask *ask, bool is_linearizable);
 void member_asks_end(struct coord_member *m);
@@ -237,6 +239,15 @@ void member_asks_end(struct coord_member *m);
 int member_command_pack(const struct coord_member *m, Rayos__Registry__Command *command,
                         const char *principal, const char *reason, uint8_t **out_bytes,
                         size_t *out_size, struct ray_err *err);
+/* A client's command with this member's header: who, and from where. Bytes in the member's arena,
+ * until it is next used. RAY_EMALFORMED, RAY_ETOOBIG; what it is to do is not looked into. */
+struct member_command {
+    uint64_t body; /* Rayos__Registry__Command__BodyCase, also of a newer version; 0: none */
+    const uint8_t *bytes;
+    size_t size;
+};
+int member_command_adopt(struct coord_member *m, const uint8_t *bytes, size_t size,
+                         const char *principal, struct member_command *out, struct ray_err *err);
 ProtobufCBinaryData member_id_field(const struct ray_id *id); /* borrows */
 /* What a status of the replica means to who asked; RAY_OK for RAY_OK. */
 int member_explain(int status, struct ray_err *err);

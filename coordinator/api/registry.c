@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "coordinator/api/impl.h"
-#include "net/proto_codec.h"
 
 enum {
     PART_SIZE = 48 << 10,
@@ -115,9 +114,9 @@ void member_query(struct coord_member *m, const struct member_caller *caller,
 
 /* What clients may say. The rest members say themselves: about time, roles, and what nodes and
  * agents have seen of themselves. */
-static bool is_for_clients(const Rayos__Registry__Command *command)
+static bool is_for_clients(uint64_t body)
 {
-    switch (command->body_case) {
+    switch (body) {
     case RAYOS__REGISTRY__COMMAND__BODY_OBJECT_PUT:
     case RAYOS__REGISTRY__COMMAND__BODY_OBJECT_LABEL:
     case RAYOS__REGISTRY__COMMAND__BODY_OBJECT_DELETE:
@@ -155,17 +154,16 @@ void member_propose(struct coord_member *m, const struct member_caller *caller,
 {
     const Rayos__Cluster__ProposeRequest *request = (const Rayos__Cluster__ProposeRequest *)input;
     struct member_ask *ask = member_ask_new(m, caller, call, sizeof *ask);
-    ProtobufCMessage *message = NULL;
+    struct member_command command = {.body = 0};
     struct ray_err err = {0};
     int rc;
 
     if (ask == NULL) {
         return;
     }
-    ray_arena_reset(&m->arena);
-    rc = ray_proto_unpack(&rayos__registry__command__descriptor, request->command.data,
-                          request->command.len, &m->arena, &message, &err);
-    if (rc == RAY_OK && !is_for_clients((const Rayos__Registry__Command *)message)) {
+    rc = member_command_adopt(m, request->command.data, request->command.len, caller->name,
+                              &command, &err);
+    if (rc == RAY_OK && !is_for_clients(command.body)) {
         rc = ray_fail(&err, RAY_EDENIED, "this command is not for clients");
     }
     if (rc != RAY_OK) {
@@ -174,7 +172,7 @@ void member_propose(struct coord_member *m, const struct member_caller *caller,
     }
     ask->takes_refusals = true;
     ask->on_result = on_client_result;
-    member_ask_propose(ask, (Rayos__Registry__Command *)message, NULL);
+    member_ask_propose_bytes(ask, command.bytes, command.size);
 }
 
 /* ---- sessions ---- */

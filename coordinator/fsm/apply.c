@@ -8,6 +8,9 @@
 #include "coordinator/mutant.h"
 #include "net/proto_codec.h"
 
+static_assert(COORD_FSM_CHECK_ARENA_SIZE_MAX <= FSM_ARENA_SIZE_MAX / 2,
+              "the rest is for a command's events");
+
 struct handler {
     const char *what;
     int (*run)(struct fsm_apply *apply, const void *command);
@@ -121,19 +124,33 @@ static int check_header(const Rayos__Registry__Header *header, struct ray_id *ou
     return rc;
 }
 
-int coord_fsm_check(const uint8_t *bytes, size_t size, struct ray_err *err)
+int coord_fsm_open(const uint8_t *bytes, size_t size, struct ray_arena *arena,
+                   const Rayos__Registry__Command **out_command, struct ray_err *err)
 {
-    struct ray_arena arena;
     Rayos__Registry__Command *command;
     struct ray_id session;
     struct ray_id incarnation;
     int rc;
 
-    ray_arena_init(&arena, FSM_ARENA_SIZE_MAX / 2); /* the rest is for its events */
-    rc = open_command(bytes, size, &arena, &command, err);
+    assert(arena->size_max == COORD_FSM_CHECK_ARENA_SIZE_MAX && arena->used_size == 0);
+    rc = open_command(bytes, size, arena, &command, err);
     if (rc == RAY_OK && check_header(command->header, &session, &incarnation, err) != RAY_OK) {
         rc = RAY_EMALFORMED;
     }
+    if (rc == RAY_OK) {
+        *out_command = command;
+    }
+    return rc;
+}
+
+int coord_fsm_check(const uint8_t *bytes, size_t size, struct ray_err *err)
+{
+    const Rayos__Registry__Command *command;
+    struct ray_arena arena;
+    int rc;
+
+    ray_arena_init(&arena, COORD_FSM_CHECK_ARENA_SIZE_MAX);
+    rc = coord_fsm_open(bytes, size, &arena, &command, err);
     ray_arena_fini(&arena);
     return rc;
 }

@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "coordinator/fsm/registry.h"
@@ -29,6 +30,7 @@ enum {
     COORD_FSM_COMMAND_VERSION = 1,
     COORD_FSM_FEATURE_LEVEL = 1, /* the highest that this build can apply */
     COORD_FSM_COMMAND_SIZE_MAX = 512 << 10,
+    COORD_FSM_CHECK_ARENA_SIZE_MAX = 8 << 20, /* of one command, unpacked */
     COORD_FSM_SPEC_SIZE_MAX = 64 << 10,
     COORD_FSM_VOLUME_SPEC_SIZE_MAX = 4 << 10,
     COORD_FSM_POLICY_SIZE_MAX = 256 << 10,
@@ -69,6 +71,13 @@ void coord_fsm_destroy(struct coord_fsm *fsm);
 /* For whoever appends: RAY_OK when every replica of this version can apply these bytes (they may
  * still be refused by the state). RAY_EMALFORMED, RAY_EUNSUPPORTED, RAY_ETOOBIG. */
 int coord_fsm_check(const uint8_t *bytes, size_t size, struct ray_err *err);
+
+struct Rayos__Registry__Command;
+
+/* The same, and what it says, in `arena`: an empty one of exactly COORD_FSM_CHECK_ARENA_SIZE_MAX,
+ * so that all members refuse the same. */
+int coord_fsm_open(const uint8_t *bytes, size_t size, struct ray_arena *arena,
+                   const struct Rayos__Registry__Command **out_command, struct ray_err *err);
 
 struct coord_fsm_result {
     int code;              /* RAY_OK or why the state refused it */

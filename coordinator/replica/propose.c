@@ -110,19 +110,9 @@ static void look_at_outcome(const Rayos__Registry__Outcome *outcome,
                            : REPLICA_SUBJECT_OUTCOME;
 }
 
-/* Whether a session protects it, and whom it takes something away from. It has passed
- * coord_fsm_check. */
-static void look_at(struct coord_replica *r, struct replica_request *request)
+/* Whether a session protects it, and whom it takes something away from. */
+static void look_at(const Rayos__Registry__Command *command, struct replica_request *request)
 {
-    ProtobufCMessage *message = NULL;
-    const Rayos__Registry__Command *command;
-
-    ray_arena_reset(&r->request_arena);
-    if (ray_proto_unpack(&rayos__registry__command__descriptor, request->command, request->size,
-                         &r->request_arena, &message, NULL) != RAY_OK) {
-        return;
-    }
-    command = (const Rayos__Registry__Command *)message;
     /* To open or keep a session twice is to do it once. */
     request->has_session = (command->header != NULL && command->header->session.len > 0) ||
                            command->body_case == RAYOS__REGISTRY__COMMAND__BODY_SESSION_OPEN ||
@@ -561,12 +551,14 @@ int coord_replica_propose(struct coord_replica *r, const uint8_t *command, size_
                           uint64_t deadline_ns, coord_replica_done *done, void *arg,
                           uint64_t *out_ticket, struct ray_err *err)
 {
-    struct replica_request *request;
+    const Rayos__Registry__Command *opened = NULL;
+    struct replica_request *request = NULL;
     uint64_t ticket;
     int rc = check_size(size, err);
 
     if (rc == RAY_OK) {
-        rc = coord_fsm_check(command, size, err);
+        ray_arena_reset(&r->request_arena);
+        rc = coord_fsm_open(command, size, &r->request_arena, &opened, err);
     }
     if (rc == RAY_OK && !replica_is_running(r)) {
         rc = ray_fail(err, RAY_EUNAVAILABLE, "this member takes no part");
@@ -579,7 +571,7 @@ int coord_replica_propose(struct coord_replica *r, const uint8_t *command, size_
         return ray_fail(err, rc, "a command of %zu bytes, %u wait already", size,
                         r->proposals.slot_count);
     }
-    look_at(r, request);
+    look_at(opened, request);
     request->deadline_ns = deadline_ns;
     request->done = done;
     request->arg = arg;
@@ -611,6 +603,7 @@ void replica_propose_remote(struct coord_replica *r, struct replica_peer *peer,
 {
     struct replica_request probe = {
         .is_remote = true, .peer = peer, .epoch = peer->epoch, .number = propose->number};
+    const Rayos__Registry__Command *opened = NULL;
     struct replica_request *request = NULL;
     uint64_t ticket;
     int rc = check_size(propose->command.len, NULL);
@@ -619,7 +612,9 @@ void replica_propose_remote(struct coord_replica *r, struct replica_peer *peer,
         rc = RAY_EAGAIN;
     }
     if (rc == RAY_OK) {
-        rc = coord_fsm_check(propose->command.data, propose->command.len, NULL);
+        ray_arena_reset(&r->request_arena);
+        rc = coord_fsm_open(propose->command.data, propose->command.len, &r->request_arena, &opened,
+                            NULL);
     }
     if (rc == RAY_OK) {
         rc = take(r, propose->command.data, propose->command.len, &request, &ticket);
@@ -629,7 +624,7 @@ void replica_propose_remote(struct coord_replica *r, struct replica_peer *peer,
         answer_remote(r, &probe, rc, NULL);
         return;
     }
-    look_at(r, request);
+    look_at(opened, request);
     request->is_remote = true;
     request->peer = peer;
     request->epoch = peer->epoch;

@@ -156,7 +156,7 @@ static int set_up(struct coord_replica *r, const struct coord_replica_config *co
     r->role = COORD_REPLICA_FOLLOWER;
     r->told_role = COORD_REPLICA_FOLLOWER;
     ray_arena_init(&r->arena, REPLICA_ARENA_SIZE_MAX);
-    ray_arena_init(&r->request_arena, REPLICA_ARENA_SIZE_MAX);
+    ray_arena_init(&r->request_arena, COORD_FSM_CHECK_ARENA_SIZE_MAX);
     ray_buf_init(&r->making.piece, COORD_FSM_RECORD_SIZE_MAX + (1 << 20));
     replica_requests_init(&r->proposals, COORD_REPLICA_PROPOSALS_MAX);
     replica_requests_init(&r->reads, COORD_REPLICA_READS_MAX);

@@ -43,6 +43,11 @@ def rss_mib(pid):
     raise SystemExit(f"bench: process {pid} has no memory")
 
 
+def cpu_s(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def size_mib(folder):
     return sum(path.stat().st_blocks for path in Path(folder).rglob("*")) * 512 / (1 << 20)
 
@@ -95,6 +100,10 @@ class Group:
     def wait_serving(self):
         for index in range(COUNT):
             wait_for(f"{self.name}, member {index}", lambda index=index: self.serves(index))
+
+    def cpu_s(self):
+        """Of all members together."""
+        return sum(cpu_s(self.pid(index)) for index in range(COUNT))
 
     def leader(self):
         found = []
@@ -236,6 +245,25 @@ class Rayos(Group):
     def serves(self, index):
         return subprocess.run(self.load_command("ready", [index]), check=False,
                               timeout=START_LIMIT_S, stdin=subprocess.DEVNULL).returncode == 0
+
+    def renewals(self, nodes, seconds):
+        """So many nodes join and renew their grants by the timing of the cluster; what the load
+        says, and the share of a CPU that the leader takes."""
+        token = self.folder / "nodes"
+        leader = self.leader()
+        self.must(0, "token", "create", "--uses", str(nodes), "--file", str(token))
+        token.write_text(token.read_text().strip().removeprefix("rayos.join="))
+        command = [ROOT / "build/bin/nodes_load", "--leader", f"127.0.0.1:{self.ports[leader]}",
+                   "--token", token, "--count", nodes, "--seconds", seconds]
+        load = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True,
+                                stdin=subprocess.DEVNULL)
+        load.stdout.readline()  # all have their links
+        begun, used = time.monotonic(), cpu_s(self.pid(leader))
+        line = load.stdout.readline()
+        share = (cpu_s(self.pid(leader)) - used) / (time.monotonic() - begun)
+        if load.wait() != 0 or not line:
+            raise SystemExit("bench: nodes_load has no result")
+        return json.loads(line), share
 
     def find_leader(self):
         for index in range(COUNT):

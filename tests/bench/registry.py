@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build/bench"
 PEER_NAME = "etcd of Debian 13"
 SECONDS = 5
+WARM_UP_S = 1           # of both loads, before they count
 GUESTS, NODES = 10000, 1000
 CLIENT_COUNTS = {1: 1.5, 64: 4.5, 1000: 5.0}  # and the bar of each
 WATCHERS = 1000
@@ -58,7 +59,10 @@ def reads(group):
 def writes(group):
     samples = {}
     for count in CLIENT_COUNTS:
+        used = group.cpu_s()
         got = group.load("put", clients=count, seconds=SECONDS)
+        puts = got["ops_per_s"] * (WARM_UP_S + SECONDS)
+        samples[f"put{count}_cpu"] = (group.cpu_s() - used) * 1e6 / puts
         samples[f"put{count}"] = got["ops_per_s"]
         samples[f"put{count}_p50"] = got["p50_ms"]
         samples[f"put{count}_p99"] = got["p99_ms"]
@@ -109,8 +113,18 @@ def restart(group):
     return {"restart": (time.monotonic() - begun) * 1000, "log": log_mib}
 
 
+def renewals(group):
+    """Of grants, which etcd has not. Last, because its nodes stay in the registry."""
+    if not isinstance(group, Rayos):
+        return {}
+    got, share = group.renewals(NODES, 2 * SECONDS)
+    if got["late"] > got["count"] / 100:
+        raise SystemExit(f"bench: {got['late']} of {got['count']} renewals came too late")
+    return {"renew_cpu": share * 100, "renew_p99": got["p99_ms"], "renewals": got["ops_per_s"]}
+
+
 STEPS = {step.__name__: step
-         for step in (memory, reads, writes, watches, failovers, restart)}
+         for step in (memory, reads, writes, watches, failovers, restart, renewals)}
 SIDES = {"ours": Rayos, "peer": Etcd}
 
 
@@ -145,7 +159,9 @@ def _rows(ours, peer):
         clients = f"{count} client{'s' if count > 1 else ''}"
         rows += [one(f"puts of 256 B, {clients}", "op/s", "higher", f"put{count}", bar=bar),
                  one(f"puts of 256 B, {clients}, p50", "ms", "lower", f"put{count}_p50"),
-                 one(f"puts of 256 B, {clients}, p99", "ms", "lower", f"put{count}_p99")]
+                 one(f"puts of 256 B, {clients}, p99", "ms", "lower", f"put{count}_p99"),
+                 one(f"puts of 256 B, {clients}, CPU of the members for each", "us", "lower",
+                     f"put{count}_cpu")]
     return rows + [
         one("linearizable read, 1 client, p50", "ms", "lower", "read", bar=1.0),
         one("kill -9 of the leader to the first put taken", "ms", "lower", "failover", bar=0.3),
@@ -154,7 +170,9 @@ def _rows(ours, peer):
         one(f"memory of a voter with {GUESTS + NODES} objects of 256 B", "MiB", "lower", "memory",
             bar=0.5),
         row(f"event to {WATCHERS} watchers, p99", "ms", "lower", ours["watch"], peer["watch"],
-            PEER_NAME, limit=50)]
+            PEER_NAME, limit=50),
+        row(f"{NODES} nodes renewing, CPU of the leader", "% of one", "lower", ours["renew_cpu"]),
+        row(f"{NODES} nodes renewing, p99", "ms", "lower", ours["renew_p99"])]
 
 
 def run(rounds):

@@ -119,6 +119,7 @@
       "test:coord_lease_world")                                                                    \
     X(LEASE_DELETE_AT_ONCE, "delete waits neither for stopped nor for W (hole 8)",                 \
       "test:coord_lease_world")                                                                    \
+    X(LEASE_CLOCK_TRUSTED, "nobody looks whether the clock has stood still", "stood_still")        \
     X(LEASE_UNCHANGED_ANY, "unchanged is taken for a list that was not hashed (hole 10)",          \
       "test:coord_lease_world")
 
@@ -148,6 +149,12 @@
       "test:coord_replica_trust")                                                                  \
     X(REPLICA_FRAMES_OF_ANYBODY, "a node outside of the configuration votes and leads",            \
       "test:coord_replica_trust")                                                                  \
+    X(REPLICA_OLDER_HEARD, "a boot that is not the latest is heard: a disk that was set back",     \
+      "progress|quarantine|election_safety|log_matching|acked_durable")                            \
+    X(REPLICA_REMOVED_STAYS, "who was removed stays in the configuration", "removed_out")          \
+    X(REPLICA_REMOVED_SILENT,                                                                      \
+      "what runs on a node that was removed is taken over at once (hole 8)",                       \
+      "silent_death|one_run")                                                                      \
     X(REPLICA_KNOWN_AT_ONCE, "after a recovery a node is known again before W has passed (f)",     \
       "known_silent")
 

@@ -545,6 +545,13 @@ void replica_grants_stop(struct coord_replica *r)
 
 /* ---- commands that the book has to know of ---- */
 
+static bool is_removed(struct coord_replica *r, const struct ray_id *id)
+{
+    const struct coord_object *node = coord_fsm_find(r->fsm, COORD_NODE, id);
+
+    return node == NULL || node->node.state == COORD_NODE_REMOVED;
+}
+
 static int check_death(struct coord_replica *r, const struct coord_object *guest,
                        struct ray_epoch expected, struct ray_err *err)
 {
@@ -557,6 +564,7 @@ static int check_death(struct coord_replica *r, const struct coord_object *guest
         return ray_fail(err, RAY_ECONFLICT, "guest %s is at another epoch", guest->name);
     }
     if (ray_id_is_none(&guest->guest.home.node) ||
+        (RAY_MUTANT(REPLICA_REMOVED_SILENT) && is_removed(r, &guest->guest.home.node)) ||
         coord_lease_book_may_take_over(r->book, replica_now_ns(r), &guest->guest.home.incarnation,
                                        guest->guest.epoch, extra_ns, &silence)) {
         return RAY_OK;

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "coordinator/core/config.h"
 #include "coordinator/core/members.h"
+#include "coordinator/mutant.h"
 #include "coordinator/replica/impl.h"
 #include "net/proto/registry.pb-c.h"
 
@@ -110,13 +111,20 @@ static bool is_healthy(struct coord_replica *r, const struct coord_object *node)
            replica_now_ns(r) - peer->heard_ns <= silence_max_ns(r, node->node.raft_id);
 }
 
+static bool is_wanted(const struct coord_object *node)
+{
+    if (RAY_MUTANT(REPLICA_REMOVED_STAYS) && node->node.state == COORD_NODE_REMOVED) {
+        return true;
+    }
+    return node->node.state == COORD_NODE_MEMBER && !node->node.is_ephemeral;
+}
+
 static struct coord_member_node member_of(struct coord_replica *r, const struct coord_object *node)
 {
     struct coord_member_node member = {.id = node->node.raft_id,
                                        .domain = domain_number(node->node.domain),
                                        .is_healthy = is_healthy(r, node),
-                                       .is_wanted = node->node.state == COORD_NODE_MEMBER &&
-                                                    !node->node.is_ephemeral};
+                                       .is_wanted = is_wanted(node)};
     uint64_t match;
 
     if (coord_core_match(r->core, member.id, &match) == RAY_OK) {
@@ -140,7 +148,8 @@ static size_t add_strangers(const struct coord_config *config, struct coord_memb
     size_t known = count;
 
     for (size_t i = 0; i < config->count; i++) {
-        struct coord_member_node stranger = {.id = config->servers[i].id};
+        struct coord_member_node stranger = {.id = config->servers[i].id,
+                                             .is_wanted = RAY_MUTANT(REPLICA_REMOVED_STAYS)};
 
         if (bsearch(&stranger, nodes, known, sizeof(*nodes), compare_members) == NULL) {
             nodes[count++] = stranger;

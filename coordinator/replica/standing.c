@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "coordinator/core/config.h"
+#include "coordinator/mutant.h"
 #include "coordinator/replica/impl.h"
 #include "net/proto/registry.pb-c.h"
 
@@ -18,7 +19,8 @@
 static bool is_stale_boot(uint64_t counter, const struct ray_id *incarnation,
                           uint64_t known_counter, const struct ray_id *known)
 {
-    if (ray_id_is_none(known) || ray_id_equal(incarnation, known)) {
+    if (ray_id_is_none(known) || ray_id_equal(incarnation, known) ||
+        RAY_MUTANT(REPLICA_OLDER_HEARD)) {
         return false;
     }
     return counter <= known_counter;

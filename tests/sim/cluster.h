@@ -30,6 +30,7 @@ struct sim_machine {
     uint64_t start_count;
     bool is_start_due;
     bool was_damaged;
+    bool was_set_back; /* its disk */
     bool is_quarantined;
 };
 
@@ -74,6 +75,10 @@ struct sim_run {
     struct sim_cluster cluster;
     struct sim_membership membership;
     bool was_recovered;
+    struct sim_disk *older; /* a copy of a disk as it was */
+    uint32_t older_of;      /* whose; SIM_MACHINES_MAX: none */
+    uint64_t older_boot;
+    uint64_t calm_until_ns; /* no other fault before that */
     struct sim_net_config net_config;
     struct sim_disk_config disk_config;
     struct sim_machine machines[SIM_MACHINES_MAX];

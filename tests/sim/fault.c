@@ -7,7 +7,7 @@
 #include "tests/sim/cluster.h"
 #include "tests/sim/grants.h"
 
-enum { ROT_AGE = 4 };
+enum { ROT_AGE = 4, CALM_NS = 1500000000 };
 
 static struct sim_machine *any_machine(struct sim_run *run)
 {
@@ -235,6 +235,95 @@ static void fault_wipe(struct sim_run *run)
     sim_machine_start_later(machine);
 }
 
+/* Cut off from all, and the operator gives it up. Its guests run there until their grants end, and
+ * it hears of it only when all is healed. It counts like one that is lost. */
+static void fault_remove(struct sim_run *run)
+{
+    struct sim_machine *machine = any_machine(run);
+    struct sim_node_status status;
+
+    if (!run->ops->comes_back || run->membership.removed != 0 || run->was_recovered ||
+        run->cluster.node_count < 3 || run->result->damaged_count > 0 || run->damaged_max == 0 ||
+        !sim_machine_is_up(machine)) {
+        return;
+    }
+    run->ops->status(machine->node, &status);
+    if (!status.is_member || status.is_leader) {
+        return;
+    }
+    sim_trace(run->world, "n%" PRIu32 " is cut off, and removed by force", machine->index);
+    run->was_recovered = true; /* no other loss after this one */
+    run->damaged_max = 0;
+    run->membership.removed |= 1U << machine->index;
+    if (run->grants != NULL) {
+        run->grants->removed |= 1U << machine->index;
+    }
+    for (uint32_t i = 0; i < run->cluster.node_count; i++) {
+        cut(run, machine->index, i, run->heal_ns);
+        cut(run, i, machine->index, run->heal_ns);
+    }
+}
+
+/* Everybody else is up, reached, and has seen the admission of its latest boot: who has just
+ * started may not have, and takes an older boot for a later one (README). */
+static bool is_known_well(struct sim_run *run, const struct sim_machine *machine)
+{
+    for (uint32_t i = 0; i < run->cluster.node_count; i++) {
+        struct sim_node_status status;
+
+        if (i == machine->index) {
+            continue;
+        }
+        if (!sim_machine_is_up(&run->machines[i]) || sim_net_is_cut(run->net, i, machine->index) ||
+            sim_net_is_cut(run->net, machine->index, i)) {
+            return false;
+        }
+        run->ops->status(run->machines[i].node, &status);
+        if (status.applied_index < run->membership.admitted_index[machine->index]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A copy of a disk is made; a while later the disk is set back to it. Not before a later boot of
+ * that node is admitted: a copy of the present boot looks like its next one. */
+static void fault_set_back(struct sim_run *run)
+{
+    struct sim_machine *machine =
+        run->older_of == SIM_MACHINES_MAX ? any_machine(run) : &run->machines[run->older_of];
+    struct sim_node_status status;
+
+    if (!run->ops->comes_back || !sim_machine_is_up(machine)) {
+        return;
+    }
+    run->ops->status(machine->node, &status);
+    if (run->older_of == SIM_MACHINES_MAX && status.boot_counter > 0) {
+        sim_trace(run->world, "n%" PRIu32 ": a copy of its disk, boot %" PRIu64, machine->index,
+                  status.boot_counter);
+        sim_disk_clone(machine->disk, run->older);
+        run->older_of = machine->index;
+        run->older_boot = status.boot_counter;
+        return;
+    }
+    if (run->membership.admitted[machine->index] <= run->older_boot || machine->was_set_back ||
+        run->result->damaged_count >= run->damaged_max || !is_known_well(run, machine)) {
+        return;
+    }
+    run->result->damaged_count++;
+    sim_trace(run->world, "n%" PRIu32 ": its disk is set back to boot %" PRIu64, machine->index,
+              run->older_boot);
+    sim_machine_stop(machine, true);
+    sim_disk_clone(run->older, machine->disk);
+    machine->was_damaged = true;
+    machine->was_set_back = true;
+    for (uint32_t i = 0; i < run->cluster.node_count; i++) {
+        sim_disk_cut_within(run->machines[i].disk, 0);
+    }
+    run->calm_until_ns = run->world->now_ns + CALM_NS;
+    sim_machine_start(machine);
+}
+
 /* By the newest configuration that it knows: it elects nobody without the others. */
 static bool is_no_majority(const struct sim_run *run, const struct sim_machine *machine)
 {
@@ -296,6 +385,17 @@ static void fault_drift(struct sim_run *run)
         rate_ppm = rate_ppm < 0 ? -max_ppm : max_ppm;
     }
     sim_clock_set_rate(&machine->clock, run->world->now_ns, rate_ppm);
+}
+
+/* Long enough to be seen by a clock of whole seconds; others may take the guests over meanwhile. */
+static void fault_stand_still(struct sim_run *run)
+{
+    struct sim_machine *machine = any_machine(run);
+    uint64_t until_ns = run->world->now_ns + 3000 * SIM_MS + sim_rng_wait(&run->fault_rng, SIM_S);
+
+    if (run->cluster.is_standing && until_ns < run->heal_ns) {
+        sim_stand_begin(&run->grants->machines[machine->index], until_ns);
+    }
 }
 
 static void fault_wall(struct sim_run *run)
@@ -377,13 +477,14 @@ static const struct fault {
     uint64_t mean_ms; /* between two, in a run that has it at the usual rate */
     uint64_t one_in;  /* runs that have it */
 } faults[] = {
-    {fault_kill, 2500, 2},           {fault_power, 3000, 2}, {fault_power_of_all, 5000, 3},
-    {fault_power_in_write, 3000, 2}, {fault_pause, 2000, 2}, {fault_cut_direction, 1500, 2},
-    {fault_cut_machine, 2500, 2},    {fault_split, 4000, 2}, {fault_reset, 1000, 2},
-    {fault_slow_disk, 4000, 3},      {fault_stall, 5000, 4}, {fault_disk_errors, 6000, 5},
-    {fault_full_disk, 6000, 6},      {fault_rot, 4000, 4},   {fault_drift, 2000, 2},
-    {fault_wall, 3000, 3},           {fault_change, 700, 3}, {fault_transfer, 2500, 3},
-    {fault_cut_leader, 2000, 3},     {fault_wipe, 6000, 5},  {fault_lost_quorum, 5000, 8},
+    {fault_kill, 2500, 2},           {fault_power, 3000, 2},  {fault_power_of_all, 5000, 3},
+    {fault_power_in_write, 3000, 2}, {fault_pause, 2000, 2},  {fault_cut_direction, 1500, 2},
+    {fault_cut_machine, 2500, 2},    {fault_split, 4000, 2},  {fault_reset, 1000, 2},
+    {fault_slow_disk, 4000, 3},      {fault_stall, 5000, 4},  {fault_disk_errors, 6000, 5},
+    {fault_full_disk, 6000, 6},      {fault_rot, 4000, 4},    {fault_drift, 2000, 2},
+    {fault_wall, 3000, 3},           {fault_change, 700, 3},  {fault_transfer, 2500, 3},
+    {fault_cut_leader, 2000, 3},     {fault_wipe, 6000, 5},   {fault_lost_quorum, 5000, 8},
+    {fault_stand_still, 2500, 1},    {fault_remove, 5000, 8}, {fault_set_back, 1500, 5},
 };
 
 enum { FAULT_COUNT = sizeof faults / sizeof faults[0] };
@@ -397,7 +498,9 @@ static void strike(void *arg, uint64_t tag, bool is_alive)
     if (!is_alive || run->is_healed) {
         return;
     }
-    faults[tag & 255].fn(run);
+    if (run->world->now_ns >= run->calm_until_ns) {
+        faults[tag & 255].fn(run);
+    }
     sim_world_post(run->world, run->world->now_ns + sim_rng_wait(&run->fault_rng, mean_ns), strike,
                    run, tag);
 }

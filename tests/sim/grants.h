@@ -57,6 +57,15 @@ struct sim_grants_machine {
     struct sim_copy copies[SIM_GUESTS_MAX];
     struct sim_agent *agent; /* of the process that is up; NULL */
     struct sim_map sent;     /* renewals: {t_send, boot}: true time */
+    uint64_t rtc_offset_ns;
+    struct {
+        bool is_standing;
+        bool is_excused;   /* woken, and has not noticed yet */
+        uint64_t number;   /* of the standstill */
+        uint64_t until_ns; /* true time */
+        uint64_t at_ns;    /* its own time meanwhile */
+        uint32_t looks;    /* at the clocks that its process still needs */
+    } stand;
 };
 
 /* How often, on average, in agents' ticks; 0: never. */
@@ -81,6 +90,7 @@ struct sim_grants {
     uint32_t guest_count;  /* wanted at a time */
     uint64_t no_target_ns; /* when the scheduler last found no node for a guest */
     bool is_healed;
+    uint32_t removed;     /* by force: one bit per machine */
     uint64_t death_count; /* take-overs that took effect */
     uint64_t migration_count;
 };
@@ -101,11 +111,15 @@ void sim_grants_add(struct sim_grants *grants, uint32_t index, struct sim_proc *
 /* Power: off forgets all but the disk. On, when it is not: another incarnation. */
 void sim_grants_off(struct sim_grants_machine *machine);
 void sim_grants_on(struct sim_grants_machine *machine);
+/* What a clock of whole seconds, which goes on always, says there. */
+uint64_t sim_grants_rtc_ns(const struct sim_grants_machine *machine);
 /* What the checkers say at the end of a run that was healed long before. */
 void sim_grants_judge(struct sim_grants *grants);
 
 /* The machine that runs the guest now, other than `but`; SIM_NOBODY. */
 uint32_t sim_grants_runner(const struct sim_grants *grants, uint32_t guest, uint32_t but);
+/* Whether the machine runs any guest. */
+bool sim_grants_is_busy(const struct sim_grants *grants, uint32_t machine);
 /* Whether anything on any machine runs or may run {guest, epoch} at this instant. */
 bool sim_grants_is_alive(const struct sim_grants *grants, uint32_t guest, struct ray_epoch epoch);
 /* Whether the machine runs, or has a live slot of, anything of an earlier cluster epoch. */
@@ -125,6 +139,19 @@ void sim_machine_end(struct sim_grants_machine *machine, uint32_t guest);
 /* A frozen copy's memory goes to that incarnation, if it gets there. */
 void sim_machine_send_state(struct sim_grants_machine *machine, uint32_t guest,
                             const struct ray_id *incarnation);
+
+/* ---- grants_stand.c: a machine that stands still together with its clock ---- */
+
+/* Nothing on it moves until then; its monitors wake with deadlines that have long passed. What they
+ * do before their agent has looked at the clocks twice is not held against anybody; what they do
+ * after that is. */
+void sim_stand_begin(struct sim_grants_machine *machine, uint64_t until_ns);
+/* The power fails: it stands no more. */
+void sim_stand_end(struct sim_grants_machine *machine);
+/* Its agent has compared the clocks. */
+void sim_stand_looked(struct sim_grants_machine *machine);
+/* Whether a slot or run that ends then is from before the standstill and still excused. */
+bool sim_stand_excuses(const struct sim_grants_machine *machine, uint64_t deadline_ns);
 
 /* ---- grants_agent.c: in a process ---- */
 

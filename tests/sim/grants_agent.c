@@ -180,8 +180,9 @@ static void on_renewed(void *arg, int status, const struct coord_lease_answer *a
     } else {
         rc = coord_lease_agent_answer(&agent->lease, sim_agent_now_ns(agent), answer, NULL);
     }
-    /* For good; and here nobody clones or removes a node. */
-    if (rc == RAY_EDENIED && sim_proc_is_live(agent->machine->proc)) {
+    /* For good. */
+    if (rc == RAY_EDENIED && sim_proc_is_live(agent->machine->proc) &&
+        (agent->grants->removed >> agent->machine->index & 1) == 0) {
         sim_verdict_fail(agent->grants->verdict, SIM_CHECK_GRANT_RUNS,
                          "n%" PRIu32 " is refused and can never run a guest in this boot",
                          agent->machine->index);
@@ -204,6 +205,8 @@ static void renew(struct sim_agent *agent)
         return;
     }
     agent->is_renewal_due = false;
+    (void)coord_lease_agent_check_clock(&agent->lease, now_ns, sim_grants_rtc_ns(machine));
+    sim_stand_looked(machine);
     coord_lease_agent_renew(&agent->lease, now_ns, &renewal);
     (void)sim_map_put(&machine->sent, renewal.t_send_ns, machine->boot,
                       agent->grants->world->now_ns, &is_new);
@@ -456,6 +459,7 @@ struct sim_agent *sim_agent_create(struct sim_grants_machine *machine, const str
     agent->grants = machine->grants;
     agent->env = env;
     machine->agent = agent;
+    machine->stand.looks = 0;
     return agent;
 }
 

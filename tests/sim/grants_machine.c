@@ -38,12 +38,21 @@ static uint64_t local_ns(const struct sim_grants_machine *machine)
 
 /* ---- who runs ---- */
 
+static uint64_t deadline_of(const struct sim_grants_machine *machine, uint32_t guest)
+{
+    const struct ray_grant_monitor *monitor = &machine->copies[guest].monitor;
+    struct ray_id id = sim_guest_id(guest);
+
+    return ray_grant_page_deadline(machine->page, monitor->slot, &id, monitor->epoch);
+}
+
 static bool is_running(const struct sim_grants_machine *machine, uint32_t guest)
 {
     const struct sim_copy *copy = &machine->copies[guest];
 
     return machine->is_on && copy->is_there && copy->is_running &&
-           local_ns(machine) < copy->stop_at_ns;
+           local_ns(machine) < copy->stop_at_ns &&
+           !sim_stand_excuses(machine, deadline_of(machine, guest));
 }
 
 uint32_t sim_grants_runner(const struct sim_grants *grants, uint32_t guest, uint32_t but)
@@ -56,6 +65,16 @@ uint32_t sim_grants_runner(const struct sim_grants *grants, uint32_t guest, uint
     return SIM_NOBODY;
 }
 
+bool sim_grants_is_busy(const struct sim_grants *grants, uint32_t machine)
+{
+    for (uint32_t i = 0; i < SIM_GUESTS_MAX; i++) {
+        if (is_running(&grants->machines[machine], i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool has_live_slot(const struct sim_grants_machine *machine, const struct ray_id *id,
                           struct ray_epoch epoch)
 {
@@ -63,8 +82,10 @@ static bool has_live_slot(const struct sim_grants_machine *machine, const struct
         struct ray_epoch other_epoch;
         struct ray_id other;
 
+        uint64_t deadline_ns = ray_grant_page_deadline(machine->page, slot, id, epoch);
+
         if (ray_grant_page_pair(machine->page, slot, &other, &other_epoch) &&
-            ray_grant_page_deadline(machine->page, slot, id, epoch) > local_ns(machine)) {
+            deadline_ns > local_ns(machine) && !sim_stand_excuses(machine, deadline_ns)) {
             return true;
         }
     }
@@ -148,6 +169,9 @@ static void tick_copy(struct sim_grants_machine *machine, uint32_t guest)
     }
     refresh(machine, copy);
     if (!copy->is_running && ray_grant_vcpu_may_run(&copy->vcpu, local_ns(machine))) {
+        if (sim_stand_excuses(machine, deadline_of(machine, guest))) {
+            return; /* for what it is worth, it runs: nobody counts that */
+        }
         sim_check_grants_run(&grants->check, guest, machine->index,
                              sim_grants_runner(grants, guest, machine->index), copy->is_fresh,
                              &copy->memory);
@@ -174,7 +198,8 @@ static void check_slots(struct sim_grants_machine *machine)
         }
         guest = sim_guest_of(&id);
         deadline_ns = ray_grant_page_deadline(machine->page, slot, &id, epoch);
-        if (guest < SIM_GUESTS_MAX && deadline_ns > now_ns) {
+        if (guest < SIM_GUESTS_MAX && deadline_ns > now_ns &&
+            !sim_stand_excuses(machine, deadline_ns)) {
             sim_check_grants_slot(&machine->grants->check, guest, machine->index, epoch,
                                   coord_launcher_burned(machine->launcher, &id),
                                   deadline_ns - now_ns);
@@ -205,7 +230,7 @@ static void tick(void *arg, uint64_t tag, bool is_alive)
         wait_ns = sim_rng_below(rng, HANG_MS_MAX * SIM_MS) + 1;
     }
     sim_world_post(grants->world, grants->world->now_ns + wait_ns, tick, machine, tag);
-    if (!machine->is_on) {
+    if (!machine->is_on || machine->stand.is_standing) {
         return;
     }
     for (uint32_t i = 0; i < SIM_GUESTS_MAX; i++) {
@@ -375,6 +400,7 @@ void sim_machine_send_state(struct sim_grants_machine *machine, uint32_t guest,
 void sim_grants_off(struct sim_grants_machine *machine)
 {
     machine->is_on = false;
+    sim_stand_end(machine);
     for (uint32_t i = 0; i < SIM_GUESTS_MAX; i++) {
         machine->copies[i] = (struct sim_copy){0};
     }
@@ -432,6 +458,9 @@ struct sim_grants *sim_grants_create(struct sim_world *world, struct sim_net *ne
         .death_every = draw_every(&grants->rng, 20),
         .monitor_dies_every = draw_every(&grants->rng, 800),
     };
+    if (cluster->is_standing) {
+        grants->wishes.timing_every = 0;
+    }
     return grants;
 }
 
@@ -460,7 +489,13 @@ void sim_grants_add(struct sim_grants *grants, uint32_t index, struct sim_proc *
     machine->page = aligned_alloc(alignof(struct ray_grant_page), sizeof *machine->page);
     assert(machine->page != NULL);
     machine->launcher = sim_alloc(1, sizeof *machine->launcher);
+    machine->rtc_offset_ns = sim_rng_below(&grants->rng, 1000 * SIM_S);
     sim_world_post(grants->world, grants->world->now_ns + 1, tick, machine, 0);
+}
+
+uint64_t sim_grants_rtc_ns(const struct sim_grants_machine *machine)
+{
+    return (machine->grants->world->now_ns + machine->rtc_offset_ns) / SIM_S * SIM_S;
 }
 
 void sim_grants_judge(struct sim_grants *grants)

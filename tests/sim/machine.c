@@ -104,7 +104,10 @@ static void on_quarantined(void *arg, const char *why)
     if (!is_ghost(machine)) {
         sim_trace(machine->run->world, "n%" PRIu32 " is quarantined: %s", machine->index, why);
         machine->is_quarantined = true;
-        sim_check_quarantine(machine->index, machine->was_damaged, why, &machine->run->verdict);
+        sim_check_quarantine(machine->index,
+                             machine->was_damaged ||
+                                 (machine->run->membership.removed >> machine->index & 1) != 0,
+                             why, &machine->run->verdict);
     }
 }
 
@@ -221,11 +224,19 @@ static void create(void *arg)
     }
 }
 
+static void start_now(void *arg, uint64_t tag, bool is_alive);
+
 void sim_machine_start(struct sim_machine *machine)
 {
     struct sim_run *run = machine->run;
+    const struct sim_grants_machine *grants =
+        run->grants == NULL ? NULL : &run->grants->machines[machine->index];
 
     if (machine->proc->is_up) {
+        return;
+    }
+    if (grants != NULL && grants->stand.is_standing) {
+        sim_world_post(run->world, grants->stand.until_ns + 1, start_now, machine, 0);
         return;
     }
     sim_trace(run->world, "n%" PRIu32 " starts", machine->index);

@@ -37,6 +37,7 @@ struct sim_cluster {
     uint32_t renew_ms;
     uint32_t margin_ms;
     uint32_t drift_ppm;
+    bool is_standing; /* machines stand still together with their clocks */
 };
 
 struct sim_answer {
@@ -74,8 +75,11 @@ struct sim_membership {
     uint64_t server_ids[SIM_NET_PLACES_MAX];    /* that the log knows nodes by; 0: none yet */
     uint64_t lost_ids[SIM_NET_PLACES_MAX];      /* the number that its lost disk had; 0: none was */
     uint64_t boot_counters[SIM_NET_PLACES_MAX]; /* that the registry has */
+    uint64_t admitted[SIM_NET_PLACES_MAX];      /* boots, by now */
+    uint64_t admitted_index[SIM_NET_PLACES_MAX];
     uint64_t cluster_epoch;
     uint32_t recovered; /* one bit per place: it is to become the only voter */
+    uint32_t removed;   /* an operator removes it by force */
     bool is_founded;
 };
 
@@ -95,6 +99,7 @@ struct sim_node_status {
     uint32_t members; /* of the newest configuration that it knows: one bit per place */
     bool is_quarantined;
     bool is_member; /* of the newest configuration that it knows */
+    uint64_t boot_counter;
     uint64_t term;
     uint64_t applied_index;
     uint64_t commit_index;

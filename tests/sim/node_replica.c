@@ -429,6 +429,7 @@ static void node_status(const struct sim_node *node, struct sim_node_status *out
     out->is_leader = status.role == COORD_REPLICA_LEADER;
     out->is_quarantined = status.role == COORD_REPLICA_QUARANTINED;
     out->is_member = coord_config_find(&status.config, status.server_id) != NULL;
+    out->boot_counter = status.boot_counter;
     out->term = status.term;
     out->applied_index = status.applied_index;
     out->commit_index = status.commit_index;

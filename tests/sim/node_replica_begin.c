@@ -142,6 +142,31 @@ static void join(struct sim_node *node, uint32_t place)
     sim_replica_propose(node, &command, "begin", NULL, NULL, NULL);
 }
 
+/* The operator does not wait for its guests, or for itself. */
+static void remove_by_force(struct sim_node *node, uint32_t place)
+{
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__NodeRemove body = RAYOS__REGISTRY__NODE_REMOVE__INIT;
+
+    body.node = sim_replica_bytes(node->world.cluster->nodes[place].bytes, RAY_ID_SIZE);
+    body.is_forced = true;
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_REMOVE;
+    command.node_remove = &body;
+    sim_replica_propose(node, &command, "it does not answer", NULL, NULL, NULL);
+}
+
+static void let_in_or_out(struct sim_node *node, uint32_t place, const struct coord_object *object)
+{
+    bool is_out = (node->world.membership->removed >> place & 1) != 0;
+
+    if (is_out && object != NULL && object->node.state != COORD_NODE_REMOVED) {
+        remove_by_force(node, place);
+    } else if (!is_out && (object == NULL ||
+                           object->node.raft_id <= node->world.membership->lost_ids[place])) {
+        join(node, place);
+    }
+}
+
 /* The leader repeats whatever is missing. */
 void sim_replica_begin_cluster(struct sim_node *node)
 {
@@ -160,9 +185,7 @@ void sim_replica_begin_cluster(struct sim_node *node)
         const struct coord_object *object =
             coord_fsm_find(fsm, COORD_NODE, &node->world.cluster->nodes[i]);
 
-        if (object == NULL || object->node.raft_id <= node->world.membership->lost_ids[i]) {
-            join(node, i);
-        }
+        let_in_or_out(node, i, object);
     }
     for (uint32_t i = 0; i < node->world.cluster->key_count; i++) {
         struct ray_id id = sim_replica_key(i);

@@ -42,6 +42,10 @@ static void tell_number(struct sim_node *node)
         const struct coord_object *object =
             coord_fsm_find(fsm, COORD_NODE, &node->world.cluster->nodes[i]);
 
+        if (object != NULL && object->node.boot_counter > membership->admitted[i]) {
+            membership->admitted[i] = object->node.boot_counter;
+            membership->admitted_index[i] = coord_fsm_index(fsm);
+        }
         if (object != NULL && object->node.raft_id > membership->server_ids[i]) {
             membership->server_ids[i] = object->node.raft_id;
             membership->boot_counters[i] = object->node.boot_counter;

@@ -15,8 +15,9 @@ static const uint64_t heal_ns = 12 * SIM_S;
 static const uint64_t ask_ns = 4 * SIM_S;   /* after the healing */
 static const uint64_t quiet_ns = 4 * SIM_S; /* as long as anything may take */
 static const uint64_t settle_ns = 500000000;
+static const uint64_t longer_ns = 6 * SIM_S; /* where grants are long */
 
-enum { SEGMENT_SIZE = 64 << 10, LINEAR_STEPS = 300000, EVENTS_MAX = 3000000 };
+enum { SEGMENT_SIZE = 64 << 10, LINEAR_STEPS = 300000, EVENTS_MAX = 3000000, STANDING_ONE_IN = 6 };
 
 static void draw_network(struct sim_run *run, struct sim_rng *rng)
 {
@@ -66,6 +67,14 @@ static void draw_grants(struct sim_run *run)
     cluster->renew_ms = cluster->grant_ms / (uint32_t)sim_rng_between(&rng, 3, 6);
     cluster->margin_ms = cluster->grant_ms / (uint32_t)sim_rng_between(&rng, 4, 10);
     cluster->drift_ppm = sim_rng_one_in(&rng, 2) ? 10000 : 50000;
+    cluster->is_standing = sim_rng_one_in(&rng, STANDING_ONE_IN);
+    if (cluster->is_standing) {
+        /* The clock check looks for 1.5 s, so that W must be longer. */
+        cluster->grant_ms = 3000;
+        cluster->renew_ms = 500;
+        cluster->margin_ms = 500;
+        cluster->drift_ppm = 10000;
+    }
 }
 
 static void begin(struct sim_run *run, const struct sim_options *options)
@@ -94,8 +103,11 @@ static void begin(struct sim_run *run, const struct sim_options *options)
     run->net = sim_net_create(run->world, &run->net_config);
     if (run->ops->has_guests) {
         draw_grants(run);
+        run->end_ns += run->cluster.is_standing ? longer_ns : 0;
         run->grants = sim_grants_create(run->world, run->net, &run->cluster, &run->verdict);
     }
+    run->older = sim_disk_create(run->world, &run->disk_config);
+    run->older_of = SIM_MACHINES_MAX;
     for (uint32_t i = 0; i < run->cluster.node_count; i++) {
         sim_machine_init(run, i);
     }
@@ -162,6 +174,25 @@ static uint32_t find_members(const struct sim_run *run)
     return members;
 }
 
+/* It may never hear of it: nobody has a link to it any more. */
+static void judge_removed(struct sim_run *run, uint32_t index, uint32_t members, bool is_leader)
+{
+    const char *what = NULL;
+
+    if ((run->membership.removed >> index & 1) == 0 || members == UINT32_MAX) {
+        return;
+    }
+    if ((members >> index & 1) != 0 || is_leader) {
+        what = is_leader ? "leads" : "is a member";
+    } else if (run->grants != NULL && sim_grants_is_busy(run->grants, index)) {
+        what = "runs a guest";
+    }
+    if (what != NULL) {
+        sim_verdict_fail(&run->verdict, SIM_CHECK_REMOVED,
+                         "n%" PRIu32 " was removed, and %s at the end", index, what);
+    }
+}
+
 static void judge_end(struct sim_run *run)
 {
     struct sim_end_node nodes[SIM_MACHINES_MAX];
@@ -184,16 +215,17 @@ static void judge_end(struct sim_run *run)
         bool is_quarantined =
             run->ops->comes_back ? status.is_quarantined : machine->is_quarantined;
 
+        judge_removed(run, i, members, status.is_leader);
         /* Removed, it hears nothing any more. */
         if ((members >> i & 1) == 0) {
             continue;
         }
-        nodes[end.node_count++] =
-            (struct sim_end_node){.is_up = sim_machine_is_up(machine),
-                                  .is_leader = status.is_leader,
-                                  .is_quarantined = is_quarantined,
-                                  .was_damaged = machine->was_damaged && !run->ops->comes_back,
-                                  .applied_index = status.applied_index};
+        nodes[end.node_count++] = (struct sim_end_node){
+            .is_up = sim_machine_is_up(machine),
+            .is_leader = status.is_leader,
+            .is_quarantined = is_quarantined,
+            .was_damaged = machine->was_set_back || (machine->was_damaged && !run->ops->comes_back),
+            .applied_index = status.applied_index};
         /* Who only lags has lost nothing: that is a matter of progress. */
         if (status.is_leader) {
             sim_check_log_end(&run->log, i, status.applied_index);
@@ -236,6 +268,7 @@ static void end(struct sim_run *run)
     for (uint32_t i = 0; i < run->cluster.node_count; i++) {
         sim_machine_fini(&run->machines[i]);
     }
+    sim_disk_destroy(run->older);
     if (run->grants != NULL) {
         result->run_count = run->grants->check.run_count;
         result->takeover_count = run->grants->death_count;

@@ -20,6 +20,8 @@
     X(DURABLE, "acked_durable", "what was acknowledged is still there at the end")                 \
     X(PROGRESS, "progress", "healed, everything goes on within a bound")                           \
     X(QUARANTINE, "quarantine", "no node without rot doubts itself")                               \
+    X(REMOVED, "removed_out",                                                                      \
+      "a removed node is no member, leads nobody and runs nothing when all is healed")             \
     X(GRANT_ONE, "one_run", "grants 1: at most one machine runs a guest")                          \
     X(GRANT_MEMORY, "newest_memory", "grants 2: a copy goes on only if nobody ran since")          \
     X(GRANT_ENDED, "ended_epoch", "grants 3: a live slot's epoch was not ended, or is burned")     \
@@ -32,6 +34,8 @@
     X(GRANT_TIME, "longest_grant", "grants 9: no grant is longer than the registry's maximum")     \
     X(GRANT_RUNS, "wanted_runs",                                                                   \
       "grants 10: healed, each wanted guest runs, each other has ended")                           \
+    X(GRANT_STOOD, "stood_still",                                                                  \
+      "grants: a machine that stood still gives up what it had when it has looked twice")          \
     X(GRANT_KNOWN, "known_silent",                                                                 \
       "grants, recovery: who is known again runs nothing that was granted before")                 \
     X(CRASH, "crash", "no assertion fails, no memory is misused")

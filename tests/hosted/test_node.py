@@ -181,6 +181,21 @@ def test_socket_outlives_the_process(rayosd):
     supervisor.close()
 
 
+def test_watchdog_is_fed(rayosd):
+    """In its sandbox, without a cluster; a time that is none is refused."""
+    supervisor = Supervisor(rayosd.run_dir)
+    env = {"NOTIFY_SOCKET": supervisor.path, "RAYOS_SUPERVISED": "1"}
+    rayosd.start(env={**env, "WATCHDOG_USEC": "200000"})
+    assert rayosd.status("Seccomp") == "2"
+    for _ in range(5):
+        supervisor.messages.clear()
+        supervisor.hear_until("WATCHDOG=1")
+    assert rayosd.stop() == 0
+    supervisor.close()  # and with it the socket that it kept
+    rayosd.start(env={"WATCHDOG_USEC": "soon"})
+    assert rayosd.stop() != 0 and "WATCHDOG_USEC" in rayosd.log
+
+
 def waits_in_backlog(path):
     """Whether a client is connected (state 3 of /proc/net/unix is connected or in a queue)."""
     text = Path("/proc/net/unix").read_text(encoding="ascii")

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "coordinator/api/join.h"
-#include "coordinator/api/roster.h"
 #include "net/rpc_bulk.h"
 
 /* ---- the door ---- */
@@ -111,25 +110,32 @@ struct join_ask {
     struct member_ask ask;
 };
 
+struct join_answer {
+    struct member_roster roster;
+    struct member_roster_message message;
+};
+
 static void on_joined(struct member_ask *ask, const struct coord_fsm_result *result)
 {
     struct coord_member *m = ask->member;
     Rayos__Registry__Reply *reply =
         rayos__registry__reply__unpack(NULL, result->body_size, result->body);
-    struct member_roster_lines *lines = calloc(1, sizeof *lines);
+    struct join_answer *answer = calloc(1, sizeof *answer);
     struct ray_err err = {0};
 
-    if (reply == NULL || lines == NULL || !member_roster_list(m, lines)) {
+    if (reply == NULL || answer == NULL ||
+        !member_roster_list(coord_replica_fsm(m->replica), &m->id, &answer->roster)) {
         (void)ray_fail(&err, RAY_ENOMEM, "an answer");
         member_ask_fail(ask, &err);
     } else {
-        lines->joined.raft_id = reply->raft_id;
-        member_ask_reply(ask, &lines->joined.base);
+        member_roster_describe(&answer->roster, &answer->message);
+        answer->message.joined.raft_id = reply->raft_id;
+        member_ask_reply(ask, &answer->message.joined.base);
     }
     if (reply != NULL) {
         rayos__registry__reply__free_unpacked(reply, NULL);
     }
-    free(lines);
+    free(answer);
 }
 
 /* The keys are those that the handshake has proven. */

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "coordinator/api/credential.h"
 #include "coordinator/api/member_api.h"
+#include "coordinator/api/roster_list.h"
 #include "coordinator/replica/replica.h"
 #include "coordinator/store/facts.h"
 #include "coordinator/watch/hub.h"
@@ -28,7 +29,7 @@ enum {
     MEMBER_REPORT_MS = 1000,
 };
 
-#define MEMBER_FACT_ROSTER "roster"      /* a packed rayos.cluster.Joined */
+#define MEMBER_FACT_ROSTER "roster"      /* member_roster_pack */
 #define MEMBER_FACT_CLUSTER "cluster-id" /* the first one it joined: 16 bytes */
 #define MEMBER_FACT_BOOTS "boots"        /* starts before there was a membership: u64 */
 
@@ -64,11 +65,6 @@ struct member_ask {
 };
 
 LIST_HEAD(member_ask_list, member_ask);
-
-/* Nodes to go to and to let in before the registry is here (roster.c). */
-struct member_roster {
-    Rayos__Cluster__Joined *joined; /* NULL: none */
-};
 
 struct member_creation; /* create.c */
 struct member_joining;  /* join.c */
@@ -106,8 +102,10 @@ struct coord_member {
     struct coord_replica_world world;
     struct coord_replica *replica; /* NULL: no membership */
     enum member_state state;
-    struct ray_err trouble; /* why it is FAILED, or joins and joins */
-    struct member_roster roster;
+    struct ray_err trouble;      /* why it is FAILED, or joins and joins */
+    struct member_roster roster; /* roster.c */
+    bool has_dialled_roster;
+    bool is_roster_late; /* it could not be kept, and that was said */
     struct member_creation *creation;
     struct member_joining *joining;
     uint64_t cluster_epoch;              /* that the links have */

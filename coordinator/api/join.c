@@ -10,7 +10,7 @@
 #include "net/bulk_shake.h"
 #include "net/rpc_bulk.h"
 
-enum { RETRY_MS = 1000, ANSWER_TIMEOUT_MS = 15000, MEMBERS_MAX = 64 };
+enum { RETRY_MS = 1000, ANSWER_TIMEOUT_MS = 15000 };
 
 struct member_joining {
     struct coord_member *member;
@@ -27,8 +27,12 @@ static void hang_up(struct member_joining *joining)
 {
     ray_bulk_shake_destroy(joining->shake);
     joining->shake = NULL;
-    ray_rpc_client_destroy(joining->client);
-    joining->client = NULL;
+    if (joining->client != NULL) {
+        struct ray_rpc_client *client = joining->client;
+
+        joining->client = NULL; /* what ends now is ended by ourselves */
+        ray_rpc_client_destroy(client);
+    }
 }
 
 /* Another seed, a little later. Said once for each new reason. */
@@ -67,7 +71,7 @@ static void on_formatted(void *arg, int status)
         return;
     }
     ray_log(m->config.logger, RAY_LOG_NOTICE, "join", "joined cluster=%s raft_id=%llu",
-            m->roster.joined->cluster, (unsigned long long)joining->raft_id);
+            m->roster.cluster, (unsigned long long)joining->raft_id);
     m->trouble = (struct ray_err){0};
     member_join_fini(m);
 }
@@ -88,10 +92,22 @@ static int check_cluster(const struct coord_member *m, const Rayos__Cluster__Joi
          memcmp(token->fingerprint, fingerprint, sizeof fingerprint) != 0)) {
         return ray_fail(err, RAY_EDENIED, "the token is of another cluster");
     }
-    if (joined->n_members == 0 || joined->n_members > MEMBERS_MAX || joined->cluster_epoch == 0) {
-        return ray_fail(err, RAY_EMALFORMED, "the answer names no members");
-    }
     return RAY_OK;
+}
+
+/* Whom to go to, until the registry is here. */
+static int keep_roster(struct coord_member *m, const Rayos__Cluster__Joined *joined,
+                       struct ray_err *err)
+{
+    struct member_roster *roster = calloc(1, sizeof *roster);
+    int rc = roster == NULL ? ray_fail(err, RAY_ENOMEM, "a roster")
+                            : member_roster_take(joined, roster, err);
+
+    if (rc == RAY_OK) {
+        rc = member_roster_keep(m, roster, err);
+    }
+    free(roster);
+    return rc;
 }
 
 static int take_in(struct member_joining *joining, const Rayos__Cluster__Joined *joined,
@@ -113,7 +129,7 @@ static int take_in(struct member_joining *joining, const Rayos__Cluster__Joined 
         rc = member_pin(m, &birth.cluster_id, err);
     }
     if (rc == RAY_OK) {
-        rc = member_roster_keep(m, joined, err);
+        rc = keep_roster(m, joined, err);
     }
     if (rc == RAY_OK) {
         joining->raft_id = joined->raft_id;
@@ -130,8 +146,8 @@ static void on_answer(void *arg, const struct ray_rpc_result *result)
     struct ray_err err = {0};
     int rc = result->code;
 
-    if (rc == RAY_ECANCELED) {
-        return; /* by ourselves */
+    if (joining->client == NULL) {
+        return;
     }
     if (rc == RAY_OK) {
         rc = take_in(joining, (const Rayos__Cluster__Joined *)result->body, &err);

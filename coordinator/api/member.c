@@ -129,7 +129,7 @@ int member_open_replica(struct coord_member *m, struct ray_err *err)
     }
     m->cluster_epoch = epoch_of(m);
     ray_link_set_cluster(m->link, &status.cluster_id, m->cluster_epoch);
-    member_roster_dial(m);
+    member_roster_turn(m);
     return member_watch_init(m, err);
 }
 
@@ -253,6 +253,7 @@ static void tell_links(struct coord_member *m)
         return;
     }
     m->has_node_news = false;
+    member_roster_turn(m);
     epoch = epoch_of(m);
     if (epoch != m->cluster_epoch) {
         struct coord_replica_status status;
@@ -291,7 +292,6 @@ static void on_report_timer(void *arg)
 
     m->has_node_news = true;
     member_pulse_turn(m);
-    member_roster_refresh(m);
     member_report_turn(m);
 }
 
@@ -492,7 +492,6 @@ void coord_member_destroy(struct coord_member *m)
     }
     member_world_close(m);
     member_join_fini(m); /* what the disk still held */
-    member_roster_fini(m);
     coord_credential_fini(&m->credential);
     ray_timer_fini(&m->report_timer);
     ray_timer_fini(&m->leave_timer);

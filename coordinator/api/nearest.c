@@ -47,15 +47,11 @@ static size_t from_registry(struct coord_member *m, struct coord_fsm *fsm, struc
 
 static size_t from_roster(const struct coord_member *m, struct candidate *out)
 {
-    const Rayos__Cluster__Joined *joined = m->roster.joined;
     size_t count = 0;
 
-    for (size_t i = 0; joined != NULL && i < joined->n_members && count < MEMBER_CANDIDATES_MAX;
-         i++) {
-        if (ray_id_from_bytes(joined->members[i]->id.data, joined->members[i]->id.len,
-                              &out[count].id, NULL) == RAY_OK &&
-            !ray_id_equal(&out[count].id, &m->id)) {
-            count++;
+    for (size_t i = 0; i < m->roster.count && count < MEMBER_CANDIDATES_MAX; i++) {
+        if (!ray_id_equal(&m->roster.lines[i].id, &m->id)) {
+            out[count++].id = m->roster.lines[i].id;
         }
     }
     return count;
@@ -70,7 +66,7 @@ size_t member_candidates(struct coord_member *m, struct ray_id out[static MEMBER
 
     coord_replica_status(m->replica, &status);
     /* Without a view an observer's registry, if any, is older than its roster. */
-    count = status.is_partial || status.role != COORD_REPLICA_WAITING || m->roster.joined == NULL
+    count = status.is_partial || status.role != COORD_REPLICA_WAITING || m->roster.count == 0
                 ? from_registry(m, fsm, found)
                 : from_roster(m, found);
     for (size_t i = 0; i < count; i++) {

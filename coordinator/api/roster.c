@@ -1,207 +1,135 @@
-/* roster.c - once the registry is here it alone says who is known. */
+/* roster.c - once the registry here has caught up with the roster it alone says who is known. */
 #include "coordinator/api/roster.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static struct coord_fsm *registry_of(const struct coord_member *m)
+/* The registry here does not decide: there is none, or it is older than what was kept. */
+static bool is_needed(const struct coord_member *m)
 {
-    struct coord_fsm *fsm = m->replica == NULL ? NULL : coord_replica_fsm(m->replica);
-
-    return fsm != NULL && coord_fsm_cluster(fsm) != NULL ? fsm : NULL;
-}
-
-static void drop(struct coord_member *m)
-{
-    if (m->roster.joined != NULL) {
-        rayos__cluster__joined__free_unpacked(m->roster.joined, NULL);
-        m->roster.joined = NULL;
-    }
+    return m->replica == NULL || coord_fsm_cluster(coord_replica_fsm(m->replica)) == NULL ||
+           member_roster_is_ahead(&m->roster, coord_replica_fsm(m->replica));
 }
 
 int member_roster_load(struct coord_member *m, struct ray_err *err)
+{
+    struct ray_err why = {0};
+    struct ray_buf bytes;
+    int rc;
+
+    ray_buf_init(&bytes, COORD_FACTS_VALUE_SIZE_MAX);
+    rc = m->facts->ops->get(m->facts, MEMBER_FACT_ROSTER, &bytes, &why);
+    if (rc == RAY_OK) {
+        rc = member_roster_parse(bytes.data, bytes.size, &m->roster, &why);
+    }
+    ray_buf_fini(&bytes);
+    if (rc == RAY_EMALFORMED || rc == RAY_ETOOBIG) {
+        /* The registry may be here, and is the better one; then it is kept anew. */
+        ray_log(m->config.logger, RAY_LOG_WARN, "member", "the roster is damaged: %s", why.text);
+        return RAY_OK;
+    }
+    if (rc != RAY_OK && rc != RAY_ENOTFOUND) {
+        *err = why;
+        return rc;
+    }
+    return RAY_OK;
+}
+
+int member_roster_keep(struct coord_member *m, const struct member_roster *roster,
+                       struct ray_err *err)
 {
     struct ray_buf bytes;
     int rc;
 
     ray_buf_init(&bytes, COORD_FACTS_VALUE_SIZE_MAX);
-    rc = m->facts->ops->get(m->facts, MEMBER_FACT_ROSTER, &bytes, err);
-    if (rc == RAY_OK) {
-        drop(m);
-        m->roster.joined = rayos__cluster__joined__unpack(NULL, bytes.size, bytes.data);
-        rc = m->roster.joined == NULL ? ray_fail(err, RAY_EMALFORMED, "the roster is damaged")
-                                      : RAY_OK;
-    }
+    rc = member_roster_pack(roster, &bytes);
+    rc = rc == RAY_OK
+             ? m->facts->ops->put(m->facts, MEMBER_FACT_ROSTER, bytes.data, bytes.size, err)
+             : ray_fail(err, rc, "a roster of %zu members", roster->count);
     ray_buf_fini(&bytes);
-    return rc == RAY_ENOTFOUND ? RAY_OK : rc;
-}
-
-int member_roster_keep(struct coord_member *m, const Rayos__Cluster__Joined *joined,
-                       struct ray_err *err)
-{
-    size_t size = rayos__cluster__joined__get_packed_size(joined);
-    uint8_t *bytes;
-    int rc;
-
-    if (size > COORD_FACTS_VALUE_SIZE_MAX) {
-        return ray_fail(err, RAY_ETOOBIG, "a roster of %zu bytes", size);
+    if (rc == RAY_OK) {
+        m->roster = *roster;
     }
-    bytes = malloc(size + 1);
-    if (bytes == NULL) {
-        return ray_fail(err, RAY_ENOMEM, "a roster");
-    }
-    (void)rayos__cluster__joined__pack(joined, bytes);
-    rc = m->facts->ops->put(m->facts, MEMBER_FACT_ROSTER, bytes, size, err);
-    free(bytes);
-    return rc == RAY_OK ? member_roster_load(m, err) : rc;
+    return rc;
 }
 
-void member_roster_fini(struct coord_member *m)
-{
-    drop(m);
-}
+/* ---- whom to go to ---- */
 
-static bool is_whole(const Rayos__Cluster__Member *member)
+/* Again and again, as entries of old may have moved a peer to where it was then. */
+static void dial(struct coord_member *m)
 {
-    return member->identity_key.len == RAY_KEY_SIZE && member->link_key.len == RAY_KEY_SIZE;
-}
-
-void member_roster_dial(struct coord_member *m)
-{
-    const Rayos__Cluster__Joined *joined = m->roster.joined;
-
-    for (size_t i = 0; joined != NULL && i < joined->n_members; i++) {
-        const Rayos__Cluster__Member *member = joined->members[i];
+    for (size_t i = 0; i < m->roster.count; i++) {
+        const struct member_roster_line *line = &m->roster.lines[i];
         struct ray_err err = {0};
-        struct ray_id id;
 
-        if (!is_whole(member) ||
-            ray_id_from_bytes(member->id.data, member->id.len, &id, NULL) != RAY_OK ||
-            ray_id_equal(&id, &m->id) || (registry_of(m) != NULL && !member_is_observer(m))) {
+        if (ray_id_equal(&line->id, &m->id) || line->address[0] == '\0') {
             continue;
         }
-        if (m->link->ops->add_peer(m->link, &id, member->address, &err) != RAY_OK) {
-            ray_log(m->config.logger, RAY_LOG_WARN, "member", "no link to %s: %s", member->address,
+        if (m->link->ops->add_peer(m->link, &line->id, line->address, &err) != RAY_OK &&
+            !m->has_dialled_roster) {
+            ray_log(m->config.logger, RAY_LOG_WARN, "member", "no link to %s: %s", line->address,
                     err.text);
         }
     }
+    m->has_dialled_roster = true;
 }
 
-/* ---- what the registry says, for the time when it is not here ---- */
-
-static bool is_listed(const struct coord_member *m, const struct coord_object *node)
+/* Those that nobody goes to any more; of all others the replica takes care. */
+static void hang_up(struct coord_member *m)
 {
-    return (node->node.state == COORD_NODE_MEMBER || node->node.state == COORD_NODE_DRAINED) &&
-           node->node.address[0] != '\0' &&
-           (node->node.role != COORD_NODE_OBSERVER || ray_id_equal(&node->id, &m->id));
-}
+    struct coord_fsm *fsm = coord_replica_fsm(m->replica);
 
-static void fill_line(Rayos__Cluster__Member *line, const struct coord_object *node)
-{
-    rayos__cluster__member__init(line);
-    line->id = member_id_field(&node->id);
-    line->identity_key.data = (uint8_t *)(uintptr_t)node->node.identity_key;
-    line->identity_key.len = COORD_KEY_SIZE;
-    line->link_key.data = (uint8_t *)(uintptr_t)node->node.link_key;
-    line->link_key.len = COORD_KEY_SIZE;
-    line->address = (char *)(uintptr_t)node->node.address;
-}
+    for (size_t i = 0; i < m->roster.count; i++) {
+        const struct coord_object *node = coord_fsm_find(fsm, COORD_NODE, &m->roster.lines[i].id);
 
-bool member_roster_list(struct coord_member *m, struct member_roster_lines *out)
-{
-    struct coord_fsm *fsm = registry_of(m);
-    const struct coord_object *cluster;
-    const struct coord_object *node;
-    size_t count = 0;
-
-    if (fsm == NULL) {
-        return false;
-    }
-    node = coord_fsm_next(fsm, COORD_NODE, NULL);
-    while (node != NULL && count < MEMBER_ROSTER_MAX) {
-        struct ray_id id = node->id;
-
-        if (is_listed(m, node)) {
-            fill_line(&out->members[count], node);
-            out->pointers[count] = &out->members[count];
-            count++;
+        if (node == NULL || node->node.state == COORD_NODE_REMOVED ||
+            node->node.role == COORD_NODE_OBSERVER) {
+            m->link->ops->remove_peer(m->link, &m->roster.lines[i].id);
         }
-        node = coord_fsm_next(fsm, COORD_NODE, &id);
     }
-    cluster = coord_fsm_cluster(fsm);
-    rayos__cluster__joined__init(&out->joined);
-    out->joined.cluster_id = member_id_field(&cluster->id);
-    out->joined.cluster_epoch = cluster->cluster.cluster_epoch;
-    out->joined.cluster = (char *)(uintptr_t)cluster->name;
-    out->joined.members = out->pointers;
-    out->joined.n_members = count;
-    return true;
+    m->has_dialled_roster = false;
 }
 
-static bool is_same(const Rayos__Cluster__Joined *a, const Rayos__Cluster__Joined *b)
+static void refresh(struct coord_member *m)
 {
-    size_t size = rayos__cluster__joined__get_packed_size(a);
-    uint8_t *bytes;
-    bool is_equal;
-
-    if (size != rayos__cluster__joined__get_packed_size(b)) {
-        return false;
-    }
-    bytes = malloc(2 * size + 1);
-    if (bytes == NULL) {
-        return false;
-    }
-    (void)rayos__cluster__joined__pack(a, bytes);
-    (void)rayos__cluster__joined__pack(b, bytes + size);
-    is_equal = memcmp(bytes, bytes + size, size) == 0;
-    free(bytes);
-    return is_equal;
-}
-
-/* Out of the configuration, without a view: its registry is older than the roster may be. */
-static bool is_left_behind(const struct coord_member *m)
-{
-    struct coord_replica_status status;
-
-    coord_replica_status(m->replica, &status);
-    return status.role == COORD_REPLICA_WAITING && !status.is_partial;
-}
-
-void member_roster_refresh(struct coord_member *m)
-{
-    const Rayos__Cluster__Joined *kept = m->roster.joined;
-    struct member_roster_lines *lines;
+    struct member_roster *now = calloc(1, sizeof *now);
     struct ray_err err = {0};
 
-    if (m->replica == NULL || is_left_behind(m)) {
-        return;
-    }
-    lines = calloc(1, sizeof *lines);
-    if (lines != NULL && member_roster_list(m, lines) && lines->joined.n_members > 1) {
-        lines->joined.raft_id = kept == NULL ? 0 : kept->raft_id;
-        if ((kept == NULL || !is_same(&lines->joined, kept)) &&
-            member_roster_keep(m, &lines->joined, &err) != RAY_OK) {
+    if (now != NULL && member_roster_list(coord_replica_fsm(m->replica), &m->id, now) &&
+        now->count > 0 && !member_roster_is_same(now, &m->roster)) {
+        bool is_kept = member_roster_keep(m, now, &err) == RAY_OK;
+
+        if (!is_kept && !m->is_roster_late) { /* tried again with the next turn */
             ray_log(m->config.logger, RAY_LOG_WARN, "member", "the roster is not kept: %s",
                     err.text);
         }
+        m->is_roster_late = !is_kept;
     }
-    free(lines);
+    free(now);
 }
+
+void member_roster_turn(struct coord_member *m)
+{
+    if (m->replica == NULL) {
+        return;
+    }
+    if (is_needed(m)) {
+        dial(m);
+        return;
+    }
+    if (m->has_dialled_roster) {
+        hang_up(m);
+    }
+    refresh(m);
+}
+
+/* ---- who is known ---- */
 
 bool member_roster_names(void *arg, const struct ray_id *node)
 {
     const struct coord_member *m = arg;
-    const Rayos__Cluster__Joined *joined = m->roster.joined;
 
-    for (size_t i = 0; joined != NULL && i < joined->n_members; i++) {
-        const Rayos__Cluster__Member *member = joined->members[i];
-
-        if (member->id.len == RAY_ID_SIZE &&
-            memcmp(member->id.data, node->bytes, RAY_ID_SIZE) == 0) {
-            return true;
-        }
-    }
-    return false;
+    return member_roster_find(&m->roster, node) != NULL;
 }
 
 static int known_by_registry(struct coord_fsm *fsm, const struct ray_id *peer, uint8_t *out_static,
@@ -225,27 +153,17 @@ int member_roster_known(void *arg, const struct ray_id *peer,
                         uint8_t out_identity[static RAY_KEY_SIZE])
 {
     const struct coord_member *m = arg;
-    const Rayos__Cluster__Joined *joined = m->roster.joined;
-    struct coord_fsm *fsm = registry_of(m);
+    const struct member_roster_line *line;
 
-    if (fsm != NULL) {
-        int rc = known_by_registry(fsm, peer, out_static, out_identity);
-
-        /* What an observer has may be old, or a part: until it follows a member again, those that
-         * it knew last are members, too. */
-        if (rc != RAY_ENOTFOUND || !member_is_observer(m)) {
-            return rc;
-        }
+    if (!is_needed(m)) {
+        return known_by_registry(coord_replica_fsm(m->replica), peer, out_static, out_identity);
     }
-    for (size_t i = 0; joined != NULL && i < joined->n_members; i++) {
-        const Rayos__Cluster__Member *member = joined->members[i];
-
-        if (is_whole(member) && member->id.len == RAY_ID_SIZE &&
-            memcmp(member->id.data, peer->bytes, RAY_ID_SIZE) == 0) {
-            memcpy(out_static, member->link_key.data, RAY_KEY_SIZE);
-            memcpy(out_identity, member->identity_key.data, RAY_KEY_SIZE);
-            return RAY_OK;
-        }
+    /* Whom an old registry knows besides may have been removed since. */
+    line = member_roster_find(&m->roster, peer);
+    if (line == NULL) {
+        return RAY_ENOTFOUND;
     }
-    return RAY_ENOTFOUND;
+    memcpy(out_static, line->link_key, RAY_KEY_SIZE);
+    memcpy(out_identity, line->identity_key, RAY_KEY_SIZE);
+    return RAY_OK;
 }

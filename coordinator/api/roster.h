@@ -1,38 +1,25 @@
-/* coordinator/api/roster.h - who the members are: the registry's word, and until that is here (at
- * first, or after a node began anew) what was kept as a fact: what the node that let us in said,
- * later what the registry here said last.
+/* coordinator/api/roster.h - who the members are: the registry's word, and as long as the registry
+ * here ends before the one that this node had once, what that one said last, kept as a fact. So
+ * are a member whose checkpoint is gone, one that begins anew and one that has just joined (it has
+ * the word of who let it in) known to themselves, and find the others.
  *
  * Private to coordinator/api.
- * Memory: the member's.  Threads: the loop's.  Blocks: load and keep, on the disk.
- * Trust: a proven member said it; sizes are checked. */
+ * Memory: the member's.  Threads: the loop's.  Blocks: load, keep and turn, on the disk.
+ * Trust: a proven member said it, or the registry; the disk is not trusted. */
 #ifndef RAY_COORDINATOR_API_ROSTER_H
 #define RAY_COORDINATOR_API_ROSTER_H
 
 #include "coordinator/api/impl.h"
 #include "net/link_peer.h"
 
-/* RAY_OK also when there is none. */
+/* RAY_OK also when there is none; one that has rotted is said and forgotten. */
 int member_roster_load(struct coord_member *m, struct ray_err *err);
 /* Durable when it returns; replaces the one before. */
-int member_roster_keep(struct coord_member *m, const Rayos__Cluster__Joined *joined,
+int member_roster_keep(struct coord_member *m, const struct member_roster *roster,
                        struct ray_err *err);
-void member_roster_fini(struct coord_member *m);
-
-enum { MEMBER_ROSTER_MAX = 32 };
-
-/* Those who vote or may soon, and this node. */
-struct member_roster_lines {
-    Rayos__Cluster__Joined joined; /* borrows from the lines and the registry */
-    Rayos__Cluster__Member members[MEMBER_ROSTER_MAX];
-    Rayos__Cluster__Member *pointers[MEMBER_ROSTER_MAX];
-};
-
-/* As the registry here has them; false: it is not here. */
-bool member_roster_list(struct coord_member *m, struct member_roster_lines *out);
-/* Keeps them, when they are others than before. */
-void member_roster_refresh(struct coord_member *m);
-/* Links to those of it that the registry here does not know. */
-void member_roster_dial(struct coord_member *m);
+/* After changes of nodes, and now and then: what the registry here says is kept when it is
+ * another; while it is not here, those of the roster are dialled. */
+void member_roster_turn(struct coord_member *m);
 /* For coord_replica_user: whether it names that node, as a member that votes or may soon. */
 bool member_roster_names(void *arg, const struct ray_id *node);
 /* For ray_link_config; `arg` is the member. */

@@ -4,7 +4,6 @@ A fault is a function of (group, clients, rng) that returns what it did in a few
 FAULTS are those of `tools/chaos --fault`. It waits for states, never for an amount of time, and
 leaves everything healed."""
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from namespaces import Network
 
 PORT = 7100
 PAGE = 4096
+HEAD_SIZE = 32                     # of a block that is looked at
 SEGMENT_SIZE = 16 << 20
 SMALL_DISK = 4 * SEGMENT_SIZE      # two segments, the reserve, and databases
 LARGE_DISK = 64 * SEGMENT_SIZE
@@ -127,11 +127,15 @@ class NemesisGroup(Group):
                 return False
             states.append(json.loads(done.stdout))
         revision = max(state["commit_index"] for state in states)
-        wait_until(lambda: all(not m.is_alive() or m.revision() >= revision
-                               for m in self.members.values()))
         return (all(s["node_state"] == "member" and s["quorate"] for s in states)
                 and len({s["leader"] for s in states}) == 1 and states[0]["leader"] != ""
-                and all(self.voters_in(s) == len(self.members) for s in states))
+                and all(self.voters_in(s) == len(self.members) for s in states)
+                and self._have_all(revision))
+
+    def _have_all(self, revision):
+        wait_until(lambda: all(not m.is_alive() or m.revision() >= revision
+                               for m in self.members.values()))
+        return all(m.is_alive() for m in self.members.values())
 
     def settle(self):
         """All members run, vote, follow one leader and have what was committed."""
@@ -205,6 +209,16 @@ def blink_leader(group, clients, rng):
         leader.process.send_signal(signal.SIGCONT)
         clients.wait_for_answers(5, "read")
     return f"stopped the leader {leader.name} for moments"
+
+
+def stop_all(group, clients, rng):
+    """All of them until none of their timers is right any more; they come back one by one."""
+    for member in group.members.values():
+        member.process.send_signal(signal.SIGSTOP)
+    time.sleep(1)  # a length of the fault: five elections
+    for member in group.some(rng, len(group.members)):
+        member.process.send_signal(signal.SIGCONT)
+    return "stopped all"
 
 
 # ---- the network ----
@@ -322,34 +336,51 @@ def tear_write(group, clients, rng):
 def _used_blocks(path):
     """Offsets of blocks of the segment with something at their begin, without its head."""
     data = path.read_bytes()
-    return [at for at in range(PAGE, len(data), PAGE) if any(data[at:at + 32])]
+    return [at for at in range(PAGE, len(data), PAGE) if any(data[at:at + HEAD_SIZE])]
 
 
 def rot_disk(group, clients, rng):
-    """A bit of the middle of what a stopped follower has: it doubts itself, gives its number back,
+    """A bit of the middle of what a stopped member has: it doubts itself, gives its number back,
     and is filled anew."""
-    _, others = group.in_office()
-    victim = rng.choice(others)
+    victim, = group.some(rng)
     return rot_disk_of(group, clients, rng, victim)
 
 
-def rot_disk_of(group, clients, rng, victim):
+def rot_disk_of(group, clients, rng, victim, kill_count=0):
+    """Its end in the midst of that changes nothing."""
     number = group.number_of(victim)
     log = victim.log.stat().st_size
     clients.wait_for_answers(ENOUGH)
     assert victim.stop() == 0
-    segment = max(victim.root.glob("var/rayos/raft/wal-0*"), key=lambda p: len(_used_blocks(p)))
-    used = _used_blocks(segment)
-    with segment.open("r+b") as file:
-        file.seek(used[len(used) // 2] + rng.randrange(32))
-        byte = file.read(1)[0]
-        file.seek(-1, os.SEEK_CUR)
-        file.write(bytes([byte ^ 1 << rng.randrange(8)]))
+    segment = turn_bit(victim, rng)
+    for _ in range(kill_count):
+        victim.launch()
+        wait_until(lambda: victim.answers() or not victim.is_alive())
+        time.sleep(rng.random())  # a moment in the midst of it: any will do
+        victim.kill()
     victim.launch()
     group.settle()
     assert "role=quarantined" in victim.log.read_text()[log:]
     assert group.number_of(victim) != number
-    return f"a bit of {segment.name} of {victim.name} was turned"
+    return f"a bit of {segment.name} of {victim.name} was turned, {kill_count} kills"
+
+
+def rot_and_kill(group, clients, rng):
+    victim, = group.some(rng)
+    return rot_disk_of(group, clients, rng, victim, kill_count=4)
+
+
+def turn_bit(victim, rng):
+    """Of its largest segment, which is told."""
+    segment = max(victim.root.glob("var/rayos/raft/wal-0*"), key=lambda p: len(_used_blocks(p)))
+    used = _used_blocks(segment)
+    with segment.open("r+b") as file:
+        file.seek(used[len(used) // 2])
+        head = file.read(HEAD_SIZE)
+        place = rng.choice([i for i, byte in enumerate(head) if byte != 0])  # no padding
+        file.seek(used[len(used) // 2] + place)
+        file.write(bytes([head[place] ^ 1 << rng.randrange(8)]))
+    return segment
 
 
 def fill_disk(group, clients, rng):
@@ -379,6 +410,6 @@ def fill_up(group):
 
 
 FAULTS = {function.__name__: function for function in (
-    kill_leader, kill_follower, kill_all, stop_leader, blink_leader, partition_leader,
+    kill_leader, kill_follower, kill_all, stop_leader, blink_leader, stop_all, partition_leader,
     deafen_leader, mute_leader, mute_link, pull_cable, split_minority, fail_disk, slow_disk,
-    hang_disk, tear_write, rot_disk)}
+    hang_disk, tear_write, rot_disk, rot_and_kill)}

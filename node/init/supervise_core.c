@@ -307,10 +307,24 @@ static void on_deadline(struct supervise_core *core, size_t index, uint64_t now_
     }
 }
 
+/* A machine that slept or stood still wakes everybody at once: who was to speak meanwhile could
+ * not, and gets its whole time anew. */
+static void forgive_if_asleep(struct supervise_core *core, size_t index, uint64_t now_ns)
+{
+    struct supervise_service *service = &core->services[index];
+
+    if (service->watchdog_deadline_ns != 0 &&
+        now_ns >= after_ms(service->watchdog_deadline_ns, SUPERVISE_LATE_MS)) {
+        service->watchdog_deadline_ns = after_ms(now_ns, core->specs[index].watchdog_ms);
+    }
+}
+
 static void on_tick(struct supervise_core *core, uint64_t now_ns, struct supervise_effects *effects)
 {
     for (size_t i = 0; i < core->count; i++) {
         struct supervise_service *service = &core->services[i];
+
+        forgive_if_asleep(core, i, now_ns);
         if (service->watchdog_deadline_ns != 0 && now_ns >= service->watchdog_deadline_ns) {
             begin_stop(core, i, SUPERVISE_AFTER_FAILURE, SUPERVISE_WHY_WATCHDOG, now_ns, effects);
         } else if (service->deadline_ns != 0 && now_ns >= service->deadline_ns) {

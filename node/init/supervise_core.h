@@ -31,6 +31,7 @@ enum {
     SUPERVISE_CRASH_WINDOW_MS = 60000, /* ... within this give up, unless ... */
     SUPERVISE_STABLE_MS = 10000,       /* ... it was ready for so long in between */
     SUPERVISE_KILL_AGAIN_MS = 5000,    /* a killed process may hang in the kernel */
+    SUPERVISE_LATE_MS = 2000,          /* a watchdog that ran out so long ago: nobody was awake */
 };
 
 enum supervise_restart {

@@ -271,6 +271,28 @@ static void test_watchdog(void **state)
     assert_int_equal(world.core.services[A].why, SUPERVISE_WHY_WATCHDOG);
 }
 
+/* A tick that comes late says that the machine slept. */
+static void test_watchdog_over_a_sleep(void **state)
+{
+    static const struct supervise_spec spec[] = {
+        {.name = "w", .watchdog_ms = 2000, .stop_deadline_ms = 500}};
+    struct world world;
+
+    (void)state;
+    begin(&world, spec, 1);
+    (void)step(&world, SUPERVISE_EVENT_START, 0);
+    (void)step(&world, SUPERVISE_EVENT_SPAWNED, A);
+    assert_string_equal(wait_ms(&world, 2000 + SUPERVISE_LATE_MS), "");
+    assert_string_equal(wait_ms(&world, 1999), "");
+    assert_string_equal(wait_ms(&world, 1), "w=stopping term:w ");
+    assert_string_equal(exits(&world, A, false), "kill:w w=backoff ");
+
+    begin(&world, spec, 1);
+    (void)step(&world, SUPERVISE_EVENT_START, 0);
+    (void)step(&world, SUPERVISE_EVENT_SPAWNED, A);
+    assert_string_equal(wait_ms(&world, 2000 + SUPERVISE_LATE_MS - 1), "w=stopping term:w ");
+}
+
 static void test_restart_by_request(void **state)
 {
     struct world world;
@@ -486,6 +508,7 @@ int main(void)
         cmocka_unit_test(test_jitter_is_in_the_upper_half),
         cmocka_unit_test(test_not_ready_in_time),
         cmocka_unit_test(test_watchdog),
+        cmocka_unit_test(test_watchdog_over_a_sleep),
         cmocka_unit_test(test_restart_by_request),
         cmocka_unit_test(test_restart_in_other_states),
         cmocka_unit_test(test_policies),

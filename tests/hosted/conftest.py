@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("RAYOS_BIN", ROOT / "build/bin")).resolve()
 LIMIT_S = 30
+STATE_LIMIT_S = 120  # for a state of several processes to come about, on a busy machine
 RAYOSD_ID = 900
 
 
@@ -91,7 +92,7 @@ def rayosd(run_dir):
         daemon.process.wait(LIMIT_S)
 
 
-def wait_until(condition, limit_s=LIMIT_S):
+def wait_until(condition, limit_s=STATE_LIMIT_S):
     """For what has no event to wait for; generous."""
     end = time.monotonic() + limit_s
     while not condition():

@@ -40,7 +40,8 @@ class Disk:
 class NemesisGroup(Group):
     """Members in namespaces of their own, with disks that can be made to fail."""
 
-    def __init__(self, names, on_small_disks=False):
+    def __init__(self, names, on_small_disks=False, keep=None):
+        """`keep`: where `save` puts what is there when the group cannot be formed."""
         super().__init__()
         self.mounts = []
         self.disks = {}
@@ -50,8 +51,21 @@ class NemesisGroup(Group):
             self.network = Network(names)
             self.form(names)
         except BaseException:
+            if keep is not None:
+                self.save(keep)
             self.end()
             raise
+
+    def save(self, out):
+        """What tells why, without the disks."""
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir(parents=True)
+        for path in self.folder.iterdir():
+            if path.is_file():
+                shutil.copy(path, out)
+        for member in self.alive():
+            status = member.run("cluster", "status", "-o", "json", "--timeout", "2")
+            (out / f"{member.name}.json").write_text(status.stdout + status.stderr)
 
     def form(self, names):
         first = self.create()
@@ -383,6 +397,29 @@ def turn_bit(victim, rng):
     return segment
 
 
+def _forget(members):
+    """Killed, and the state machine's checkpoint is gone: the log is replayed."""
+    for member in members:
+        member.process.kill()
+    for member in members:
+        member.process.wait(LIMIT_S)
+        shutil.rmtree(member.root / "var/rayos/checkpoint")
+    for member in members:
+        member.start()
+
+
+def lose_checkpoint(group, clients, rng):
+    victim, = group.some(rng)
+    _forget([victim])
+    clients.wait_for_answers(ENOUGH)
+    return f"{victim.name} lost its checkpoint"
+
+
+def lose_checkpoints(group, clients, rng):
+    _forget(list(group.members.values()))
+    return "all lost their checkpoints"
+
+
 def fill_disk(group, clients, rng):
     """The disks of all are full: no write is taken, reads are; space comes back, and writes are
     taken again, by the same processes."""
@@ -412,4 +449,5 @@ def fill_up(group):
 FAULTS = {function.__name__: function for function in (
     kill_leader, kill_follower, kill_all, stop_leader, blink_leader, stop_all, partition_leader,
     deafen_leader, mute_leader, mute_link, pull_cable, split_minority, fail_disk, slow_disk,
-    hang_disk, tear_write, rot_disk, rot_and_kill)}
+    hang_disk, tear_write, rot_disk, rot_and_kill, lose_checkpoint,
+    lose_checkpoints)}

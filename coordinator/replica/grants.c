@@ -142,6 +142,7 @@ void replica_grants_lead(struct coord_replica *r)
     /* The no-op is the last entry of the log when office begins. */
     r->noop_index = RAY_MUTANT(REPLICA_GRANT_WITHOUT_NOOP) ? 1 : coord_core_last_index(r->core);
     coord_lease_book_begin(r->book, now_ns, r->noop_index);
+    r->rider_index = 0;
     r->timing_revision = 0;
     replica_grants_applied(r);
 }
@@ -241,6 +242,7 @@ void replica_grants_deposed(struct coord_replica *r)
 
     coord_lease_book_end(r->book);
     while (request != NULL) { /* the turn passes them on, or ends them */
+        request->entry_index = 0;
         replica_request_move(&r->renewals, request, REPLICA_REQUEST_QUEUED);
         request = replica_request_first(&r->renewals, &r->renewals.appended);
     }
@@ -259,9 +261,21 @@ void replica_grants_peer_down(struct coord_replica *r, const struct replica_peer
 
 /* ---- as leader ---- */
 
+/* A commit in this leader's own term, of an entry appended after the arrival, is as good as a
+ * probe. The book wants them in the order of the log. */
+static struct coord_lease_gate gate_of(struct coord_replica *r,
+                                       const struct replica_request *request)
+{
+    if (request->entry_index > r->rider_index && request->entry_term == coord_core_term(r->core)) {
+        r->rider_index = request->entry_index;
+        return (struct coord_lease_gate){.entry_index = request->entry_index};
+    }
+    return (struct coord_lease_gate){.probe = replica_probe(r), .read_index = r->commit_index};
+}
+
 static void hand_in(struct coord_replica *r, struct replica_request *request)
 {
-    struct coord_lease_gate gate = {.probe = replica_probe(r), .read_index = r->commit_index};
+    struct coord_lease_gate gate = gate_of(r, request);
     enum coord_lease_status refusal = COORD_LEASE_GRANTED;
     struct coord_lease_answer answer;
     int rc =
@@ -336,6 +350,59 @@ static void pass_on(struct coord_replica *r, struct replica_peer *leader,
     request->to = leader;
     request->to_epoch = leader->epoch;
     replica_request_move(&r->renewals, request, REPLICA_REQUEST_FORWARDED);
+}
+
+/* In the same message as its command, which went before it in the turn. */
+void replica_grants_ride(struct coord_replica *r, uint64_t ticket, struct replica_peer *leader,
+                         Rayos__Member__Propose *propose)
+{
+    struct replica_request *request = ticket == 0 ? NULL : replica_request_of(&r->renewals, ticket);
+    const uint8_t *bytes;
+    size_t size;
+
+    if (request == NULL || request->state != REPLICA_REQUEST_QUEUED || request->is_remote) {
+        return; /* it went alone */
+    }
+    ray_arena_reset(&r->request_arena);
+    if (coord_lease_renew_encode(&request->renew, &r->request_arena, &bytes, &size, NULL) !=
+        RAY_OK) {
+        return;
+    }
+    propose->renew.data = (uint8_t *)bytes;
+    propose->renew.len = size;
+    propose->renew_number = replica_request_ticket(&r->renewals, request);
+    request->to = leader;
+    request->to_epoch = leader->epoch;
+    replica_request_move(&r->renewals, request, REPLICA_REQUEST_FORWARDED);
+}
+
+void replica_grants_stay(struct coord_replica *r, uint64_t ticket)
+{
+    struct replica_request *request = ticket == 0 ? NULL : replica_request_of(&r->renewals, ticket);
+
+    if (request != NULL && request->state == REPLICA_REQUEST_FORWARDED) {
+        replica_request_move(&r->renewals, request, REPLICA_REQUEST_QUEUED);
+    }
+}
+
+void replica_grants_appended(struct coord_replica *r, uint64_t ticket, uint64_t index,
+                             uint64_t term)
+{
+    struct replica_request *request = ticket == 0 ? NULL : replica_request_of(&r->renewals, ticket);
+
+    if (request != NULL && request->state == REPLICA_REQUEST_QUEUED) {
+        request->entry_index = index;
+        request->entry_term = term;
+    }
+}
+
+void coord_replica_carry(struct coord_replica *r, uint64_t proposal, uint64_t renewal)
+{
+    struct replica_request *command = replica_request_of(&r->proposals, proposal);
+
+    if (command != NULL && command->state == REPLICA_REQUEST_QUEUED) {
+        command->rider = renewal & ~REPLICA_TICKET_RENEW;
+    }
 }
 
 static bool is_member(const struct coord_replica *r, const struct replica_peer *peer)
@@ -481,8 +548,9 @@ static bool may_renew(const struct coord_replica *r, const struct replica_peer *
     return ray_id_equal(&renew->node, &peer->node);
 }
 
-void replica_grants_remote(struct coord_replica *r, struct replica_peer *peer,
-                           const Rayos__Member__Renew *item)
+/* Its ticket; 0: it is answered already. */
+static uint64_t take_remote(struct coord_replica *r, struct replica_peer *peer,
+                            const Rayos__Member__Renew *item)
 {
     struct replica_request refused = {
         .peer = peer, .epoch = peer->epoch, .number = item->number, .is_remote = true};
@@ -494,16 +562,16 @@ void replica_grants_remote(struct coord_replica *r, struct replica_peer *peer,
     if (coord_lease_renew_decode(item->renew.data, item->renew.len, &r->request_arena, &renew,
                                  NULL) != RAY_OK) {
         answer_remote(r, &refused, RAY_EMALFORMED, NULL);
-        return;
+        return 0;
     }
     if (!may_renew(r, peer, item, &renew)) {
         answer_remote(r, &refused, RAY_EDENIED, NULL);
-        return;
+        return 0;
     }
     request = replica_is_running(r) ? replica_request_new(&r->renewals, &ticket) : NULL;
     if (request == NULL) {
         answer_remote(r, &refused, RAY_EAGAIN, NULL);
-        return;
+        return 0;
     }
     request->is_relayed = item->is_relayed;
     request->renew = renew;
@@ -515,6 +583,26 @@ void replica_grants_remote(struct coord_replica *r, struct replica_peer *peer,
     if (request->deadline_ns < r->renewals.deadline_ns) {
         r->renewals.deadline_ns = request->deadline_ns;
     }
+    return ticket;
+}
+
+void replica_grants_remote(struct coord_replica *r, struct replica_peer *peer,
+                           const Rayos__Member__Renew *item)
+{
+    (void)take_remote(r, peer, item);
+}
+
+uint64_t replica_grants_rider(struct coord_replica *r, struct replica_peer *peer,
+                              const Rayos__Member__Propose *propose)
+{
+    Rayos__Member__Renew item = RAYOS__MEMBER__RENEW__INIT;
+
+    if (propose->renew.len == 0) {
+        return 0;
+    }
+    item.number = propose->renew_number;
+    item.renew = propose->renew;
+    return take_remote(r, peer, &item);
 }
 
 static void end_unanswered(struct coord_replica *r, struct replica_request *request)

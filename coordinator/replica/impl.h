@@ -152,6 +152,9 @@ struct replica_request {
     uint64_t term;
     struct replica_peer *peer; /* forwarded to; or asked by (is_remote) */
     uint64_t epoch;
+    uint64_t rider;       /* of a command: the renewal that goes with it; 0: none */
+    uint64_t entry_index; /* of a renewal: the command that it went with; 0: none */
+    uint64_t entry_term;
     struct replica_peer *to; /* of renewals: forwarded to, while `peer` is who asked */
     uint64_t to_epoch;
     bool is_relayed; /* of renewals: the peer is not the node itself */
@@ -257,6 +260,7 @@ struct coord_replica {
     struct coord_lease_book *book;
     bool is_probe_begun; /* in this turn */
     uint64_t noop_index;
+    uint64_t rider_index;       /* of the last entry that a renewal waits for, in this office */
     struct ray_id heard_leader; /* by the newest term that colleagues say (trust.c) */
     struct ray_id vouched[REPLICA_VOUCHED_MAX]; /* members as colleagues say them */
     size_t vouched_count;
@@ -510,6 +514,16 @@ void replica_grants_answered(struct coord_replica *r, struct replica_peer *peer,
 /* Before a command with a subject is appended at `index`; RAY_EAGAIN with the reason: not now. */
 int replica_grants_before_append(struct coord_replica *r, const struct replica_request *request,
                                  uint64_t index, struct ray_err *err);
+/* A renewal that goes with a command: into the message to the leader, */
+void replica_grants_ride(struct coord_replica *r, uint64_t ticket, struct replica_peer *leader,
+                         Rayos__Member__Propose *propose);
+void replica_grants_stay(struct coord_replica *r, uint64_t ticket); /* it was not sent */
+/* out of it (its ticket; 0: none came, or it is answered already), */
+uint64_t replica_grants_rider(struct coord_replica *r, struct replica_peer *peer,
+                              const Rayos__Member__Propose *propose);
+/* and when its command was appended. */
+void replica_grants_appended(struct coord_replica *r, uint64_t ticket, uint64_t index,
+                             uint64_t term);
 /* A leader's slow work: `settled`, and the end of what waits for W. */
 bool replica_grants_may_settle(struct coord_replica *r);
 /* W of the maxima, with the watchdog's time where a guest is strict: after so long of nothing

@@ -294,6 +294,71 @@ static void test_who_may_renew_for_whom(void **state)
     replica_fix_close(&fix);
 }
 
+/* A command of node 1 with a renewal. */
+static void propose_carrying(struct replica_fix *fix, struct answered *answered)
+{
+    Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
+    Rayos__Member__Propose item = RAYOS__MEMBER__PROPOSE__INIT;
+    Rayos__Member__Propose *items[] = {&item};
+    struct coord_lease_renew renewal = {.node = replica_fix_id(1),
+                                        .incarnation = replica_fix_id(501),
+                                        .cluster_epoch = 1,
+                                        .t_send_ns = 7};
+    uint8_t command[512];
+    struct ray_arena arena;
+    const uint8_t *bytes;
+    size_t size;
+
+    ray_arena_init(&arena, COORD_LEASE_ARENA_SIZE_MAX);
+    assert_int_equal(coord_lease_renew_encode(&renewal, &arena, &bytes, &size, NULL), RAY_OK);
+    item.number = 1;
+    item.command = bytes_of(command, replica_fix_command(command));
+    item.renew = bytes_of((uint8_t *)bytes, size);
+    item.renew_number = 2;
+    packet.n_proposals = 1;
+    packet.proposals = items;
+    *answered = (struct answered){.count = 0};
+    fix->on_packet = on_packet;
+    fix->on_packet_arg = answered;
+    replica_fix_packet(fix, 1, &packet);
+    replica_fix_run(fix, 0);
+    ray_arena_fini(&arena);
+}
+
+/* It waits for the entry, and for nothing else: no probe is begun for it. */
+static void test_a_renewal_goes_with_its_command(void **state)
+{
+    struct replica_fix fix;
+    struct answered answered;
+    uint64_t probe;
+
+    (void)state;
+    replica_fix_open(&fix, true);
+    assert_int_equal(replica_fix_create(&fix, NULL), RAY_OK);
+    replica_fix_run(&fix, 0);
+    create_cluster(&fix);
+    for (unsigned node = 1; node <= 2; node++) {
+        join(&fix, node);
+        replica_fix_up(&fix, node);
+        replica_fix_hello(&fix, node, node + 1, 1);
+    }
+    for (int i = 0; i < 400 && voters(&fix) < 3; i++) {
+        replica_fix_run(&fix, 10);
+        has_all(&fix, 1);
+        has_all(&fix, 2);
+    }
+    pass_half_a_second(&fix);
+    assert_int_equal(voters(&fix), 3);
+    probe = fix.replica->probes.begun_number;
+    propose_carrying(&fix, &answered);
+    assert_int_equal(answered.count, 0); /* appended, not committed */
+    has_all(&fix, 1);
+    assert_int_equal(answered.count, 1);
+    assert_int_equal(answered.code, RAY_OK);
+    assert_int_equal(fix.replica->probes.begun_number, probe);
+    replica_fix_close(&fix);
+}
+
 static void test_whom_a_later_epoch_is_believed(void **state)
 {
     struct replica_fix fix;
@@ -335,6 +400,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_pause_with_two_voters),
                                        cmocka_unit_test(test_who_may_renew_for_whom),
+                                       cmocka_unit_test(test_a_renewal_goes_with_its_command),
                                        cmocka_unit_test(test_whom_a_later_epoch_is_believed)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -289,6 +289,8 @@ static bool append_batch(struct coord_replica *r)
 
             request->index = first + i;
             request->term = term;
+            replica_grants_appended(r, request->rider, request->index, term);
+            request->rider = 0;
             replica_request_move(&r->proposals, request, REPLICA_REQUEST_APPENDED);
         }
     }
@@ -337,9 +339,12 @@ static bool forward(struct coord_replica *r, struct replica_peer *leader,
     propose.command.len = request->size;
     packet.n_proposals = 1;
     packet.proposals = items;
+    replica_grants_ride(r, request->rider, leader, &propose);
     if (replica_packet_add(r, leader, &packet) != RAY_OK) {
+        replica_grants_stay(r, request->rider);
         return false;
     }
+    request->rider = 0; /* with the first attempt alone: later its time of sending is old */
     request->peer = leader;
     request->epoch = leader->epoch;
     request->was_tried = true;
@@ -588,7 +593,7 @@ void replica_propose_own(struct coord_replica *r, const uint8_t *command, size_t
                          uint64_t office_term)
 {
     struct ray_err err = {0};
-    uint64_t ticket;
+    uint64_t ticket = 0;
 
     if (coord_replica_propose(r, command, size, replica_now_ns(r) + 10 * (uint64_t)RAY_NS_PER_S,
                               NULL, NULL, &ticket, &err) != RAY_OK) {
@@ -622,9 +627,11 @@ void replica_propose_remote(struct coord_replica *r, struct replica_peer *peer,
     }
     if (rc != RAY_OK) {
         answer_remote(r, &probe, rc, NULL);
+        (void)replica_grants_rider(r, peer, propose); /* as if it had come alone */
         return;
     }
     look_at(opened, request);
+    request->rider = replica_grants_rider(r, peer, propose);
     request->is_remote = true;
     request->peer = peer;
     request->epoch = peer->epoch;

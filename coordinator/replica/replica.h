@@ -194,6 +194,12 @@ int coord_replica_renew(struct coord_replica *replica, const struct coord_lease_
                         uint64_t deadline_ns, coord_replica_renew_done *done, void *arg,
                         uint64_t *out_ticket, struct ray_err *err);
 
+/* The renewal goes with the command (DESIGN.md section 8: an outcome's proposal carries one): it is
+ * answered when the entry is applied, without a round of its own. Both were begun since the last
+ * turn, the renewal last; else, and when the command is not appended at once, it is an ordinary
+ * one. */
+void coord_replica_carry(struct coord_replica *replica, uint64_t proposal, uint64_t renewal);
+
 /* A peer has proven that it is at a later cluster epoch (net/link_peer.h: no link to it can be). Of
  * a member of the configuration it is believed: this replica is quarantined at that epoch, to be
  * given a new number there. */

@@ -72,6 +72,8 @@ static const struct ray_id *own_node(const struct sim_agent *agent)
     return &agent->grants->cluster->nodes[agent->machine->index];
 }
 
+static void renew(struct sim_agent *agent, uint64_t proposal);
+
 /* ---- proposals ---- */
 
 static void on_proposed(void *arg, int status, const struct coord_fsm_result *result)
@@ -79,8 +81,7 @@ static void on_proposed(void *arg, int status, const struct coord_fsm_result *re
     struct sim_agent *agent = arg;
 
     if (status == RAY_OK && result->code == RAY_OK) {
-        agent->is_renewal_due = true; /* an outcome grants nothing by itself */
-        agent->due_ns = 0;
+        agent->due_ns = 0; /* it grants nothing by itself; what it carried does */
     }
 }
 
@@ -89,6 +90,7 @@ void sim_agent_propose(struct sim_agent *agent, Rayos__Registry__Command *comman
 {
     Rayos__Registry__Header header = RAYOS__REGISTRY__HEADER__INIT;
     uint8_t bytes[COMMAND_SIZE_MAX];
+    uint64_t proposal = 0;
     size_t size;
 
     header.version = COORD_FSM_COMMAND_VERSION;
@@ -101,8 +103,12 @@ void sim_agent_propose(struct sim_agent *agent, Rayos__Registry__Command *comman
     (void)rayos__registry__command__pack(command, bytes);
     command->header = NULL;
     /* Refused or lost: it is proposed again as long as there is a reason. */
-    (void)coord_replica_propose(agent->replica, bytes, size, sim_agent_now_ns(agent) + deadline_ns,
-                                is_outcome ? on_proposed : NULL, agent, NULL, NULL);
+    if (coord_replica_propose(agent->replica, bytes, size, sim_agent_now_ns(agent) + deadline_ns,
+                              is_outcome ? on_proposed : NULL, agent, &proposal, NULL) == RAY_OK &&
+        is_outcome) {
+        agent->is_renewal_due = true;
+        renew(agent, proposal);
+    }
 }
 
 void sim_agent_outcome(struct sim_agent *agent, uint32_t guest, struct ray_epoch expected,
@@ -193,11 +199,13 @@ static void on_renewed(void *arg, int status, const struct coord_lease_answer *a
     }
 }
 
-static void renew(struct sim_agent *agent)
+/* With a command, or alone (0). */
+static void renew(struct sim_agent *agent, uint64_t proposal)
 {
     struct sim_grants_machine *machine = agent->machine;
     uint64_t now_ns = sim_agent_now_ns(agent);
     struct coord_lease_renew renewal;
+    uint64_t ticket = 0;
     bool is_new;
 
     if (agent->lease.is_refused ||
@@ -210,8 +218,11 @@ static void renew(struct sim_agent *agent)
     coord_lease_agent_renew(&agent->lease, now_ns, &renewal);
     (void)sim_map_put(&machine->sent, renewal.t_send_ns, machine->boot,
                       agent->grants->world->now_ns, &is_new);
-    (void)coord_replica_renew(agent->replica, &renewal, now_ns + SIM_S, on_renewed, agent, NULL,
-                              NULL);
+    if (coord_replica_renew(agent->replica, &renewal, now_ns + SIM_S, on_renewed, agent, &ticket,
+                            NULL) == RAY_OK &&
+        proposal != 0) {
+        coord_replica_carry(agent->replica, proposal, ticket);
+    }
 }
 
 /* ---- guests ---- */
@@ -423,7 +434,7 @@ static void turn_all(struct sim_agent *agent, bool is_leader)
     }
     agent->lease.interval_ns = cluster->cluster.timing.renew_ms * SIM_MS;
     reap(agent);
-    renew(agent);
+    renew(agent, 0);
     for (uint32_t i = 0; i < SIM_GUESTS_MAX; i++) {
         turn_guest(agent, i);
     }
@@ -447,7 +458,7 @@ void sim_agent_turn(struct sim_agent *agent, struct coord_replica *replica, bool
     if (watch(agent)) {
         turn_all(agent, is_leader);
     } else if (agent->is_begun) {
-        renew(agent);
+        renew(agent, 0);
     }
 }
 

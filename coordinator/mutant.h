@@ -155,6 +155,8 @@
     X(REPLICA_REMOVED_SILENT,                                                                      \
       "what runs on a node that was removed is taken over at once (hole 8)",                       \
       "silent_death|one_run")                                                                      \
+    X(REPLICA_REBOOT_SILENT, "a node that booted again is taken for one that is off (hole 3)",     \
+      "silent_death|one_run")                                                                      \
     X(REPLICA_KNOWN_AT_ONCE, "after a recovery a node is known again before W has passed (f)",     \
       "known_silent")
 

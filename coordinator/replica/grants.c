@@ -640,6 +640,13 @@ static bool is_removed(struct coord_replica *r, const struct ray_id *id)
     return node == NULL || node->node.state == COORD_NODE_REMOVED;
 }
 
+static bool has_booted_again(struct coord_replica *r, const struct coord_home *home)
+{
+    const struct coord_object *node = coord_fsm_find(r->fsm, COORD_NODE, &home->node);
+
+    return node != NULL && !ray_id_equal(&node->node.incarnation, &home->incarnation);
+}
+
 static int check_death(struct coord_replica *r, const struct coord_object *guest,
                        struct ray_epoch expected, struct ray_err *err)
 {
@@ -653,6 +660,7 @@ static int check_death(struct coord_replica *r, const struct coord_object *guest
     }
     if (ray_id_is_none(&guest->guest.home.node) ||
         (RAY_MUTANT(REPLICA_REMOVED_SILENT) && is_removed(r, &guest->guest.home.node)) ||
+        (RAY_MUTANT(REPLICA_REBOOT_SILENT) && has_booted_again(r, &guest->guest.home)) ||
         coord_lease_book_may_take_over(r->book, replica_now_ns(r), &guest->guest.home.incarnation,
                                        guest->guest.epoch, extra_ns, &silence)) {
         return RAY_OK;

@@ -264,6 +264,24 @@ static void fault_remove(struct sim_run *run)
     }
 }
 
+/* The process of a node ends, its machine runs on, and a copy of its disk boots elsewhere: for the
+ * others that is its next boot. What the first one runs is nobody's but by W. */
+static void fault_clone(struct sim_run *run)
+{
+    struct sim_machine *machine = any_machine(run);
+
+    if (run->grants == NULL || !sim_machine_is_up(machine)) {
+        return;
+    }
+    sim_machine_stop(machine, false);
+    if (sim_grants_clone(&run->grants->machines[machine->index])) {
+        sim_trace(run->world, "n%" PRIu32 ": its disk boots on another machine", machine->index);
+        sim_clock_reboot(&machine->clock, run->world->now_ns,
+                         sim_rng_between(&run->fault_rng, SIM_S, 100 * SIM_S));
+    }
+    sim_machine_start_later(machine);
+}
+
 /* Everybody else is up, reached, and has seen the admission of its latest boot: who has just
  * started may not have, and takes an older boot for a later one (README). */
 static bool is_known_well(struct sim_run *run, const struct sim_machine *machine)
@@ -485,6 +503,7 @@ static const struct fault {
     {fault_wall, 3000, 3},           {fault_change, 700, 3},  {fault_transfer, 2500, 3},
     {fault_cut_leader, 2000, 3},     {fault_wipe, 6000, 5},   {fault_lost_quorum, 5000, 8},
     {fault_stand_still, 2500, 1},    {fault_remove, 5000, 8}, {fault_set_back, 1500, 5},
+    {fault_clone, 4000, 3},
 };
 
 enum { FAULT_COUNT = sizeof faults / sizeof faults[0] };

@@ -87,8 +87,10 @@ struct sim_grants {
     struct sim_check_grants check;
     struct sim_grants_wishes wishes;
     struct sim_grants_machine machines[SIM_NET_PLACES_MAX];
-    uint32_t guest_count;  /* wanted at a time */
-    uint64_t no_target_ns; /* when the scheduler last found no node for a guest */
+    uint32_t machine_count;      /* of nodes, and one whose disk was cloned */
+    struct sim_clock left_clock; /* that one's */
+    uint32_t guest_count;        /* wanted at a time */
+    uint64_t no_target_ns;       /* when the scheduler last found no node for a guest */
     bool is_healed;
     uint32_t removed;     /* by force: one bit per machine */
     uint64_t death_count; /* take-overs that took effect */
@@ -108,6 +110,9 @@ struct sim_grants *sim_grants_create(struct sim_world *world, struct sim_net *ne
 void sim_grants_destroy(struct sim_grants *grants);
 /* Its processes and its clock. */
 void sim_grants_add(struct sim_grants *grants, uint32_t index, struct sim_proc *proc);
+/* Its disk boots on another machine; this one runs on without a process, in a place of its own, and
+ * nobody tells its guests. Once per run; false: it was done already. While the process is down. */
+bool sim_grants_clone(struct sim_grants_machine *machine);
 /* Power: off forgets all but the disk. On, when it is not: another incarnation. */
 void sim_grants_off(struct sim_grants_machine *machine);
 void sim_grants_on(struct sim_grants_machine *machine);

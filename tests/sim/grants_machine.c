@@ -57,7 +57,7 @@ static bool is_running(const struct sim_grants_machine *machine, uint32_t guest)
 
 uint32_t sim_grants_runner(const struct sim_grants *grants, uint32_t guest, uint32_t but)
 {
-    for (uint32_t i = 0; i < grants->cluster->node_count; i++) {
+    for (uint32_t i = 0; i < grants->machine_count; i++) {
         if (i != but && is_running(&grants->machines[i], guest)) {
             return i;
         }
@@ -99,7 +99,7 @@ bool sim_grants_is_alive(const struct sim_grants *grants, uint32_t guest, struct
     if (sim_grants_runner(grants, guest, SIM_NOBODY) != SIM_NOBODY) {
         return true;
     }
-    for (uint32_t i = 0; i < grants->cluster->node_count; i++) {
+    for (uint32_t i = 0; i < grants->machine_count; i++) {
         if (has_live_slot(&grants->machines[i], &id, epoch)) {
             return true;
         }
@@ -209,7 +209,7 @@ static void check_slots(struct sim_grants_machine *machine)
 
 void sim_grants_check_slots(struct sim_grants *grants)
 {
-    for (uint32_t i = 0; i < grants->cluster->node_count; i++) {
+    for (uint32_t i = 0; i < grants->machine_count; i++) {
         if (grants->machines[i].is_on) {
             check_slots(&grants->machines[i]);
         }
@@ -372,7 +372,7 @@ void sim_machine_send_state(struct sim_grants_machine *machine, uint32_t guest,
 {
     struct sim_grants *grants = machine->grants;
 
-    for (uint32_t i = 0; i < grants->cluster->node_count; i++) {
+    for (uint32_t i = 0; i < grants->machine_count; i++) {
         struct sim_grants_machine *to = &grants->machines[i];
         struct parcel *parcel;
 
@@ -427,6 +427,35 @@ void sim_grants_on(struct sim_grants_machine *machine)
     }
     ray_grant_page_init(machine->page);
     coord_launcher_init(machine->launcher);
+}
+
+bool sim_grants_clone(struct sim_grants_machine *machine)
+{
+    struct sim_grants *grants = machine->grants;
+    uint32_t index = grants->cluster->node_count;
+    struct sim_grants_machine *left = &grants->machines[index];
+    struct ray_grant_page *page = machine->page;
+    struct coord_launcher *launcher = machine->launcher;
+
+    assert(!machine->proc->is_up);
+    if (left->is_on || !machine->is_on || machine->stand.is_standing || machine->stand.is_excused) {
+        return false;
+    }
+    grants->left_clock = *machine->proc->clock;
+    sim_grants_add(grants, index, sim_proc_add(grants->world, &grants->left_clock));
+    machine->page = left->page;
+    machine->launcher = left->launcher;
+    left->page = page; /* its monitors look there */
+    left->launcher = launcher;
+    left->incarnation = machine->incarnation;
+    left->overshoot_ns = machine->overshoot_ns;
+    left->boot = machine->boot;
+    left->is_on = true;
+    for (uint32_t i = 0; i < SIM_GUESTS_MAX; i++) {
+        left->copies[i] = machine->copies[i];
+    }
+    sim_grants_off(machine);
+    return true;
 }
 
 /* ---- the whole ---- */
@@ -489,6 +518,7 @@ void sim_grants_add(struct sim_grants *grants, uint32_t index, struct sim_proc *
     machine->page = aligned_alloc(alignof(struct ray_grant_page), sizeof *machine->page);
     assert(machine->page != NULL);
     machine->launcher = sim_alloc(1, sizeof *machine->launcher);
+    grants->machine_count = index + 1;
     machine->rtc_offset_ns = sim_rng_below(&grants->rng, 1000 * SIM_S);
     sim_world_post(grants->world, grants->world->now_ns + 1, tick, machine, 0);
 }

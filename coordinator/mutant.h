@@ -69,6 +69,8 @@
       "test:coord_fsm_guest")                                                                      \
     X(FSM_RETRY_RUNS, "a request that has run is run again", "test:coord_fsm_apply")               \
     X(FSM_UNKNOWN_SKIPPED, "fields of a newer version are ignored", "test:coord_fsm_apply")        \
+    X(FSM_OFFICE_OF_ANYBODY, "an observer's word moves the clock and compares states",             \
+      "test:coord_fsm_node")                                                                       \
     X(FSM_FOREIGN_CLOCK, "ticks of another leader's clock move ours", "test:coord_fsm_apply")      \
     X(FSM_LATE_DUMP, "a dump shows records as they are when they are written",                     \
       "test:coord_fsm_property")
@@ -146,6 +148,8 @@
     X(REPLICA_EPOCH_OF_ANYBODY, "any node's word for a later cluster epoch counts",                \
       "test:coord_replica_trust")                                                                  \
     X(REPLICA_STANDING_OF_ANYBODY, "any node's word ends or renumbers another",                    \
+      "test:coord_replica_trust")                                                                  \
+    X(REPLICA_PROPOSALS_OF_ANYBODY, "any node proposes whatever it likes, as whoever it likes",    \
       "test:coord_replica_trust")                                                                  \
     X(REPLICA_FRAMES_OF_ANYBODY, "a node outside of the configuration votes and leads",            \
       "test:coord_replica_trust")                                                                  \

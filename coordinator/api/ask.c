@@ -124,11 +124,25 @@ static void on_proposed(void *arg, int status, const struct coord_fsm_result *re
     }
 }
 
+/* The leader would refuse it: who is outside of the log speaks for itself alone. */
+static int require_voice(struct coord_member *m, struct ray_err *err)
+{
+    int rc = member_require_replica(m, err);
+
+    if (rc != RAY_OK || !member_is_observer(m)) {
+        return rc;
+    }
+    (void)ray_fail(err, RAY_EDENIED, "node %s is an observer: it speaks for nobody but itself",
+                   m->name);
+    (void)ray_next(err, "run it at a voter or standby; 'clusterctl node list' shows them");
+    return RAY_EDENIED;
+}
+
 void member_ask_propose_bytes(struct member_ask *ask, const uint8_t *bytes, size_t size)
 {
     struct coord_member *m = ask->member;
     struct ray_err err = {0};
-    int rc = member_require_replica(m, &err);
+    int rc = require_voice(m, &err);
 
     if (rc == RAY_OK) {
         rc = coord_replica_propose(m->replica, bytes, size, deadline_ns(ask), on_proposed, ask,

@@ -200,6 +200,9 @@ int member_explain(int status, struct ray_err *err)
     case RAY_ECANCELED:
         (void)ray_fail(err, status, "this member stops");
         break;
+    case RAY_EDENIED:
+        (void)ray_fail(err, status, "the leader does not take this from this node");
+        break;
     case RAY_ENOSPC:
         (void)ray_fail(err, status, "the leader's log has no space left");
         break;

@@ -29,6 +29,9 @@ enum {
     MEMBER_REPORT_MS = 1000,
 };
 
+#define MEMBER_OWN_PRINCIPAL "rayos" /* in what a node says of itself */
+
+#define MEMBER_FACT_ROSTER "roster"      /* a packed rayos.cluster.Joined */
 #define MEMBER_FACT_ROSTER "roster"      /* member_roster_pack */
 #define MEMBER_FACT_CLUSTER "cluster-id" /* the first one it joined: 16 bytes */
 #define MEMBER_FACT_BOOTS "boots"        /* starts before there was a membership: u64 */

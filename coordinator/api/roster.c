@@ -129,7 +129,7 @@ bool member_roster_names(void *arg, const struct ray_id *node)
 {
     const struct coord_member *m = arg;
 
-    return member_roster_find(&m->roster, node) != NULL;
+    return is_needed(m) && member_roster_find(&m->roster, node) != NULL;
 }
 
 static int known_by_registry(struct coord_fsm *fsm, const struct ray_id *peer, uint8_t *out_static,

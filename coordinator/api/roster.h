@@ -20,7 +20,8 @@ int member_roster_keep(struct coord_member *m, const struct member_roster *roste
 /* After changes of nodes, and now and then: what the registry here says is kept when it is
  * another; while it is not here, those of the roster are dialled. */
 void member_roster_turn(struct coord_member *m);
-/* For coord_replica_user: whether it names that node, as a member that votes or may soon. */
+/* For coord_replica_user: whether it names that node, as a member that votes or may soon,
+ * and is newer than the registry here. */
 bool member_roster_names(void *arg, const struct ray_id *node);
 /* For ray_link_config; `arg` is the member. */
 int member_roster_known(void *arg, const struct ray_id *peer,

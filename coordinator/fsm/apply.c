@@ -198,6 +198,43 @@ static int pack_reply(struct fsm_apply *apply, const uint8_t **out_body, size_t 
                           out_body, out_size, apply->err);
 }
 
+/* What only a leader says, and not before its own role is written down. */
+static bool is_of_office(const Rayos__Registry__Command *command)
+{
+    switch (command->body_case) {
+    case RAYOS__REGISTRY__COMMAND__BODY_TICK:
+    case RAYOS__REGISTRY__COMMAND__BODY_HASH:
+    case RAYOS__REGISTRY__COMMAND__BODY_FEATURE_RAISE:
+    case RAYOS__REGISTRY__COMMAND__BODY_TIMING_SETTLED:
+    case RAYOS__REGISTRY__COMMAND__BODY_NODE_RENUMBER:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The leader has compared the incarnation with the link that the command came by. */
+static int check_office(struct fsm_apply *apply, const Rayos__Registry__Command *command)
+{
+    const struct coord_object *node = NULL;
+
+    if (!is_of_office(command) || ray_id_is_none(&apply->incarnation) ||
+        RAY_MUTANT(FSM_OFFICE_OF_ANYBODY)) {
+        return RAY_OK;
+    }
+    node = coord_fsm_next(apply->fsm, COORD_NODE, NULL);
+    while (node != NULL && !ray_id_equal(&node->node.incarnation, &apply->incarnation)) {
+        struct ray_id id = node->id;
+
+        node = coord_fsm_next(apply->fsm, COORD_NODE, &id);
+    }
+    if (node != NULL && node->node.role == COORD_NODE_OBSERVER) {
+        return fsm_refuse(apply->err, RAY_EDENIED, "node %s is an observer: it leads nobody",
+                          node->name);
+    }
+    return RAY_OK;
+}
+
 static int run(struct fsm_apply *apply, const Rayos__Registry__Command *command,
                struct coord_fsm_result *out)
 {
@@ -211,8 +248,10 @@ static int run(struct fsm_apply *apply, const Rayos__Registry__Command *command,
     if (apply->fsm->cluster == NULL && !handler->is_before_cluster) {
         code = fsm_refuse(apply->err, RAY_ECONFLICT, "there is no cluster yet");
     } else {
-        /* All members of the union are pointers. */
-        code = handler->run(apply, command->cluster_create);
+        code = check_office(apply, command);
+        if (code == RAY_OK) { /* all members of the union are pointers */
+            code = handler->run(apply, command->cluster_create);
+        }
     }
     if (code == RAY_ENOMEM || apply->is_fatal) {
         assert(code != RAY_OK);

@@ -110,6 +110,33 @@ static int renumber(struct fix *fix, unsigned id_number, uint64_t raft_id, unsig
     return fix_apply(fix, &command);
 }
 
+static int tick_of(struct fix *fix, unsigned incarnation)
+{
+    struct fix_command command;
+    Rayos__Registry__Tick body = RAYOS__REGISTRY__TICK__INIT;
+    struct ray_id boot = fix_id(incarnation);
+
+    fix_command(&command);
+    command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_TICK;
+    command.message.tick = &body;
+    command.header.incarnation = fix_bytes(&boot);
+    return fix_apply(fix, &command);
+}
+
+static void test_an_observer_has_no_office(void **state)
+{
+    struct fix fix;
+
+    (void)state;
+    fix_open_cluster(&fix);
+    assert_int_equal(fix_add_node(&fix, FIX_NODE_B), RAY_OK);
+    assert_int_equal(node(&fix, FIX_NODE_B)->role, COORD_NODE_OBSERVER);
+    assert_int_equal(tick_of(&fix, fix_incarnation(FIX_NODE_B)), RAY_EDENIED);
+    assert_int_equal(tick_of(&fix, fix_incarnation(FIX_NODE_A)), RAY_OK);
+    assert_int_equal(tick_of(&fix, 999), RAY_OK); /* not admitted yet */
+    fix_close(&fix);
+}
+
 static void test_new_number(void **state)
 {
     struct fix fix;
@@ -329,6 +356,7 @@ int main(void)
         cmocka_unit_test(test_token_is_used_n_times),
         cmocka_unit_test(test_joining_again_gets_a_new_raft_id),
         cmocka_unit_test(test_approval),
+        cmocka_unit_test(test_an_observer_has_no_office),
         cmocka_unit_test(test_new_number),
         cmocka_unit_test(test_pending_limit),
         cmocka_unit_test(test_clones),

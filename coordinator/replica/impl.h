@@ -407,6 +407,13 @@ bool replica_trust_standing(const struct coord_replica *r, const struct replica_
 /* Whether most voters of the last configuration that is known here have told so. */
 bool replica_trust_is_removed(struct coord_replica *r);
 
+/* ---- authority.c: who may propose what ---- */
+
+extern const char replica_own_principal[]; /* of what nodes say themselves */
+/* Whether that peer may propose that command; the reason is logged. */
+bool replica_may_propose(struct coord_replica *r, const struct replica_peer *peer,
+                         const Rayos__Registry__Command *command);
+
 /* ---- recover.c ---- */
 
 /* The log and the state, of a replica that is never run. *out is set also when it fails. */

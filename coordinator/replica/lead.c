@@ -14,8 +14,6 @@
 
 enum { OWN_COMMAND_SIZE_MAX = 4096, HEALTHY_ELECTIONS = 5, OUTSIDER_DUTIES = 2 };
 
-static const char own_principal[] = "rayos";
-
 static void propose(struct coord_replica *r, Rayos__Registry__Command *command, const char *reason,
                     uint64_t office_term)
 {
@@ -24,7 +22,7 @@ static void propose(struct coord_replica *r, Rayos__Registry__Command *command, 
     size_t size;
 
     header.version = COORD_FSM_COMMAND_VERSION;
-    header.principal = (char *)own_principal;
+    header.principal = (char *)replica_own_principal;
     header.reason = (char *)reason;
     header.incarnation.data = r->meta.now.incarnation.bytes;
     header.incarnation.len = RAY_ID_SIZE;

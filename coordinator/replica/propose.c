@@ -603,6 +603,15 @@ void replica_propose_own(struct coord_replica *r, const uint8_t *command, size_t
     replica_request_of(&r->proposals, ticket)->office_term = office_term;
 }
 
+/* A leader that has applied everything knows who may; another does not say no for good. */
+static int refusal(struct coord_replica *r)
+{
+    bool knows = r->role == COORD_REPLICA_LEADER && coord_core_is_ready(r->core) &&
+                 !replica_can_apply(r);
+
+    return knows ? RAY_EDENIED : RAY_EAGAIN;
+}
+
 void replica_propose_remote(struct coord_replica *r, struct replica_peer *peer,
                             const Rayos__Member__Propose *propose)
 {
@@ -620,6 +629,9 @@ void replica_propose_remote(struct coord_replica *r, struct replica_peer *peer,
         ray_arena_reset(&r->request_arena);
         rc = coord_fsm_open(propose->command.data, propose->command.len, &r->request_arena, &opened,
                             NULL);
+    }
+    if (rc == RAY_OK && !replica_may_propose(r, peer, opened)) {
+        rc = refusal(r);
     }
     if (rc == RAY_OK) {
         rc = take(r, propose->command.data, propose->command.len, &request, &ticket);

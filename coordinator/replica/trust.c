@@ -1,4 +1,4 @@
-/* trust.c - whose word counts, and for what (docs/decisions/0014).
+/* trust.c - whose word counts, and for what (docs/decisions/0015).
  *
  * A link proves which node speaks. Voters and standbys are believed in what concerns the cluster:
  * they hold the log, and consensus stands and falls with them. Every other node is believed in what

@@ -1,4 +1,5 @@
-"""Nodes outside of the log: what they show is what the members have, whoever of those lives."""
+"""Nodes outside of the log: what they show is what the members have, whoever of those lives; for
+the operators of the cluster they do not speak."""
 import json
 import signal
 import subprocess
@@ -52,16 +53,20 @@ def check_verbs(group, node, value):
     assert [roles[name] for name in "abcxy"] == ["voter"] * 3 + ["observer"] * 2
     assert names(node.json("node", "list", "--linearizable")) == sorted(group.members)
 
-    assert node.write("color", value) == 0
+    refused = node.run("label", "node", "a", f"color={value}")
+    assert refused.returncode == 6 and "observer" in refused.stderr and "next:" in refused.stderr
+    assert "observer" in node.run("token", "create", "--ttl", "60").stderr
+    member = group.alive()[0]
+    assert member.name in "abc" and member.write("color", value) == 0
     assert node.read("color") == (value, 0)  # linearizable: at once
     wait_until(lambda: node.read("color", linearizable=False) == (value, 0))
     objects = node.json("query", "all")["objects"]
     assert {entry["kind"] for entry in objects} >= {"cluster", "node", "principal", "event"}
 
-    made = node.json("token", "create", "--ttl", "60")
+    made = member.json("token", "create", "--ttl", "60")
     tokens = node.json("token", "list", "--linearizable")["tokens"]
     assert made["id"] in [token["id"] for token in tokens]
-    node.do("token", "remove", made["id"])
+    member.do("token", "remove", made["id"])
     events = node.do("events", "-o", "json").strip().splitlines()
     assert events and all(json.loads(line)["what"] for line in events)
 
@@ -77,7 +82,7 @@ def test_after_the_loss_of_each_member(observed):
         victim = observed[name]
         victim.kill()
         for observer in (observed["x"], observed["y"]):
-            wait_until(lambda o=observer: o.write("alive", name) == 0)
+            wait_until(lambda: observed.alive()[0].write("alive", name) == 0)
             wait_until(lambda o=observer: o.read("alive") == (name, 0))
             wait_until(lambda o=observer: is_observing(o))
             check_verbs(observed, observer, f"without-{name}")
@@ -111,7 +116,8 @@ def test_alone_it_says_so(observed):
     for name in "abc":
         observed[name].start()
     wait_until(lambda: is_observing(node))
-    assert node.write("again", "yes") == 0
+    wait_until(lambda: observed["a"].write("again", "yes") == 0)
+    assert node.read("again") == ("yes", 0)
 
 
 def test_it_finds_members_again_after_its_own_start(observed):

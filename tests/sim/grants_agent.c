@@ -94,7 +94,7 @@ void sim_agent_propose(struct sim_agent *agent, Rayos__Registry__Command *comman
     size_t size;
 
     header.version = COORD_FSM_COMMAND_VERSION;
-    header.principal = (char *)"agent";
+    header.principal = (char *)"rayos";
     header.reason = (char *)reason;
     header.incarnation = sim_bytes(agent->machine->incarnation.bytes, RAY_ID_SIZE);
     command->header = &header;

@@ -195,6 +195,11 @@ const char *ray_err_api_code(int code)
     return info != NULL ? info->api_code : "internal";
 }
 
+int ray_err_checked(int code)
+{
+    return code == RAY_OK || find_info(code) != NULL ? code : RAY_EMALFORMED;
+}
+
 bool ray_err_is_retryable(int code)
 {
     const struct err_info *info = find_info(code);

@@ -78,6 +78,9 @@ const char *ray_err_name(int code);     /* "RAY_EINVAL"; "RAY_E?" when unknown *
 const char *ray_err_text(int code);     /* "invalid argument" */
 const char *ray_err_api_code(int code); /* "invalid"; "ok" for RAY_OK */
 bool ray_err_is_retryable(int code);
+/* A code out of a message or file: RAY_OK or one of the table as it is, RAY_EMALFORMED for others.
+ */
+int ray_err_checked(int code);
 int ray_err_from_errno(int errnum);
 int ray_err_from_api_code(const char *api_code); /* RAY_EINTERNAL when unknown */
 

@@ -1,4 +1,6 @@
 #include <errno.h>
+#include <limits.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
@@ -98,6 +100,8 @@ static void test_api_codes_survive_a_round_trip(void **state)
     assert_int_equal(ray_err_from_api_code("invalid"), RAY_EINVAL);
     assert_int_equal(ray_err_from_api_code("unavailable"), RAY_EUNAVAILABLE);
     assert_int_equal(ray_err_from_api_code("nonsense"), RAY_EINTERNAL);
+    /* What a program says of its own acts nobody can say for it. */
+    assert_int_not_equal(ray_err_from_api_code(ray_err_api_code(RAY_ECANCELED)), RAY_ECANCELED);
 }
 
 static void test_exit_status(void **state)
@@ -136,13 +140,30 @@ static void test_escape_at_every_size(void **state)
     }
 }
 
+static void test_codes_of_others(void **state)
+{
+    (void)state;
+    assert_int_equal(ray_err_checked(RAY_OK), RAY_OK);
+    assert_int_equal(ray_err_checked(RAY_EINVAL), RAY_EINVAL);
+    assert_int_equal(ray_err_checked(RAY_EUNSUPPORTED), RAY_EUNSUPPORTED);
+    assert_int_equal(ray_err_checked(1), RAY_EMALFORMED);
+    assert_int_equal(ray_err_checked(INT_MAX), RAY_EMALFORMED);
+    assert_int_equal(ray_err_checked(INT_MIN), RAY_EMALFORMED);
+    assert_int_equal(ray_err_checked(RAY_EUNSUPPORTED - 1), RAY_EMALFORMED);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fail),        cmocka_unit_test(test_fail_errno),
-        cmocka_unit_test(test_wrap),        cmocka_unit_test(test_long_texts_are_cut),
-        cmocka_unit_test(test_table),       cmocka_unit_test(test_api_codes_survive_a_round_trip),
-        cmocka_unit_test(test_exit_status), cmocka_unit_test(test_escape_at_every_size),
+        cmocka_unit_test(test_fail),
+        cmocka_unit_test(test_fail_errno),
+        cmocka_unit_test(test_wrap),
+        cmocka_unit_test(test_long_texts_are_cut),
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_api_codes_survive_a_round_trip),
+        cmocka_unit_test(test_exit_status),
+        cmocka_unit_test(test_escape_at_every_size),
+        cmocka_unit_test(test_codes_of_others),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* apply_test.c - sessions, retries, logged time, halting, hashes. */
 #include "base/test.h"
 #include "coordinator/fsm/fsm_fixture.h"
+#include "coordinator/fsm/state.h"
 #include "coordinator/mutant.h"
 
 enum { SESSION = 500, IMAGE = 600, TTL_US = 20000000 };
@@ -67,6 +68,28 @@ static void test_a_retry_gets_the_stored_result(void **state)
     assert_int_equal(put_in(&fix, 2, IMAGE, true), RAY_EEXISTS);
     assert_true(fix.outcome.result.is_retry);
     assert_true(strstr(fix.outcome.result.text, "there already") != NULL);
+    fix_close(&fix);
+}
+
+/* Whoever gets it takes it for one of ours. */
+static void test_a_stored_result_of_no_known_code(void **state)
+{
+    const struct coord_fsm_result result = {.code = 7, .text = "", .next_step = ""};
+    struct ray_id id = fix_id(SESSION);
+    struct ray_buf dump;
+    struct fix fix;
+
+    (void)state;
+    fix_open_cluster(&fix);
+    assert_int_equal(fix_session_open(&fix, SESSION, TTL_US), RAY_OK);
+    fix_dump(fix.fsm, &dump);
+    coord_fsm_destroy(fix_load(dump.data, dump.size, dump.size));
+    ray_buf_fini(&dump);
+    assert_int_equal(fsm_session_store(fix.fsm, fsm_session_find(fix.fsm, &id), 1, &result),
+                     RAY_OK);
+    fix_dump(fix.fsm, &dump);
+    assert_null(fix_load(dump.data, dump.size, dump.size));
+    ray_buf_fini(&dump);
     fix_close(&fix);
 }
 
@@ -459,6 +482,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cluster_comes_first),
         cmocka_unit_test(test_a_retry_gets_the_stored_result),
+        cmocka_unit_test(test_a_stored_result_of_no_known_code),
         cmocka_unit_test(test_window),
         cmocka_unit_test(test_a_session_has_one_owner),
         cmocka_unit_test(test_logged_clock),

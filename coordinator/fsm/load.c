@@ -188,6 +188,9 @@ static int read_result(struct coord_fsm *fsm, struct fsm_session *session,
     if (in->sequence <= session->last_sequence) {
         return fsm_refuse(err, RAY_EMALFORMED, "results of a session are not sorted");
     }
+    if (ray_err_checked(in->code) != in->code) {
+        return fsm_refuse(err, RAY_EMALFORMED, "no result has code %d", in->code);
+    }
     return fsm_session_store(fsm, session, in->sequence, &result);
 }
 

@@ -495,6 +495,7 @@ void replica_propose_answered(struct coord_replica *r, struct replica_peer *peer
                               const Rayos__Member__Proposed *proposed)
 {
     struct replica_request *request = replica_request_of(&r->proposals, proposed->number);
+    const Rayos__Registry__Result *result;
     ProtobufCMessage *answer = NULL;
 
     if (request == NULL || request->state != REPLICA_REQUEST_FORWARDED || request->peer != peer ||
@@ -506,7 +507,9 @@ void replica_propose_answered(struct coord_replica *r, struct replica_peer *peer
         try_again(r, request);
         return;
     }
-    if (proposed->code == RAY_EUNAVAILABLE) { /* it was, and its leader lost its office */
+    /* It was, and its leader lost its office, or stops; or it says nothing that is known. */
+    if (proposed->code == RAY_EUNAVAILABLE || proposed->code == RAY_ECANCELED ||
+        ray_err_checked(proposed->code) != proposed->code) {
         lose(r, request);
         return;
     }
@@ -519,7 +522,12 @@ void replica_propose_answered(struct coord_replica *r, struct replica_peer *peer
         lose(r, request);
         return;
     }
-    finish_with(r, request, (const Rayos__Registry__Result *)answer);
+    result = (const Rayos__Registry__Result *)answer;
+    if (ray_err_checked(result->code) != result->code) {
+        lose(r, request);
+        return;
+    }
+    finish_with(r, request, result);
 }
 
 /* ---- beginnings ---- */

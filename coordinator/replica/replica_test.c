@@ -296,6 +296,49 @@ static void test_removed_for_good(void **state)
     replica_fix_close(&fix);
 }
 
+/* Forwarded to node 1, which leads; its answer, and what the asker hears. */
+static void hear_answer(int code, int result_code, int expected)
+{
+    struct replica_fix fix;
+    struct heard heard = {.count = 0};
+    Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
+    Rayos__Member__Proposed item = RAYOS__MEMBER__PROPOSED__INIT;
+    Rayos__Member__Proposed *items[] = {&item};
+    Rayos__Registry__Result result = RAYOS__REGISTRY__RESULT__INIT;
+    uint8_t bytes[64];
+    uint64_t ticket;
+
+    start(&fix, false);
+    replica_fix_up(&fix, 1);
+    replica_fix_hello(&fix, 1, 3, 1);
+    take_configuration(&fix);
+    assert_int_equal(propose(&fix, &heard, 1000, &ticket), RAY_OK);
+    coord_replica_turn(fix.replica);
+    result.code = result_code;
+    item.number = ticket;
+    item.code = code;
+    item.result.len = rayos__registry__result__pack(&result, bytes);
+    item.result.data = bytes;
+    packet.n_proposed = 1;
+    packet.proposed = items;
+    replica_fix_packet(&fix, 1, &packet);
+    assert_int_equal(heard.count, 1);
+    assert_int_equal(heard.status, expected);
+    replica_fix_close(&fix);
+}
+
+static void test_codes_of_peers(void **state)
+{
+    (void)state;
+    hear_answer(RAY_OK, RAY_OK, RAY_OK);
+    hear_answer(RAY_OK, RAY_EEXISTS, RAY_OK);
+    hear_answer(RAY_ENOSPC, RAY_OK, RAY_ENOSPC);
+    hear_answer(7, RAY_OK, RAY_EUNAVAILABLE); /* as if it had said nothing */
+    hear_answer(INT32_MIN, RAY_OK, RAY_EUNAVAILABLE);
+    hear_answer(RAY_ECANCELED, RAY_OK, RAY_EUNAVAILABLE);
+    hear_answer(RAY_OK, 7, RAY_EUNAVAILABLE);
+}
+
 static void test_a_later_boot_of_the_same_node(void **state)
 {
     struct replica_fix fix;
@@ -363,6 +406,7 @@ int main(void)
         cmocka_unit_test(test_destroy_ends_requests),
         cmocka_unit_test(test_refilled_under_a_new_number),
         cmocka_unit_test(test_removed_for_good),
+        cmocka_unit_test(test_codes_of_peers),
         cmocka_unit_test(test_a_later_boot_of_the_same_node),
         cmocka_unit_test(test_memory_ends),
     };

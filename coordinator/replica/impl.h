@@ -559,6 +559,9 @@ int replica_snapshot_load(struct coord_replica *r, uint64_t index, uint64_t term
 
 /* ---- save.c: the checkpoint ---- */
 
+/* At a start: so far the checkpoint goes. What the log's end changes waits like anything else, so
+ * that it does not delay the start. */
+void replica_save_loaded(struct coord_replica *r, uint64_t index);
 void replica_save_turn(struct coord_replica *r);
 
 /* ---- lead.c: what a leader does slowly ---- */

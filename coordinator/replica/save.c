@@ -51,6 +51,13 @@ static size_t count_objects(const struct coord_fsm *fsm)
     return count;
 }
 
+void replica_save_loaded(struct coord_replica *r, uint64_t index)
+{
+    r->saved_index = index;
+    r->saved_count = count_objects(r->fsm);
+    r->saved_ns = replica_now_ns(r);
+}
+
 static bool is_due(const struct coord_replica *r)
 {
     uint64_t index = coord_fsm_index(r->fsm);

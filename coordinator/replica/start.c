@@ -357,7 +357,7 @@ int replica_open_state(struct coord_replica *r, struct ray_err *err)
         return rc;
     }
     r->snapshot_index = found.snapshot.index;
-    r->saved_index = found.checkpoint_index;
+    replica_save_loaded(r, found.checkpoint_index);
     coord_watch_ring_restart(&r->ring, coord_fsm_index(r->fsm));
     r->is_full = coord_wal_space(r->wal) == COORD_WAL_SPACE_FULL;
     rc = fit_log(r, &found, &recovery, err);

@@ -614,8 +614,8 @@ void replica_propose_own(struct coord_replica *r, const uint8_t *command, size_t
 /* A leader that has applied everything knows who may; another does not say no for good. */
 static int refusal(struct coord_replica *r)
 {
-    bool knows = r->role == COORD_REPLICA_LEADER && coord_core_is_ready(r->core) &&
-                 !replica_can_apply(r);
+    bool knows =
+        r->role == COORD_REPLICA_LEADER && coord_core_is_ready(r->core) && !replica_can_apply(r);
 
     return knows ? RAY_EDENIED : RAY_EAGAIN;
 }

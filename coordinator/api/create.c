@@ -2,8 +2,8 @@
  *
  *   format (meta block, first entry) -> replica -> cluster-create in the log -> answer
  *
- * A crash after the format leaves a member of a cluster that nobody has created: the next
- * cluster.create goes on from there, with the id that the disk has. */
+ * A crash after the format leaves a member of a cluster that nobody has created: the credential, or
+ * the next cluster.create, goes on from there, with the id that the disk has. */
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -346,6 +346,39 @@ void member_create_by_credential(struct coord_member *m)
     request.timing = m->credential.timing;
     request.reason = (char *)(uintptr_t)"rayos.create";
     member_create_begin(m, NULL, &request);
+}
+
+/* All that this node's log has is applied: there is a cluster, or it is to be made. */
+static void on_resume_read(void *arg, int status, uint64_t revision)
+{
+    struct coord_member *m = arg;
+
+    (void)revision;
+    m->is_resuming = false;
+    if (status == RAY_OK && m->creation == NULL &&
+        coord_fsm_cluster(coord_replica_fsm(m->replica)) == NULL) {
+        member_create_by_credential(m);
+    }
+}
+
+void member_create_resume(struct coord_member *m)
+{
+    struct coord_replica_status status;
+
+    if (m->credential.kind != COORD_CREDENTIAL_CREATE || m->creation != NULL || m->is_resuming ||
+        m->replica == NULL) {
+        return;
+    }
+    coord_replica_status(m->replica, &status);
+    if (coord_fsm_cluster(coord_replica_fsm(m->replica)) != NULL ||
+        status.server_id != FOUNDER_SERVER_ID) {
+        coord_credential_fini(&m->credential); /* it has had its say */
+        return;
+    }
+    m->is_resuming =
+        status.role == COORD_REPLICA_LEADER &&
+        coord_replica_read(m->replica, ray_clock_boottime_ns() + CREATE_TIMEOUT_MS * RAY_NS_PER_MS,
+                           on_resume_read, m, NULL, NULL) == RAY_OK;
 }
 
 /* The caller has gone; the cluster is made all the same. */

@@ -68,6 +68,15 @@ static void end_stream(struct member_events *events)
     member_ask_reply(&events->ask, &done.base);
 }
 
+static void fail_stream(struct member_events *events, int code)
+{
+    struct ray_err err = {0};
+
+    (void)ray_fail(&err, code, "events could not be sent: %s", ray_err_text(code));
+    (void)ray_next(&err, "ask again, after the last number that came");
+    member_ask_fail(&events->ask, &err);
+}
+
 /* As much as the caller takes. The stream may have ended afterwards. */
 static void move_on(struct member_events *events)
 {
@@ -77,8 +86,14 @@ static void move_on(struct member_events *events)
 
     events->is_full = false;
     while (object != NULL) {
-        if (send_one(events, object) != RAY_OK) {
+        int rc = send_one(events, object);
+
+        if (rc == RAY_EAGAIN || rc == RAY_ECLOSED) {
             events->is_full = true; /* on_drain or on_cancel follows */
+            return;
+        }
+        if (rc != RAY_OK) {
+            fail_stream(events, rc);
             return;
         }
         events->is_first = false;

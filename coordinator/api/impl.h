@@ -110,6 +110,7 @@ struct coord_member {
     bool has_dialled_roster;
     bool is_roster_late; /* it could not be kept, and that was said */
     struct member_creation *creation;
+    bool is_resuming; /* create.c */
     struct member_joining *joining;
     uint64_t cluster_epoch;              /* that the links have */
     struct ray_rpc_bulk_server *joiners; /* guest.c */
@@ -268,6 +269,8 @@ void member_describe_self(const struct coord_member *m, struct member_self *out)
 void member_create_begin(struct coord_member *m, struct member_ask *ask,
                          const Rayos__Cluster__CreateRequest *request);
 void member_create_by_credential(struct coord_member *m);
+/* Once a second: goes on where a crash or a deadline has ended it. */
+void member_create_resume(struct coord_member *m);
 
 /* ---- methods; input is of the method's own type ---- */
 
@@ -295,7 +298,7 @@ bool member_operator(struct coord_member *m, const uint8_t *identity, struct mem
 
 /* ---- watch.c, events.c ---- */
 
-int member_watch_init(struct coord_member *m, struct ray_err *err);
+int member_watch_init(struct coord_member *m, struct coord_watch_ring *ring, struct ray_err *err);
 void member_watch_fini(struct coord_member *m);
 void member_watch_turn(struct coord_member *m);
 void member_events_turn(struct coord_member *m);

@@ -130,7 +130,7 @@ int member_open_replica(struct coord_member *m, struct ray_err *err)
     m->cluster_epoch = epoch_of(m);
     ray_link_set_cluster(m->link, &status.cluster_id, m->cluster_epoch);
     member_roster_turn(m);
-    return member_watch_init(m, err);
+    return member_watch_init(m, coord_replica_ring(m->replica), err);
 }
 
 const char *member_state_name(const struct coord_member *m)
@@ -292,6 +292,7 @@ static void on_report_timer(void *arg)
 
     m->has_node_news = true;
     member_pulse_turn(m);
+    member_create_resume(m);
     member_report_turn(m);
 }
 
@@ -390,6 +391,23 @@ static int open_link(struct coord_member *m, struct ray_err *err)
     return rc == RAY_OK ? complete_address(m, err) : rc;
 }
 
+/* A membership is there; its cluster may not be: the process ended while it was made. A member has
+ * no other use for a credential. */
+static void keep_creating(struct coord_member *m)
+{
+    struct ray_err err = {0};
+
+    if (m->config.credential == NULL || coord_fsm_cluster(coord_replica_fsm(m->replica)) != NULL) {
+        return;
+    }
+    if (coord_credential_load(m->config.credential, &m->credential, &err) != RAY_OK) {
+        ray_log(m->config.logger, RAY_LOG_NOTICE, "member", "the credential is not used: %s",
+                err.text);
+    } else if (m->credential.kind != COORD_CREDENTIAL_CREATE) {
+        coord_credential_fini(&m->credential);
+    }
+}
+
 /* A membership on the disk, or what the credential says. */
 static int begin(struct coord_member *m, struct ray_err *err)
 {
@@ -401,7 +419,11 @@ static int begin(struct coord_member *m, struct ray_err *err)
                                             .checkpoint = m->checkpoint,
                                             .link = ray_rpc_link_rest(m->rpc)};
     rc = member_open_replica(m, &why);
-    if (rc == RAY_OK || rc != RAY_ENOTFOUND) {
+    if (rc == RAY_OK) {
+        keep_creating(m);
+        return RAY_OK;
+    }
+    if (rc != RAY_ENOTFOUND) {
         *err = why;
         return rc;
     }

@@ -2,7 +2,7 @@
  *
  * A batch may be larger than a message, so it goes in parts. The hub has one batch per watcher
  * under way: while parts of it wait, the next is refused (RAY_EAGAIN) and comes again. The flow
- * of the call (net/rpc) is the only one: what the hub counts as credit is given back at once. */
+ * of the call (net/rpc) is the only one: what a batch costs in the hub is given back at once. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,17 +17,23 @@ struct watch_ask {
     struct ray_buf batch; /* what the caller has not taken yet */
     size_t sent;
     uint64_t revision; /* of the batch */
+    uint32_t cost;     /* in the hub, of what it gave since the last turn */
+    int failure;       /* the call ends with it when the hub is done */
     bool is_in_hub;
-    bool is_credit_due;
 };
 
 static struct watch_ask *watch_of(struct coord_member *m, uint64_t number);
 
-/* WatchBatch.revision, without unpacking its events; 0: it has none. */
-static uint64_t revision_of(const uint8_t *bytes, size_t size)
+struct batch_facts {
+    uint64_t revision; /* 0: it has none */
+    uint32_t event_count;
+};
+
+/* Of a WatchBatch, without unpacking its events. */
+static struct batch_facts facts_of(const uint8_t *bytes, size_t size)
 {
+    struct batch_facts facts = {.revision = 0};
     uint64_t value = 0;
-    uint64_t revision = 0;
 
     for (size_t at = 0; at < size;) {
         uint8_t tag = bytes[at++];
@@ -41,18 +47,21 @@ static uint64_t revision_of(const uint8_t *bytes, size_t size)
         }
         if (tag == TAG_EVENT) {
             at = value <= size - at ? at + (size_t)value : size;
+            facts.event_count++;
         } else if (tag == TAG_REVISION) {
-            revision = value;
+            facts.revision = value;
         }
     }
-    return revision;
+    return facts;
 }
 
-static void send_parts(struct watch_ask *watch)
+/* RAY_OK, or the call is of no use any more. */
+static int send_parts(struct watch_ask *watch)
 {
     while (watch->sent < watch->batch.size) {
         Rayos__Cluster__WatchPart part = RAYOS__CLUSTER__WATCH_PART__INIT;
         size_t left = watch->batch.size - watch->sent;
+        int rc;
 
         part.bytes.data = watch->batch.data + watch->sent;
         part.bytes.len = left < PART_SIZE ? left : PART_SIZE;
@@ -61,18 +70,37 @@ static void send_parts(struct watch_ask *watch)
             part.revision = watch->revision;
             part.age_ms = member_age_ms(watch->ask.member);
         }
-        if (ray_rpc_send(watch->ask.call, &part.base) != RAY_OK) {
-            return; /* on_drain or on_cancel follows */
+        rc = ray_rpc_send(watch->ask.call, &part.base);
+        if (rc == RAY_EAGAIN || rc == RAY_ECLOSED) {
+            return RAY_OK; /* on_drain or on_cancel follows */
+        }
+        if (rc != RAY_OK) {
+            return rc;
         }
         watch->sent += part.bytes.len;
     }
     watch->sent = 0;
     ray_buf_clear(&watch->batch);
+    return RAY_OK;
+}
+
+static void end_watch(struct watch_ask *watch, int code)
+{
+    struct ray_err err = {0};
+
+    (void)ray_fail(&err, code, "events could not be sent: %s", ray_err_text(code));
+    (void)ray_next(&err, "watch again, after the last revision that came");
+    member_ask_fail(&watch->ask, &err);
 }
 
 static void on_drain(void *arg)
 {
-    send_parts(arg);
+    struct watch_ask *watch = arg;
+    int rc = send_parts(watch);
+
+    if (rc != RAY_OK) {
+        end_watch(watch, rc);
+    }
 }
 
 /* From within the hub, which must not be called. */
@@ -80,8 +108,9 @@ static int on_batch(void *arg, uint64_t number, const uint8_t *bytes, size_t siz
 {
     struct coord_member *m = arg;
     struct watch_ask *watch = watch_of(m, number);
+    struct batch_facts facts;
 
-    if (watch == NULL) {
+    if (watch == NULL || watch->failure != RAY_OK) {
         return RAY_ECLOSED;
     }
     if (watch->batch.size != 0) {
@@ -90,10 +119,11 @@ static int on_batch(void *arg, uint64_t number, const uint8_t *bytes, size_t siz
     if (ray_buf_append(&watch->batch, bytes, size) != RAY_OK) {
         return RAY_EAGAIN; /* memory may come back */
     }
-    watch->revision = revision_of(bytes, size);
-    watch->is_credit_due = true;
-    send_parts(watch);
-    return RAY_OK;
+    facts = facts_of(bytes, size);
+    watch->revision = facts.revision;
+    watch->cost += facts.event_count;
+    watch->failure = send_parts(watch);
+    return watch->failure;
 }
 
 static void on_watch_release(struct member_ask *ask)
@@ -119,30 +149,37 @@ static struct watch_ask *watch_of(struct coord_member *m, uint64_t number)
     return NULL;
 }
 
-static size_t pack_credit(uint8_t out[static 16])
+/* What the hub has taken off for the batches that it gave. */
+static void give_back(struct watch_ask *watch)
 {
     Rayos__Registry__WatchCredit credit = RAYOS__REGISTRY__WATCH_CREDIT__INIT;
+    uint8_t bytes[16];
+    struct ray_err err = {0};
 
-    credit.credit = COORD_WATCH_BATCH_COUNT_MAX;
-    return rayos__registry__watch_credit__pack(&credit, out);
+    credit.credit = watch->cost;
+    watch->cost = 0;
+    if (coord_watch_hub_credit(watch->ask.member->hub, watch->number, bytes,
+                               rayos__registry__watch_credit__pack(&credit, bytes),
+                               &err) != RAY_OK) {
+        member_ask_fail(&watch->ask, &err);
+    }
 }
 
-static void give_credit(struct coord_member *m)
+/* After a tick of the hub. */
+static void settle(struct coord_member *m)
 {
-    struct member_ask *ask;
-    uint8_t bytes[16];
-    size_t size = pack_credit(bytes);
+    struct member_ask *ask = LIST_FIRST(&m->asks);
 
-    LIST_FOREACH(ask, &m->asks, entry)
-    {
+    while (ask != NULL) {
         struct watch_ask *watch = (struct watch_ask *)ask;
+        bool is_watch = ask->on_release == on_watch_release;
 
-        if (ask->on_release != on_watch_release || !watch->is_credit_due) {
-            continue;
+        ask = LIST_NEXT(ask, entry);
+        if (is_watch && watch->failure != RAY_OK) {
+            end_watch(watch, watch->failure);
+        } else if (is_watch && watch->cost != 0) {
+            give_back(watch);
         }
-        watch->is_credit_due = false;
-        /* Too much is as good as enough. */
-        (void)coord_watch_hub_credit(m->hub, watch->number, bytes, size, NULL);
     }
 }
 
@@ -169,9 +206,9 @@ static void on_hub_timer(void *arg)
     (void)arg; /* the turn that follows does it */
 }
 
-int member_watch_init(struct coord_member *m, struct ray_err *err)
+int member_watch_init(struct coord_member *m, struct coord_watch_ring *ring, struct ray_err *err)
 {
-    int rc = coord_watch_hub_create(&m->hub, coord_replica_ring(m->replica), on_batch, m, err);
+    int rc = coord_watch_hub_create(&m->hub, ring, on_batch, m, err);
 
     return rc == RAY_OK ? ray_timer_init(&m->hub_timer, m->config.loop, on_hub_timer, m, err) : rc;
 }
@@ -190,7 +227,7 @@ void member_watch_turn(struct coord_member *m)
     }
     if (coord_watch_hub_next_ms(m->hub, now_ms()) <= now_ms()) {
         coord_watch_hub_tick(m->hub, now_ms());
-        give_credit(m);
+        settle(m);
     }
     arm(m);
 }

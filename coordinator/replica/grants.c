@@ -220,7 +220,7 @@ static void answer_remote(struct coord_replica *r, const struct replica_request 
     }
     packet.n_renewed = 1;
     packet.renewed = items;
-    (void)replica_packet_add(r, request->peer, &packet); /* else the agent renews again */
+    replica_packet_answer(r, request->peer, &packet);
 }
 
 static void finish(struct coord_replica *r, struct replica_request *request, int status,

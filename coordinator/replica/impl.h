@@ -26,6 +26,7 @@ enum {
     REPLICA_READS_MS = 10,             /* answers of one turn; then the rest waits */
     REPLICA_PACKET_SIZE_MAX = 1 << 20, /* one link message */
     REPLICA_PACKET_FLUSH_SIZE = 256 << 10,
+    REPLICA_PACKET_KEPT_MAX = 4 << 20, /* for a link that is full */
     REPLICA_ARENA_SIZE_MAX = 16 << 20,
     REPLICA_RETRY_MS = 100,     /* what found no leader tries again */
     REPLICA_SAVE_MS = 1000,     /* of the checkpoint, which bounds how long a start takes */
@@ -102,6 +103,7 @@ struct replica_peer {
     bool is_colleague;                /* a voter or standby, as far as is known here (trust.c) */
     bool has_voice;                   /* in consensus: that, or a member by a colleague's word */
     bool is_deafness_told;            /* in this epoch */
+    bool has_lost_answer;             /* of this epoch, which has to end */
     bool has_removed_us;              /* it said so, in this epoch */
     bool has_space;                   /* its log can grow */
     bool is_hello_due;                /* we have to (again) */
@@ -358,6 +360,8 @@ void replica_peers_fini(struct coord_replica *r);
 struct replica_peer *replica_peer_find(struct coord_replica *r, const struct ray_id *node);
 struct replica_peer *replica_peer_of_server(struct coord_replica *r, uint64_t server_id);
 struct replica_peer *replica_leader_peer(struct coord_replica *r); /* up, or NULL */
+/* Ends the epoch of its link, and connects anew. */
+void replica_peer_restart(struct coord_replica *r, struct replica_peer *peer);
 /* Addresses of members as the registry has them go to the link. */
 void replica_peers_refresh(struct coord_replica *r);
 
@@ -366,6 +370,9 @@ void replica_peers_refresh(struct coord_replica *r);
 /* Adds a Packet of one item to what the turn sends. RAY_EUNAVAILABLE: down; RAY_EAGAIN: full. */
 int replica_packet_add(struct coord_replica *r, struct replica_peer *peer,
                        const Rayos__Member__Packet *item);
+/* An answer, which is kept while the link is full; what does not fit any more ends the link. */
+void replica_packet_answer(struct coord_replica *r, struct replica_peer *peer,
+                           const Rayos__Member__Packet *item);
 void replica_packet_flush(struct coord_replica *r, struct replica_peer *peer);
 void replica_packets_flush(struct coord_replica *r);
 void replica_receive_packet(struct coord_replica *r, struct replica_peer *peer,

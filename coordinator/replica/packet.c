@@ -3,11 +3,12 @@
 #include <assert.h>
 #include <string.h>
 
+#include "coordinator/mutant.h"
 #include "coordinator/replica/impl.h"
 #include "net/proto_codec.h"
 
-int replica_packet_add(struct coord_replica *r, struct replica_peer *peer,
-                       const Rayos__Member__Packet *item)
+static int add(struct coord_replica *r, struct replica_peer *peer,
+               const Rayos__Member__Packet *item, size_t kept_max)
 {
     size_t size = rayos__member__packet__get_packed_size(item);
     int rc;
@@ -19,7 +20,7 @@ int replica_packet_add(struct coord_replica *r, struct replica_peer *peer,
     if (peer->packet.size + size > REPLICA_PACKET_FLUSH_SIZE) {
         replica_packet_flush(r, peer);
     }
-    if (peer->packet.size + size > REPLICA_PACKET_SIZE_MAX) {
+    if (peer->packet.size + size > kept_max) {
         return RAY_EAGAIN; /* the link is full and kept what was there */
     }
     rc = ray_buf_reserve(&peer->packet, size);
@@ -31,28 +32,82 @@ int replica_packet_add(struct coord_replica *r, struct replica_peer *peer,
     return RAY_OK;
 }
 
+int replica_packet_add(struct coord_replica *r, struct replica_peer *peer,
+                       const Rayos__Member__Packet *item)
+{
+    return add(r, peer, item, REPLICA_PACKET_SIZE_MAX);
+}
+
+/* Who asked waits for it, and asks again only when the link ends or another leads. */
+void replica_packet_answer(struct coord_replica *r, struct replica_peer *peer,
+                           const Rayos__Member__Packet *item)
+{
+    size_t kept_max =
+        RAY_MUTANT(REPLICA_ANSWER_LOST) ? REPLICA_PACKET_SIZE_MAX : REPLICA_PACKET_KEPT_MAX;
+
+    if (add(r, peer, item, kept_max) == RAY_EAGAIN && !RAY_MUTANT(REPLICA_ANSWER_LOST)) {
+        peer->has_lost_answer = true;
+    }
+}
+
+static size_t varint(const uint8_t *bytes, size_t size, uint64_t *out)
+{
+    *out = 0;
+    for (size_t i = 0; i < size && i < 10; i++) {
+        *out |= (uint64_t)(bytes[i] & 0x7f) << (7 * i);
+        if (bytes[i] <= 0x7f) {
+            return i + 1;
+        }
+    }
+    return 0;
+}
+
+/* The items at the front that fit into one message; all are ours, of {tag, length, bytes}. */
+static size_t front(const struct ray_buf *packet)
+{
+    size_t at = 0;
+
+    if (packet->size <= REPLICA_PACKET_SIZE_MAX) {
+        return packet->size;
+    }
+    while (at < packet->size) {
+        uint64_t tag;
+        uint64_t length;
+        size_t next = at + varint(packet->data + at, packet->size - at, &tag);
+
+        next += varint(packet->data + next, packet->size - next, &length);
+        next += (size_t)length;
+        assert(next > at && next <= packet->size);
+        if (next > REPLICA_PACKET_SIZE_MAX) {
+            break;
+        }
+        at = next;
+    }
+    assert(at > 0);
+    return at;
+}
+
 void replica_packet_flush(struct coord_replica *r, struct replica_peer *peer)
 {
-    int rc;
+    while (peer->packet.size > 0 && peer->epoch != 0) {
+        size_t size = front(&peer->packet);
 
-    if (peer->packet.size == 0) {
-        return;
+        /* A full link is tried again at the next turn; on_down follows when it is gone. */
+        if (r->world.link->ops->send(r->world.link, &peer->node, RAY_LINK_MEMBER, peer->packet.data,
+                                     size) == RAY_EAGAIN) {
+            return;
+        }
+        ray_buf_consume(&peer->packet, size);
     }
-    if (peer->epoch == 0) {
-        ray_buf_clear(&peer->packet);
-        return;
-    }
-    rc = r->world.link->ops->send(r->world.link, &peer->node, RAY_LINK_MEMBER, peer->packet.data,
-                                  peer->packet.size);
-    /* A full link is tried again at the next turn; on_down follows when it is gone. */
-    if (rc != RAY_EAGAIN) {
-        ray_buf_clear(&peer->packet);
-    }
+    ray_buf_clear(&peer->packet);
 }
 
 void replica_packets_flush(struct coord_replica *r)
 {
     for (struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
+        if (peer->has_lost_answer) {
+            replica_peer_restart(r, peer);
+        }
         replica_packet_flush(r, peer);
     }
 }

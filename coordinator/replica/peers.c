@@ -70,7 +70,7 @@ static struct replica_peer *find_or_make(struct coord_replica *r, const struct r
         return NULL;
     }
     peer->node = *node;
-    ray_buf_init(&peer->packet, REPLICA_PACKET_SIZE_MAX);
+    ray_buf_init(&peer->packet, REPLICA_PACKET_KEPT_MAX);
     peer->next_in_bucket = r->peers.buckets[bucket];
     r->peers.buckets[bucket] = peer;
     peer->next = r->peers.all;
@@ -119,6 +119,7 @@ static void end_epoch(struct coord_replica *r, struct replica_peer *peer)
     peer->said = (struct replica_said){0};
     peer->standing = REPLICA_STANDING_GOOD;
     peer->server_id = 0;
+    peer->has_lost_answer = false;
     peer->has_removed_us = false;
     peer->is_deafness_told = false;
     peer->asked = (struct coord_probe){0};
@@ -128,6 +129,24 @@ static void end_epoch(struct coord_replica *r, struct replica_peer *peer)
     replica_propose_peer_down(r, peer);
     replica_read_peer_down(r, peer);
     replica_grants_peer_down(r, peer);
+}
+
+void replica_peer_restart(struct coord_replica *r, struct replica_peer *peer)
+{
+    struct ray_err err = {0};
+    char id[RAY_ID_TEXT_SIZE];
+
+    replica_log(r, RAY_LOG_WARN, "the link to %s is ended: it does not take what it asked for",
+                ray_id_format(&peer->node, id));
+    r->world.link->ops->remove_peer(r->world.link, &peer->node);
+    if (peer->epoch != 0) {
+        end_epoch(r, peer);
+    }
+    if (peer->address[0] != '\0' &&
+        r->world.link->ops->add_peer(r->world.link, &peer->node, peer->address, &err) != RAY_OK) {
+        peer->address[0] = '\0'; /* the next look at the registry does it */
+        r->is_peers_due = true;
+    }
 }
 
 static void on_up(void *arg, const struct ray_id *node, uint64_t epoch)

@@ -51,8 +51,7 @@ static void answer_remote(struct coord_replica *r, const struct replica_request 
     }
     packet.n_proposed = 1;
     packet.proposed = items;
-    /* When it cannot be sent the link is about to end, and the asker asks again. */
-    (void)replica_packet_add(r, request->peer, &packet);
+    replica_packet_answer(r, request->peer, &packet);
     ray_buf_fini(&bytes);
 }
 

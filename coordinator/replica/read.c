@@ -27,7 +27,7 @@ static void answer_remote(struct coord_replica *r, const struct replica_request 
     given.index = request->index;
     packet.n_reads_given = 1;
     packet.reads_given = items;
-    (void)replica_packet_add(r, request->peer, &packet); /* else it asks again */
+    replica_packet_answer(r, request->peer, &packet);
 }
 
 static void finish(struct coord_replica *r, struct replica_request *request, int status)

@@ -16,6 +16,8 @@ struct house {
     int answer_code; /* of the last Proposed that was sent */
     int answer_count;
     int removed_count; /* links */
+    bool is_full;      /* they take nothing */
+    size_t size_max;   /* of a message that was sent */
 };
 
 /* ---- commands ---- */
@@ -117,7 +119,7 @@ static void note_answers(struct house *house, const uint8_t *bytes, size_t size)
     assert_non_null(packet);
     for (size_t i = 0; i < packet->n_proposed; i++) {
         house->answer_code = packet->proposed[i]->code;
-        if (house->answer_code == RAY_OK) {
+        if (house->answer_code == RAY_OK && packet->proposed[i]->result.len < COMMAND_SIZE_MAX) {
             Rayos__Registry__Result *result = rayos__registry__result__unpack(
                 NULL, packet->proposed[i]->result.len, packet->proposed[i]->result.data);
 
@@ -132,9 +134,15 @@ static void note_answers(struct house *house, const uint8_t *bytes, size_t size)
 static int note_send(struct ray_link *link, const struct ray_id *peer,
                      enum ray_link_channel channel, const uint8_t *bytes, size_t size)
 {
+    struct house *house = (struct house *)link;
+
     (void)peer;
+    if (house->is_full) {
+        return RAY_EAGAIN;
+    }
+    house->size_max = size > house->size_max ? size : house->size_max;
     if (channel == RAY_LINK_MEMBER) {
-        note_answers((struct house *)link, bytes, size);
+        note_answers(house, bytes, size);
     }
     return RAY_OK;
 }
@@ -496,6 +504,66 @@ static void test_words_about_nodes(void **state)
     move_out(&house);
 }
 
+/* ---- answers for a link that is full ---- */
+
+enum { LARGE_ANSWER = 300 << 10 };
+
+static void answer(struct house *house, unsigned node)
+{
+    static uint8_t large[LARGE_ANSWER];
+    Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
+    Rayos__Member__Proposed item = RAYOS__MEMBER__PROPOSED__INIT;
+    Rayos__Member__Proposed *items[] = {&item};
+    struct ray_id id = replica_fix_id(node);
+
+    item.number = 1;
+    item.result = bytes_of(large, sizeof large);
+    packet.n_proposed = 1;
+    packet.proposed = items;
+    replica_packet_answer(house->fix.replica, replica_peer_find(house->fix.replica, &id), &packet);
+}
+
+static void test_answers_wait_for_a_full_link(void **state)
+{
+    struct house house;
+
+    (void)state;
+    move_in(&house);
+    house.is_full = true;
+    for (int i = 0; i < 12; i++) { /* 3.6 of 4 MiB */
+        answer(&house, OBSERVER);
+        coord_replica_turn(house.fix.replica);
+    }
+    assert_int_equal(house.answer_count, 0);
+    house.is_full = false;
+    coord_replica_turn(house.fix.replica);
+    assert_int_equal(house.answer_count, 12);
+    assert_true(house.size_max <= RAY_LINK_MESSAGE_SIZE_MAX);
+    assert_int_equal(house.removed_count, 0);
+    move_out(&house);
+}
+
+static void test_a_link_that_takes_nothing_ends(void **state)
+{
+    struct house house;
+    struct ray_id id = replica_fix_id(OBSERVER);
+
+    (void)state;
+    move_in(&house);
+    house.is_full = true;
+    for (int i = 0; i < 14; i++) {
+        answer(&house, OBSERVER);
+    }
+    coord_replica_turn(house.fix.replica);
+    assert_int_equal(house.removed_count, 1);
+    assert_int_equal(replica_peer_find(house.fix.replica, &id)->epoch, 0);
+    house.is_full = false;
+    greet(&house, OBSERVER); /* a new epoch, in which nothing is owed */
+    assert_int_equal(house.answer_count, 0);
+    assert_int_equal(house.removed_count, 1);
+    move_out(&house);
+}
+
 /* ---- the leader by hearsay ---- */
 
 static void say_leader(struct house *house, unsigned node, uint64_t term, unsigned leader)
@@ -550,6 +618,8 @@ int main(void)
         cmocka_unit_test(test_words_of_office),
         cmocka_unit_test(test_words_for_principals),
         cmocka_unit_test(test_words_about_nodes),
+        cmocka_unit_test(test_answers_wait_for_a_full_link),
+        cmocka_unit_test(test_a_link_that_takes_nothing_ends),
         cmocka_unit_test(test_no_term_lasts_longer_than_its_word),
     };
 

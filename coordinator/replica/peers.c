@@ -182,6 +182,7 @@ static void on_down(void *arg, const struct ray_id *node, uint64_t epoch)
         r->lost_server = peer->server_id;
     }
     end_epoch(r, peer);
+    r->is_peers_due = r->is_peers_due || peer->address[0] != '\0'; /* it may have left */
 }
 
 static void on_message(void *arg, const struct ray_id *node, uint64_t epoch,
@@ -274,6 +275,23 @@ static void forget_absent(struct coord_replica *r, struct coord_fsm *fsm)
     }
 }
 
+/* Who has left, or has no role any more, is not dialled once its link is down; its slot is free. */
+static void forget_departed(struct coord_replica *r)
+{
+    if (coord_fsm_cluster(r->fsm) == NULL) {
+        return;
+    }
+    for (struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
+        const struct coord_object *node = coord_fsm_find(r->fsm, COORD_NODE, &peer->node);
+
+        if (peer->address[0] != '\0' && peer->epoch == 0 &&
+            (node == NULL || node->node.role == COORD_NODE_OBSERVER)) {
+            r->world.link->ops->remove_peer(r->world.link, &peer->node);
+            peer->address[0] = '\0';
+        }
+    }
+}
+
 void replica_peers_refresh(struct coord_replica *r)
 {
     struct coord_fsm *fsm = replica_state(r);
@@ -287,5 +305,7 @@ void replica_peers_refresh(struct coord_replica *r)
     }
     if (replica_is_viewing(r)) {
         forget_absent(r, fsm);
+    } else {
+        forget_departed(r);
     }
 }

@@ -564,6 +564,44 @@ static void test_a_link_that_takes_nothing_ends(void **state)
     move_out(&house);
 }
 
+/* ---- who has left ---- */
+
+static void test_who_has_left_is_not_dialled(void **state)
+{
+    struct house house;
+    struct ray_id id = replica_fix_id(COLLEAGUE);
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__NodeDrain drain = RAYOS__REGISTRY__NODE_DRAIN__INIT;
+    Rayos__Registry__NodeRemove body = RAYOS__REGISTRY__NODE_REMOVE__INIT;
+    const struct replica_peer *peer;
+
+    (void)state;
+    move_in(&house);
+    peer = replica_peer_find(house.fix.replica, &id);
+    assert_string_equal(peer->address, "a:1");
+    house.fix.link.user.on_down(house.fix.link.user.arg, &id, peer->epoch);
+    replica_fix_run(&house.fix, 0);
+    assert_string_equal(peer->address, "a:1"); /* it only is away */
+    greet(&house, COLLEAGUE);
+    drain.node = replica_id_field(&id);
+    drain.is_drained = true;
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_DRAIN;
+    command.node_drain = &drain;
+    propose(&house, &command);
+    replica_fix_run(&house.fix, 3000); /* out of the configuration */
+    body.node = replica_id_field(&id);
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_REMOVE;
+    command.node_remove = &body;
+    propose(&house, &command);
+    replica_fix_run(&house.fix, 3000);
+    assert_int_equal(house.removed_count, 0); /* it still has to be told */
+    house.fix.link.user.on_down(house.fix.link.user.arg, &id, peer->epoch);
+    replica_fix_run(&house.fix, 0);
+    assert_int_equal(house.removed_count, 1);
+    assert_string_equal(peer->address, "");
+    move_out(&house);
+}
+
 /* ---- the leader by hearsay ---- */
 
 static void say_leader(struct house *house, unsigned node, uint64_t term, unsigned leader)
@@ -620,6 +658,7 @@ int main(void)
         cmocka_unit_test(test_words_about_nodes),
         cmocka_unit_test(test_answers_wait_for_a_full_link),
         cmocka_unit_test(test_a_link_that_takes_nothing_ends),
+        cmocka_unit_test(test_who_has_left_is_not_dialled),
         cmocka_unit_test(test_no_term_lasts_longer_than_its_word),
     };
 

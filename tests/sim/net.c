@@ -220,8 +220,11 @@ static bool may_dial(struct sim_net *net, uint32_t a, uint32_t b)
         !sim_proc_is_live(y->proc)) {
         return false;
     }
-    /* A datagram needs no connection: cuts only lose it. */
-    return x->link->has_peer[b] && y->link->has_peer[a] &&
+    if (x->link->base.user.on_up == NULL || y->link->base.user.on_up == NULL) {
+        return false; /* nobody is there who would answer */
+    }
+    /* One end asks, the other lets it in. A datagram needs no connection: cuts only lose it. */
+    return (x->link->has_peer[b] || y->link->has_peer[a]) &&
            (net->config.is_datagram ||
             (!direction_of(net, a, b)->is_cut && !direction_of(net, b, a)->is_cut));
 }

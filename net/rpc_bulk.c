@@ -228,6 +228,13 @@ void ray_rpc_bulk_server_destroy(struct ray_rpc_bulk_server *server)
     }
 }
 
+void ray_rpc_bulk_server_recheck(struct ray_rpc_bulk_server *server,
+                                 bool (*may_stay)(void *arg, const struct ray_rpc_peer *peer),
+                                 void *arg)
+{
+    ray_rpc_service_recheck(&server->service, may_stay, arg);
+}
+
 int ray_rpc_bulk_server_take(struct ray_rpc_bulk_server *server, int fd, struct ray_seal *seal,
                              const struct ray_peer *peer, struct ray_err *err)
 {

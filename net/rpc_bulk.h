@@ -26,6 +26,10 @@ void ray_rpc_bulk_server_destroy(struct ray_rpc_bulk_server *server); /* NULL is
  * RAY_EUNAVAILABLE: there are RAY_RPC_BULK_CONNS_MAX. */
 int ray_rpc_bulk_server_take(struct ray_rpc_bulk_server *server, int fd, struct ray_seal *seal,
                              const struct ray_peer *peer, struct ray_err *err);
+/* Closes the connections of peers who may not stay. Not from within a call. */
+void ray_rpc_bulk_server_recheck(struct ray_rpc_bulk_server *server,
+                                 bool (*may_stay)(void *arg, const struct ray_rpc_peer *peer),
+                                 void *arg);
 
 /* The calling end; descriptor and seal as above. */
 int ray_rpc_client_create_bulk(struct ray_rpc_client **out_client, struct ray_loop *loop, int fd,

@@ -341,6 +341,11 @@ static void make_sealed_pair(int fds[2], struct ray_seal *seals[2])
     assert_int_equal(ray_seal_create(&seals[1], keys[1], keys[0], 0, NULL), RAY_OK);
 }
 
+static bool has_identity(void *arg, const struct ray_rpc_peer *peer)
+{
+    return memcmp(peer->identity, arg, RAY_KEY_SIZE) == 0;
+}
+
 static void test_bulk(void **state)
 {
     struct pair *pair = *state;
@@ -372,9 +377,14 @@ static void test_bulk(void **state)
     assert_true(pair->fixture.peer.is_remote);
     assert_int_equal(pair->fixture.peer.identity[0], 9);
     assert_int_equal(pair->fixture.peer.uid, RAY_RPC_NO_UID);
-    ray_rpc_bulk_server_destroy(server); /* the client hears of it */
+    peer.identity[1] = 8;
+    ray_rpc_bulk_server_recheck(server, has_identity, (uint8_t[RAY_KEY_SIZE]){9, 9});
+    world_turns(&pair->world, 1, 5);
+    assert_false(outcome.has_ended);
+    ray_rpc_bulk_server_recheck(server, has_identity, peer.identity); /* the client hears of it */
     run_until(pair, &outcome.has_ended);
     assert_int_equal(outcome.code, RAY_ECLOSED);
+    ray_rpc_bulk_server_destroy(server);
 }
 
 static void test_bulk_garbage(void **state)

@@ -340,6 +340,23 @@ void ray_rpc_service_fini(struct ray_rpc_service *service)
     assert(service->session_count == 0 && service->call_count == 0);
 }
 
+void ray_rpc_service_recheck(struct ray_rpc_service *service,
+                             bool (*may_stay)(void *arg, const struct ray_rpc_peer *peer),
+                             void *arg)
+{
+    struct ray_rpc_session *session = LIST_FIRST(&service->sessions);
+
+    while (session != NULL) {
+        struct ray_rpc_session *next = LIST_NEXT(session, entry);
+
+        if (session->carrier != NULL &&
+            !may_stay(arg, session->carrier->ops->peer(session->carrier))) {
+            session_close(session);
+        }
+        session = next;
+    }
+}
+
 size_t ray_rpc_service_uid_count(const struct ray_rpc_service *service, uid_t uid)
 {
     const struct ray_rpc_session *session;

@@ -34,6 +34,10 @@ void ray_rpc_service_init(struct ray_rpc_service *service, const struct ray_rpc_
                           void *methods_arg);
 /* Closes all sessions and lets go of all calls. */
 void ray_rpc_service_fini(struct ray_rpc_service *service);
+/* Closes those whose peer may not stay; their calls end as canceled. Not from within a call. */
+void ray_rpc_service_recheck(struct ray_rpc_service *service,
+                             bool (*may_stay)(void *arg, const struct ray_rpc_peer *peer),
+                             void *arg);
 /* Sessions whose peer is `uid`. */
 size_t ray_rpc_service_uid_count(const struct ray_rpc_service *service, uid_t uid);
 

@@ -246,6 +246,21 @@ void member_guests_fini(struct coord_member *m)
     m->operators = NULL;
 }
 
+static bool may_stay(void *arg, const struct ray_rpc_peer *peer)
+{
+    struct member_caller caller = {.is_admin = false};
+
+    return member_operator(arg, peer->identity, &caller) && caller.is_admin;
+}
+
+/* Who is no admin any more may come again, for what everybody may see. */
+void member_operators_recheck(struct coord_member *m)
+{
+    if (m->operators != NULL && m->replica != NULL) {
+        ray_rpc_bulk_server_recheck(m->operators, may_stay, m);
+    }
+}
+
 bool member_operator(struct coord_member *m, const uint8_t *identity, struct member_caller *out)
 {
     const struct coord_object *principal =

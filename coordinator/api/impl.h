@@ -126,6 +126,7 @@ struct coord_member {
     struct member_events_list events;
     bool has_event_news;
     bool has_node_news;
+    bool has_principal_news;
 
     struct ray_timer report_timer;
     bool is_reporting;
@@ -292,6 +293,10 @@ void member_status_sign(struct coord_member *m, char id[static RAY_ID_TEXT_SIZE]
                         Rayos__Cluster__Status *status);
 
 /* ---- guest.c ---- */
+
+/* After a change of principals: connections of those who are none any more end, with all that
+ * they watch. */
+void member_operators_recheck(struct coord_member *m);
 
 /* Who has that key; false: no principal (any more). */
 bool member_operator(struct coord_member *m, const uint8_t *identity, struct member_caller *out);

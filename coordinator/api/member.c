@@ -39,6 +39,7 @@ static void on_leader(void *arg, const struct ray_id *leader)
     char text[RAY_ID_TEXT_SIZE];
 
     m->has_node_news = true; /* a snapshot may have been installed, too */
+    m->has_principal_news = true;
     ray_log(m->config.logger, RAY_LOG_INFO, "member", "leader=%s",
             ray_id_is_none(leader) ? "none" : ray_id_format(leader, text));
 }
@@ -54,6 +55,7 @@ static void on_applied(void *arg, const struct coord_entry *entry,
 
         m->has_node_news = m->has_node_news || kind == COORD_NODE || kind == COORD_CLUSTER;
         m->has_event_news = m->has_event_news || kind == COORD_EVENT;
+        m->has_principal_news = m->has_principal_news || kind == COORD_PRINCIPAL;
     }
 }
 
@@ -277,6 +279,10 @@ void member_turn(struct coord_member *m)
         ray_timer_start(&m->leave_timer, 0, 0);
     }
     tell_links(m);
+    if (m->has_principal_news) {
+        m->has_principal_news = false;
+        member_operators_recheck(m);
+    }
     member_follow_turn(m);
     member_watch_turn(m);
     member_events_turn(m);

@@ -136,8 +136,21 @@ static bool is_of_node(const struct ray_rpc_call *call)
     return peer != NULL && peer->is_remote && !ray_id_is_none(&peer->node);
 }
 
+/* Such a read waits for the leader, and holds one of the places for calls meanwhile. */
+static bool is_linearizable(const ProtobufCMessage *input)
+{
+    if (input->descriptor == &rayos__cluster__status_request__descriptor) {
+        return ((const Rayos__Cluster__StatusRequest *)input)->is_linearizable;
+    }
+    if (input->descriptor == &rayos__cluster__nodes_request__descriptor) {
+        return ((const Rayos__Cluster__NodesRequest *)input)->is_linearizable;
+    }
+    return false;
+}
+
 static int check(struct coord_member *m, const struct entry *entry,
-                 const struct member_caller *caller, struct ray_err *err)
+                 const struct member_caller *caller, const ProtobufCMessage *input,
+                 struct ray_err *err)
 {
     if (m == NULL) {
         (void)ray_fail(err, RAY_EUNSUPPORTED, "this node takes part in no cluster");
@@ -149,6 +162,12 @@ static int check(struct coord_member *m, const struct entry *entry,
                 caller->name);
         (void)ray_fail(err, RAY_EDENIED, "%s is not for %s", entry->name, caller->name);
         (void)ray_next(err, "run it as root, or as the user that rayosd runs as");
+        return RAY_EDENIED;
+    }
+    if (!caller->is_admin && is_linearizable(input)) {
+        (void)ray_fail(err, RAY_EDENIED, "a linearizable %s is not for %s", entry->name,
+                       caller->name);
+        (void)ray_next(err, "without --linearizable this member shows what it last heard");
         return RAY_EDENIED;
     }
     return RAY_OK;
@@ -165,7 +184,7 @@ void coord_member_call(struct coord_member *member, struct ray_rpc_call *call,
     if (member != NULL) {
         caller_of(member, call, &caller);
     }
-    if (check(member, entry, &caller, &err) != RAY_OK) {
+    if (check(member, entry, &caller, input, &err) != RAY_OK) {
         (void)ray_rpc_reply_err(call, &err); /* the caller is gone, or not */
         return;
     }

@@ -131,7 +131,8 @@ def test_other_users_may_only_look(group):
     assert as_other("cluster", "status").returncode == 0
     assert as_other("node", "list").returncode == 0
     for words in (("query", "all"), ("token", "create"), ("label", "node", "a", "x=1"), ("events",),
-                  ("token", "list")):
+                  ("token", "list"), ("cluster", "status", "--linearizable"),
+                  ("node", "list", "--linearizable")):
         denied = as_other(*words)
         assert denied.returncode == 6, denied.stderr
         assert "next:" in denied.stderr

@@ -73,6 +73,11 @@ static int64_t load_i64(const void *at)
     return value;
 }
 
+yyjson_mut_val *output_age(yyjson_mut_doc *doc, uint64_t age_ms)
+{
+    return age_ms == UINT64_MAX ? yyjson_mut_sint(doc, -1) : yyjson_mut_uint(doc, age_ms);
+}
+
 static yyjson_mut_val *enum_name(yyjson_mut_doc *doc, const ProtobufCFieldDescriptor *field,
                                  const void *at)
 {
@@ -105,7 +110,8 @@ static yyjson_mut_val *scalar(yyjson_mut_doc *doc, const ProtobufCFieldDescripto
         return yyjson_mut_sint(doc, load_i64(at));
     case PROTOBUF_C_TYPE_UINT64:
     case PROTOBUF_C_TYPE_FIXED64:
-        return yyjson_mut_uint(doc, (uint64_t)load_i64(at));
+        return strcmp(field->name, "age_ms") == 0 ? output_age(doc, (uint64_t)load_i64(at))
+                                                  : yyjson_mut_uint(doc, (uint64_t)load_i64(at));
     case PROTOBUF_C_TYPE_FLOAT:
         memcpy(&number_float, at, sizeof number_float);
         return yyjson_mut_real(doc, (double)number_float);

@@ -62,6 +62,9 @@ struct output_view {
 int output_print(FILE *stream, enum output_form form, yyjson_mut_val *root,
                  const struct output_view *view, struct ray_err *err);
 
+/* A field `age_ms`: all ones, which means never, become -1. */
+yyjson_mut_val *output_age(yyjson_mut_doc *doc, uint64_t age_ms);
+
 /* Both in one: what most verbs end with; reads -o from args, prints errors to stderr.
  * Returns the exit status. */
 int output_message(const struct ray_args *args, const ProtobufCMessage *message,

@@ -214,7 +214,7 @@ static int collect(const struct ray_args *args, Rayos__Registry__Query *query, y
         rc = fetch(args, query, is_linearizable, &page, err);
         if (rc == RAY_OK && is_first &&
             !(yyjson_mut_obj_add_uint(doc, root, "revision", page.revision) &&
-              yyjson_mut_obj_add_uint(doc, root, "age_ms", page.age_ms) &&
+              yyjson_mut_obj_add_val(doc, root, "age_ms", output_age(doc, page.age_ms)) &&
               yyjson_mut_obj_add_val(doc, root, "objects", list))) {
             rc = ray_fail(err, RAY_ENOMEM, "the output");
         }

@@ -129,6 +129,7 @@ struct coord_member {
     bool has_principal_news;
 
     struct ray_timer report_timer;
+    bool is_late; /* report.c */
     bool is_reporting;
     bool has_reported_silence; /* what was said last, and when */
     uint64_t reported_ns;
@@ -182,7 +183,7 @@ const char *member_role_name(enum coord_replica_role role); /* status.c */
 /* Whether and how far this member may answer; text and next step otherwise. */
 int member_require_replica(struct coord_member *m, struct ray_err *err);
 int member_require_cluster(struct coord_member *m, struct ray_err *err);
-uint64_t member_age_ms(const struct coord_member *m);
+uint64_t member_age_ms(const struct coord_member *m); /* UINT64_MAX: nobody was heard yet */
 /* The first cluster that this node was in is the only one until it is wiped. */
 int member_pin(struct coord_member *m, const struct ray_id *cluster_id, struct ray_err *err);
 

@@ -189,6 +189,9 @@ uint64_t member_age_ms(const struct coord_member *m)
     uint64_t now_ns = ray_clock_boottime_ns();
 
     coord_replica_status(m->replica, &status);
+    if (status.heard_ns == 0) {
+        return UINT64_MAX;
+    }
     return now_ns <= status.heard_ns ? 0 : (now_ns - status.heard_ns) / RAY_NS_PER_MS;
 }
 
@@ -431,6 +434,12 @@ static int begin(struct coord_member *m, struct ray_err *err)
     }
     if (rc != RAY_ENOTFOUND) {
         *err = why;
+        if (rc == RAY_EMALFORMED) {
+            (void)ray_next(err,
+                           "move %s away, join it again under another name with a new token "
+                           "(docs/how-to/lost-membership.md)",
+                           m->data_dir);
+        }
         return rc;
     }
     if (m->config.credential == NULL) {

@@ -198,6 +198,32 @@ static void without_one_it_is_a_torn_tail(void **state)
     assert_int_not_equal(role_after_rot(*state, false), COORD_REPLICA_QUARANTINED);
 }
 
+/* ---- a membership that cannot be read ---- */
+
+/* Nobody takes it for an empty disk: what is there stays. */
+static void without_term_and_vote_nothing_is_begun(void **state)
+{
+    struct member_fix *fix = *state;
+    char meta[MEMBER_FIX_PATH_SIZE];
+    char log[MEMBER_FIX_PATH_SIZE];
+
+    start(fix, credential);
+    assert_true(member_fix_run(fix, member_fix_has_cluster, fix));
+    (void)end_of_log(fix, log);
+    member_fix_stop(fix);
+    (void)member_fix_path(fix, "data/raft/meta", meta);
+    flip(meta, 100);
+    flip(meta, 4096 + 100);
+    for (int i = 0; i < 2; i++) {
+        struct ray_err err = {0};
+
+        assert_int_equal(member_fix_start(fix, credential, &err), RAY_EMALFORMED);
+        assert_non_null(strstr(err.next_step, "move "));
+        assert_non_null(strstr(err.next_step, fix->dir));
+        assert_int_equal(access(log, F_OK), 0);
+    }
+}
+
 /* ---- streams ---- */
 
 enum { REVISIONS = 950, EVENTS_EACH = 100, HELD_ITEMS = 20 };
@@ -401,6 +427,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_credential_has_no_say_in_a_cluster, open_fix, close_fix),
         cmocka_unit_test_setup_teardown(rot_behind_a_clean_stop_is_found, open_fix, close_fix),
         cmocka_unit_test_setup_teardown(without_one_it_is_a_torn_tail, open_fix, close_fix),
+        cmocka_unit_test_setup_teardown(without_term_and_vote_nothing_is_begun, open_fix,
+                                        close_fix),
         cmocka_unit_test_setup_teardown(a_slow_watcher_gets_all, open_fix, close_fix),
         cmocka_unit_test_setup_teardown(events_come_or_end_without_memory, open_fix, close_fix),
     };

@@ -349,9 +349,14 @@ static void answer_alone(struct relay_ask *relay)
         member_status_here(&relay->ask);
         return;
     }
-    (void)ray_fail(&relay->err, RAY_EUNAVAILABLE,
-                   "this node holds no part of the log, and no member is heard since %llu ms",
-                   (unsigned long long)member_age_ms(m));
+    if (member_age_ms(m) == UINT64_MAX) {
+        (void)ray_fail(&relay->err, RAY_EUNAVAILABLE,
+                       "this node holds no part of the log, and no member was heard yet");
+    } else {
+        (void)ray_fail(&relay->err, RAY_EUNAVAILABLE,
+                       "this node holds no part of the log, and no member is heard since %llu ms",
+                       (unsigned long long)member_age_ms(m));
+    }
     (void)ray_next(&relay->err, "ask a member, or wait until one is heard here");
     member_ask_fail(&relay->ask, &relay->err);
 }

@@ -7,14 +7,32 @@
 
 enum { REPORT_TIMEOUT_MS = 10000 };
 
-static const char *health_of(const struct coord_member *m)
+/* Entries that are committed and not applied here: more makes it late, fewer well again. */
+enum { LATE_COUNT = 10000, LATE_NO_MORE_COUNT = 1000 };
+
+/* Why it is not well; "": it is. */
+static const char *message_of(struct coord_member *m)
 {
-    return member_disk_is_silent(m) ? "degraded" : "ok";
+    struct coord_replica_status status;
+    uint64_t behind;
+
+    if (member_disk_is_silent(m)) {
+        return member_disk_trouble;
+    }
+    coord_replica_status(m->replica, &status);
+    behind =
+        status.commit_index > status.applied_index ? status.commit_index - status.applied_index : 0;
+    m->is_late = behind > (m->is_late ? LATE_NO_MORE_COUNT : LATE_COUNT);
+    if (status.is_full) {
+        return "the disk of its log is full: free space below its data folder";
+    }
+    return m->is_late ? "it applies entries later than they come: its disk or processor is slow"
+                      : "";
 }
 
-static const char *message_of(const struct coord_member *m)
+static const char *health_of(const char *message)
 {
-    return member_disk_is_silent(m) ? member_disk_trouble : "";
+    return message[0] == '\0' ? "ok" : "degraded";
 }
 
 /* Without its disk it does not hear of its own report. */
@@ -24,14 +42,15 @@ static bool was_just_said(const struct coord_member *m)
            ray_clock_boottime_ns() - m->reported_ns < REPORT_TIMEOUT_MS * RAY_NS_PER_MS;
 }
 
-static bool is_due(const struct coord_member *m, const struct coord_object *self)
+static bool is_due(const struct coord_member *m, const struct coord_object *self,
+                   const char *message)
 {
     return !was_just_said(m) && self != NULL &&
            (self->node.state == COORD_NODE_MEMBER || self->node.state == COORD_NODE_DRAINED) &&
            ray_id_equal(&self->node.incarnation, &m->incarnation) &&
            (strcmp(self->node.address, m->address) != 0 ||
-            strcmp(self->node.health, health_of(m)) != 0 ||
-            strcmp(self->node.message, message_of(m)) != 0 ||
+            strcmp(self->node.health, health_of(message)) != 0 ||
+            strcmp(self->node.message, message) != 0 ||
             self->node.is_fit_for_leases != m->config.is_fit_for_leases);
 }
 
@@ -49,6 +68,7 @@ void member_report_turn(struct coord_member *m)
     Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
     Rayos__Registry__NodeReport report = RAYOS__REGISTRY__NODE_REPORT__INIT;
     const struct coord_object *self;
+    const char *message;
     uint8_t *bytes = NULL;
     size_t size = 0;
 
@@ -56,13 +76,14 @@ void member_report_turn(struct coord_member *m)
         return;
     }
     self = coord_fsm_find(coord_replica_fsm(m->replica), COORD_NODE, &m->id);
-    if (!is_due(m, self)) {
+    message = message_of(m);
+    if (!is_due(m, self, message)) {
         return;
     }
     report.node = member_id_field(&m->id);
     report.address = m->address;
-    report.health = (char *)(uintptr_t)health_of(m);
-    report.message = (char *)(uintptr_t)message_of(m);
+    report.health = (char *)(uintptr_t)health_of(message);
+    report.message = (char *)(uintptr_t)message;
     report.facts.data = (uint8_t *)(uintptr_t)self->node.facts.data;
     report.facts.len = self->node.facts.size;
     report.is_fit_for_leases = m->config.is_fit_for_leases;

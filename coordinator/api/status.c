@@ -66,6 +66,15 @@ static char *text(const char *constant)
     return (char *)(uintptr_t)constant; /* protobuf-c reads only */
 }
 
+static bool is_out_of_order(const struct coord_member *m)
+{
+    struct coord_replica_status status;
+
+    coord_replica_status(m->replica, &status);
+    return status.role == COORD_REPLICA_QUARANTINED || status.role == COORD_REPLICA_FAILED ||
+           status.role == COORD_REPLICA_REMOVED;
+}
+
 static void show_node(struct coord_member *m, const struct coord_object *node,
                       const struct ray_id *leader, struct node_line *out)
 {
@@ -80,6 +89,10 @@ static void show_node(struct coord_member *m, const struct coord_object *node,
     out->status.raft_id = node->node.raft_id;
     out->status.is_leader = ray_id_equal(&node->id, leader);
     out->status.trouble = text(ray_link_trouble(m->link, &node->id));
+    if (ray_id_equal(&node->id, &m->id) && is_out_of_order(m)) {
+        out->status.health = text("failed"); /* it cannot report that itself */
+        out->status.message = m->trouble.text;
+    }
 }
 
 static size_t collect_nodes(struct coord_fsm *fsm, const struct coord_object **all, size_t max)

@@ -147,8 +147,8 @@ int coord_replica_format(const struct coord_replica_world *world,
     if (rc == RAY_OK) {
         return ray_fail(err, RAY_EEXISTS, "this node is a member already");
     }
-    /* Both copies damaged, also by a cut while they were made: like an empty disk. */
-    if (rc != RAY_ENOTFOUND && rc != RAY_EMALFORMED) {
+    /* Both copies damaged: there was a member, and what it has may be of use to somebody. */
+    if (rc != RAY_ENOTFOUND) {
         return rc;
     }
     rc = world->checkpoint->ops->wipe(world->checkpoint, err);

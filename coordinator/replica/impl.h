@@ -3,7 +3,8 @@
  * One rule keeps it simple: what consensus asks for (drive.c) is done at once and calls nobody
  * back; everything that can call back or enter consensus again happens step by step in
  * coord_replica_turn. A callback of disk, link or timer only notes what happened and may step
- * consensus once.
+ * consensus once. The exception: what a peer's answer or the end of its link settles (requests,
+ * reads, renewals) ends in that callback, last of all that it does.
  * Memory, threads: as replica.h.  Trust: each file says. */
 #ifndef RAY_COORDINATOR_REPLICA_IMPL_H
 #define RAY_COORDINATOR_REPLICA_IMPL_H
@@ -58,7 +59,6 @@ enum {
 
 /* ---- peers (peers.c) ---- */
 
-/* A node that we have, or had, a link to. Lives until the replica ends. */
 /* What a hello said. */
 struct replica_said {
     uint64_t server_id;
@@ -82,6 +82,7 @@ enum replica_standing {
     REPLICA_STANDING_DUPLICATE,  /* a later boot of that node was heard */
 };
 
+/* A node that we have, or had, a link to. Lives until it has to make place, or the replica ends. */
 struct replica_peer {
     struct ray_id node;
     struct replica_peer *next_in_bucket;

@@ -571,6 +571,7 @@ void coord_replica_status(const struct coord_replica *r, struct coord_replica_st
         .snapshot_index = r->snapshot_index,
         .heard_ns = r->heard_ns,
         .is_partial = replica_is_viewing(r),
+        .is_full = r->is_full,
         .cluster_epoch = r->meta.now.cluster_epoch,
         .proposal_count = r->proposals.slot_count - r->proposals.free.count,
         .read_count = r->reads.slot_count - r->reads.free.count,

@@ -243,6 +243,7 @@ struct coord_replica_status {
     uint64_t heard_ns;      /* when the leader (or, leading, a majority) was heard last */
     bool is_quorate;        /* within an election timeout */
     bool is_partial;        /* what is shown is a view */
+    bool is_full;           /* the log takes nothing more: read-only */
     uint64_t cluster_epoch; /* that it is at */
     struct coord_config config;
     size_t proposal_count;

@@ -103,8 +103,7 @@ static uint64_t epoch_of(const struct coord_member *m)
 
 int member_open_replica(struct coord_member *m, struct ray_err *err)
 {
-    const struct coord_replica_config config = {.incarnation = m->incarnation,
-                                                .address = m->address};
+    const struct coord_replica_config config = {.incarnation = m->incarnation};
     const struct coord_replica_user user = {.on_role = on_role,
                                             .on_leader = on_leader,
                                             .on_applied = on_applied,

@@ -236,7 +236,6 @@ struct replica_fetching {
 struct coord_replica {
     struct coord_replica_world world;
     struct coord_replica_config config;
-    char address[COORD_ADDRESS_SIZE];
     struct coord_replica_user user;
     enum coord_replica_role role;
     enum coord_replica_role told_role;

@@ -148,11 +148,6 @@ static int set_up(struct coord_replica *r, const struct coord_replica_config *co
 {
     r->config = *config;
     set_defaults(&r->config);
-    if (config->address != NULL && (size_t)snprintf(r->address, sizeof(r->address), "%s",
-                                                    config->address) >= sizeof(r->address)) {
-        return ray_fail(err, RAY_ETOOBIG, "the address is too long");
-    }
-    r->config.address = r->address;
     r->role = COORD_REPLICA_FOLLOWER;
     r->told_role = COORD_REPLICA_FOLLOWER;
     ray_arena_init(&r->arena, REPLICA_ARENA_SIZE_MAX);

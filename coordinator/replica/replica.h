@@ -54,7 +54,6 @@ struct coord_replica_world {
 /* 0 in a limit: the usual one. */
 struct coord_replica_config {
     struct ray_id incarnation; /* of this boot */
-    const char *address;       /* where peers reach this node; copied */
     uint32_t election_ms;      /* until the registry says otherwise; 0: lan */
     uint32_t heartbeat_ms;
     uint32_t segment_size;     /* of the log */

@@ -162,8 +162,7 @@ static int on_watched(void *arg, uint64_t watcher, const uint8_t *bytes, size_t 
 static int open_replica(struct sim_node *node, struct ray_err *err)
 {
     struct coord_replica_world world = replica_world(node);
-    struct coord_replica_config config = {.address = "sim:1",
-                                          .election_ms = node->world.cluster->election_ms,
+    struct coord_replica_config config = {.election_ms = node->world.cluster->election_ms,
                                           .heartbeat_ms = node->world.cluster->heartbeat_ms,
                                           .segment_size = node->world.cluster->segment_size,
                                           .snapshot_entries = SNAPSHOT_ENTRIES,

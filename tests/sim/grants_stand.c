@@ -130,7 +130,11 @@ void sim_stand_looked(struct sim_grants_machine *machine)
 {
     struct sim_world *world = machine->grants->world;
 
-    if (machine->stand.is_excused && machine->stand.looks > 0 && --machine->stand.looks == 0) {
+    if (!machine->stand.is_excused || machine->stand.looks == 0) {
+        return;
+    }
+    machine->stand.looks--;
+    if (machine->stand.looks == 0) {
         judge_slots(machine);
         sim_world_post(world, world->now_ns + stop_ns(machine), end_excuse, machine,
                        machine->stand.number);

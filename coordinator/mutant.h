@@ -153,6 +153,8 @@
       "test:coord_replica_trust")                                                                  \
     X(REPLICA_ANSWER_LOST, "an answer for which a full link has no room is forgotten",             \
       "test:coord_replica_trust")                                                                  \
+    X(REPLICA_SNAPSHOT_FOR_ANYBODY, "any node gets the whole registry, tokens too",                \
+      "test:coord_replica_trust")                                                                  \
     X(REPLICA_FRAMES_OF_ANYBODY, "a node outside of the configuration votes and leads",            \
       "test:coord_replica_trust")                                                                  \
     X(REPLICA_OLDER_HEARD, "a boot that is not the latest is heard: a disk that was set back",     \

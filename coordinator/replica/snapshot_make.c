@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "coordinator/core/config.h"
+#include "coordinator/mutant.h"
 #include "coordinator/replica/impl.h"
 
 enum { PIECE_SIZE = 256 << 10, PIECES_PER_TURN = 4 };
@@ -272,6 +273,11 @@ void replica_snapshot_asked(struct coord_replica *r, struct replica_peer *peer,
     struct ray_err err = {0};
     int rc;
 
+    /* It has all of the registry, what lets nodes in, too. */
+    if (!peer->is_colleague && !RAY_MUTANT(REPLICA_SNAPSHOT_FOR_ANYBODY)) {
+        answer(r, peer, ask, RAY_EDENIED, NULL, 0);
+        return;
+    }
     if (peer->packet.size > REPLICA_PACKET_FLUSH_SIZE) {
         return; /* its link is full; it asks again */
     }

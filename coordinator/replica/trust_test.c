@@ -17,6 +17,7 @@ struct house {
     int answer_count;
     int removed_count; /* links */
     bool is_full;      /* they take nothing */
+    size_t part_size;  /* of snapshots, that were sent */
     size_t size_max;   /* of a message that was sent */
 };
 
@@ -127,6 +128,9 @@ static void note_answers(struct house *house, const uint8_t *bytes, size_t size)
             rayos__registry__result__free_unpacked(result, NULL);
         }
         house->answer_count++;
+    }
+    for (size_t i = 0; i < packet->n_snapshot_parts; i++) {
+        house->part_size += packet->snapshot_parts[i]->data.len;
     }
     rayos__member__packet__free_unpacked(packet, NULL);
 }
@@ -504,6 +508,45 @@ static void test_words_about_nodes(void **state)
     move_out(&house);
 }
 
+/* ---- snapshots ---- */
+
+static void ask_for_snapshot(struct house *house, unsigned node)
+{
+    Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
+    Rayos__Member__SnapshotAsk item = RAYOS__MEMBER__SNAPSHOT_ASK__INIT;
+    Rayos__Member__SnapshotAsk *items[] = {&item};
+
+    item.index = house->fix.replica->snapshot_index;
+    item.term = term_of(house);
+    item.chunk = REPLICA_MANIFEST_CHUNK;
+    packet.n_snapshot_asks = 1;
+    packet.snapshot_asks = items;
+    replica_fix_packet(&house->fix, node, &packet);
+    replica_fix_run(&house->fix, 0);
+}
+
+static void test_snapshots_are_for_members(void **state)
+{
+    struct house house;
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__VotersSet voters = RAYOS__REGISTRY__VOTERS_SET__INIT;
+
+    (void)state;
+    move_in(&house);
+    voters.wanted_voters = 3;
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_VOTERS_SET;
+    command.voters_set = &voters;
+    for (int i = 0; i < 60; i++) {
+        propose(&house, &command);
+    }
+    assert_true(house.fix.replica->snapshot_index > 0);
+    ask_for_snapshot(&house, OBSERVER);
+    assert_int_equal(house.part_size, 0);
+    ask_for_snapshot(&house, COLLEAGUE);
+    assert_true(house.part_size > 0);
+    move_out(&house);
+}
+
 /* ---- answers for a link that is full ---- */
 
 enum { LARGE_ANSWER = 300 << 10 };
@@ -656,6 +699,7 @@ int main(void)
         cmocka_unit_test(test_words_of_office),
         cmocka_unit_test(test_words_for_principals),
         cmocka_unit_test(test_words_about_nodes),
+        cmocka_unit_test(test_snapshots_are_for_members),
         cmocka_unit_test(test_answers_wait_for_a_full_link),
         cmocka_unit_test(test_a_link_that_takes_nothing_ends),
         cmocka_unit_test(test_who_has_left_is_not_dialled),

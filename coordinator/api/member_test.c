@@ -9,7 +9,7 @@
 
 #include "base/test.h"
 #include "coordinator/api/member_fixture.h"
-#include "coordinator/store/checkpoint_lmdb.h"
+#include "coordinator/api/roster.h"
 
 #define KEY "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 
@@ -224,6 +224,63 @@ static void without_term_and_vote_nothing_is_begun(void **state)
     }
 }
 
+/* ---- the roster ---- */
+
+static bool has_roster(void *arg)
+{
+    return ((const struct member_fix *)arg)->member->roster.count > 0;
+}
+
+/* The registry is the better one, and here. */
+static void a_damaged_roster_is_made_anew(void **state)
+{
+    struct member_fix *fix = *state;
+    static const char garbage[] = "no roster";
+    struct coord_facts *facts;
+
+    start(fix, credential);
+    assert_true(member_fix_run(fix, has_roster, fix));
+    facts = fix->member->facts;
+    assert_int_equal(facts->ops->put(facts, MEMBER_FACT_ROSTER, garbage, sizeof garbage, NULL),
+                     RAY_OK);
+    member_fix_crash(fix);
+    start(fix, NULL);
+    assert_true(member_fix_run(fix, has_roster, fix));
+    assert_non_null(member_roster_find(&fix->member->roster, &fix->member->id));
+}
+
+/* What was joined later is not forgotten while an older registry is replayed. */
+static void an_old_registry_does_not_change_the_roster(void **state)
+{
+    struct member_fix *fix = *state;
+    struct member_roster *ahead = calloc(1, sizeof *ahead);
+    uint8_t keys[2][RAY_KEY_SIZE];
+
+    assert_non_null(ahead);
+    start(fix, credential);
+    assert_true(member_fix_run(fix, has_roster, fix));
+    *ahead = fix->member->roster;
+    ahead->revision += 1000;
+    ahead->lines[ahead->count] = ahead->lines[0];
+    memset(ahead->lines[ahead->count].id.bytes, 0xff, RAY_ID_SIZE);
+    memset(ahead->lines[ahead->count].link_key, 7, RAY_KEY_SIZE);
+    ahead->count++;
+    assert_int_equal(member_roster_keep(fix->member, ahead, NULL), RAY_OK);
+    member_fix_crash(fix);
+
+    start(fix, NULL);
+    assert_true(member_fix_run(fix, member_fix_has_cluster, fix));
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(member_fix_label(fix, "blue"), RAY_OK);
+        member_roster_turn(fix->member);
+    }
+    assert_true(member_roster_is_same(&fix->member->roster, ahead));
+    assert_int_equal(member_roster_known(fix->member, &ahead->lines[1].id, keys[0], keys[1]),
+                     RAY_OK);
+    assert_int_equal(keys[0][0], 7);
+    free(ahead);
+}
+
 /* ---- streams ---- */
 
 enum { REVISIONS = 950, EVENTS_EACH = 100, HELD_ITEMS = 20 };
@@ -428,6 +485,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(rot_behind_a_clean_stop_is_found, open_fix, close_fix),
         cmocka_unit_test_setup_teardown(without_one_it_is_a_torn_tail, open_fix, close_fix),
         cmocka_unit_test_setup_teardown(without_term_and_vote_nothing_is_begun, open_fix,
+                                        close_fix),
+        cmocka_unit_test_setup_teardown(a_damaged_roster_is_made_anew, open_fix, close_fix),
+        cmocka_unit_test_setup_teardown(an_old_registry_does_not_change_the_roster, open_fix,
                                         close_fix),
         cmocka_unit_test_setup_teardown(a_slow_watcher_gets_all, open_fix, close_fix),
         cmocka_unit_test_setup_teardown(events_come_or_end_without_memory, open_fix, close_fix),

@@ -28,7 +28,7 @@ struct member_follow {
     struct coord_fsm *listing;
     struct ray_buf cursor;
     struct ray_buf bytes; /* parts of a page or batch */
-    uint64_t page_age_ms;
+    uint64_t heard_ns;    /* by the member, before the oldest of the pages */
     uint64_t call_id;
     bool is_over; /* the connection is to be given up at the timer */
 };
@@ -107,13 +107,19 @@ static void on_timer(void *arg)
 
 /* ---- watching ---- */
 
+/* 0: never. */
+static uint64_t heard_at(uint64_t age_ms)
+{
+    uint64_t now_ns = ray_clock_boottime_ns();
+
+    return age_ms < now_ns / RAY_NS_PER_MS ? now_ns - age_ms * RAY_NS_PER_MS : 0;
+}
+
 static void on_part(void *arg, const ProtobufCMessage *item)
 {
     const Rayos__Cluster__WatchPart *part = (const Rayos__Cluster__WatchPart *)item;
     struct member_follow *follow = arg;
     struct ray_err err = {0};
-    uint64_t now_ns = ray_clock_boottime_ns();
-    uint64_t age_ns = part->age_ms < now_ns / RAY_NS_PER_MS ? part->age_ms * RAY_NS_PER_MS : now_ns;
     int rc = ray_buf_append(&follow->bytes, part->bytes.data, part->bytes.len);
 
     if (follow->is_over) {
@@ -123,7 +129,7 @@ static void on_part(void *arg, const ProtobufCMessage *item)
         (void)ray_fail(&err, rc, "a batch of events is too large");
     } else if (part->is_last) {
         rc = coord_replica_show_batch(follow->member->replica, follow->bytes.data,
-                                      follow->bytes.size, now_ns - age_ns, &err);
+                                      follow->bytes.size, heard_at(part->age_ms), &err);
         follow->member->has_node_news = true;
         ray_buf_clear(&follow->bytes);
         ray_timer_start(&follow->timer, FOLLOW_SILENCE_MS, 0);
@@ -201,6 +207,9 @@ static int take_page(struct member_follow *follow, const struct ray_rpc_result *
         return ray_fail(err, RAY_EMALFORMED, "a page of the registry is not whole");
     }
     ray_buf_clear(&follow->cursor);
+    if (heard_at(end->age_ms) < follow->heard_ns) {
+        follow->heard_ns = heard_at(end->age_ms);
+    }
     return coord_fsm_view_page(follow->listing, follow->bytes.data, follow->bytes.size,
                                &follow->cursor, err);
 }
@@ -211,7 +220,7 @@ static void show(struct member_follow *follow)
     struct ray_err err = {0};
 
     follow->listing = NULL;
-    if (coord_replica_show(follow->member->replica, view, &err) != RAY_OK) {
+    if (coord_replica_show(follow->member->replica, view, follow->heard_ns, &err) != RAY_OK) {
         give_up(follow, &err);
         return;
     }
@@ -273,6 +282,7 @@ static void list(struct member_follow *follow)
     coord_fsm_destroy(follow->listing);
     follow->listing = NULL;
     ray_buf_clear(&follow->cursor);
+    follow->heard_ns = UINT64_MAX;
     if (coord_fsm_view_create(&follow->listing, &follow->member->id, &err) != RAY_OK) {
         give_up(follow, &err);
         return;

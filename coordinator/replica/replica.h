@@ -209,11 +209,12 @@ void coord_replica_later_epoch(struct coord_replica *replica, const struct ray_i
 
 /* What such a node knows of the registry is a view (coord_fsm_view_create) that its owner gets from
  * a member: from now on coord_replica_fsm gives it, until its own state has got as far. The view is
- * the replica's, whatever is returned. RAY_EAGAIN: it shows less than what is here. */
-int coord_replica_show(struct coord_replica *replica, struct coord_fsm *view, struct ray_err *err);
-/* A packed WatchBatch for that view; the member that it is from heard the leader at `heard_ns`, on
- * the clock of this node. As coord_fsm_view_batch; RAY_ENOTFOUND: no view is here. RAY_EAGAIN: it
- * stays, and wants to be replaced; after other failures it is gone. */
+ * the replica's, whatever is returned. The member that it is from heard the leader at `heard_ns`,
+ * on the clock of this node. RAY_EAGAIN: it shows less than what is here. */
+int coord_replica_show(struct coord_replica *replica, struct coord_fsm *view, uint64_t heard_ns,
+                       struct ray_err *err);
+/* A packed WatchBatch for that view. As coord_fsm_view_batch; RAY_ENOTFOUND: no view is here.
+ * RAY_EAGAIN: it stays, and wants to be replaced; after other failures it is gone. */
 int coord_replica_show_batch(struct coord_replica *replica, const uint8_t *bytes, size_t size,
                              uint64_t heard_ns, struct ray_err *err);
 bool coord_replica_has_view(const struct coord_replica *replica);

@@ -30,7 +30,15 @@ static void note_change(struct coord_replica *r)
     r->is_turn_due = true;
 }
 
-int coord_replica_show(struct coord_replica *r, struct coord_fsm *view, struct ray_err *err)
+static void note_heard(struct coord_replica *r, uint64_t heard_ns)
+{
+    if (heard_ns > r->view_heard_ns) {
+        r->view_heard_ns = heard_ns;
+    }
+}
+
+int coord_replica_show(struct coord_replica *r, struct coord_fsm *view, uint64_t heard_ns,
+                       struct ray_err *err)
 {
     assert(view != NULL && view != r->view);
     if (coord_fsm_cluster(view) == NULL || !replica_is_running(r) ||
@@ -40,6 +48,7 @@ int coord_replica_show(struct coord_replica *r, struct coord_fsm *view, struct r
     }
     coord_fsm_destroy(r->view);
     r->view = view;
+    note_heard(r, heard_ns);
     r->duty_ns = 0; /* admission does not wait */
     note_change(r);
     return RAY_OK;
@@ -62,9 +71,7 @@ int coord_replica_show_batch(struct coord_replica *r, const uint8_t *bytes, size
         note_change(r);
         return rc;
     }
-    if (heard_ns > r->view_heard_ns) {
-        r->view_heard_ns = heard_ns;
-    }
+    note_heard(r, heard_ns);
     if (coord_fsm_grant_generation(r->view) != generation) {
         note_change(r);
     }

@@ -195,13 +195,13 @@ static void test_what_is_shown_never_goes_back(void **state)
     start(&fix, &heard);
     assert_null(coord_fsm_cluster(coord_replica_fsm(fix.replica)));
     assert_int_equal(coord_replica_show_batch(fix.replica, bookmark, 2, 0, NULL), RAY_ENOTFOUND);
-    assert_int_equal(coord_replica_show(fix.replica, make_view(own_incarnation(&fix), 20), NULL),
+    assert_int_equal(coord_replica_show(fix.replica, make_view(own_incarnation(&fix), 20), 0, NULL),
                      RAY_OK);
     assert_non_null(coord_fsm_cluster(coord_replica_fsm(fix.replica)));
     coord_replica_status(fix.replica, &status);
     assert_true(status.is_partial);
     assert_int_equal(status.applied_index, 20);
-    assert_int_equal(coord_replica_show(fix.replica, make_view(own_incarnation(&fix), 19), NULL),
+    assert_int_equal(coord_replica_show(fix.replica, make_view(own_incarnation(&fix), 19), 0, NULL),
                      RAY_EAGAIN);
     assert_int_equal(
         coord_replica_show_batch(fix.replica, bookmark, sizeof bookmark, fix.now_ns, NULL), RAY_OK);
@@ -231,11 +231,11 @@ static void test_it_asks_to_be_admitted(void **state)
     hear_member(&fix, MEMBER, &leader);
     replica_fix_run(&fix, 3000);
     assert_int_equal(heard.admissions, 0); /* it knows nothing of itself */
-    assert_int_equal(coord_replica_show(fix.replica, make_view(replica_fix_id(BEFORE), 20), NULL),
-                     RAY_OK);
+    assert_int_equal(
+        coord_replica_show(fix.replica, make_view(replica_fix_id(BEFORE), 20), 0, NULL), RAY_OK);
     replica_fix_run(&fix, 0);
     assert_int_equal(heard.admissions, 1); /* at once */
-    assert_int_equal(coord_replica_show(fix.replica, make_view(own_incarnation(&fix), 21), NULL),
+    assert_int_equal(coord_replica_show(fix.replica, make_view(own_incarnation(&fix), 21), 0, NULL),
                      RAY_OK);
     heard.admissions = 0;
     replica_fix_run(&fix, 5000);
@@ -274,10 +274,10 @@ static void test_renewals_go_to_the_leader_or_by_a_member(void **state)
     (void)state;
     start(&fix, &heard);
     hear_member(&fix, MEMBER, &leader); /* to which there is no link */
-    assert_int_equal(coord_replica_show(fix.replica, make_view(replica_fix_id(BEFORE), 20), NULL),
-                     RAY_OK);
+    assert_int_equal(
+        coord_replica_show(fix.replica, make_view(replica_fix_id(BEFORE), 20), 0, NULL), RAY_OK);
     assert_int_equal(renew(&fix, &status), RAY_EAGAIN); /* not admitted */
-    assert_int_equal(coord_replica_show(fix.replica, make_view(own_incarnation(&fix), 21), NULL),
+    assert_int_equal(coord_replica_show(fix.replica, make_view(own_incarnation(&fix), 21), 0, NULL),
                      RAY_OK);
     assert_int_equal(renew(&fix, &status), RAY_OK);
     assert_int_equal(heard.renewals, 1);
@@ -315,7 +315,7 @@ static void test_a_read_waits_for_the_view(void **state)
     (void)state;
     start(&fix, &heard);
     hear_member(&fix, MEMBER, &leader);
-    assert_int_equal(coord_replica_show(fix.replica, make_view(own_incarnation(&fix), 20), NULL),
+    assert_int_equal(coord_replica_show(fix.replica, make_view(own_incarnation(&fix), 20), 0, NULL),
                      RAY_OK);
     assert_int_equal(coord_replica_read(fix.replica, UINT64_MAX, on_read, &shown, NULL, NULL),
                      RAY_OK);

@@ -3,7 +3,8 @@
  *   meta block         who we are, term and vote; without it there is no membership
  *   snapshots          the newest whole one that can be loaded
  *   checkpoint         newer than that, or worthless
- *   log                what follows the newer of both; rot quarantines */
+ *   log                what follows the newer of both; rot quarantines. It is read beside the
+ *                      others where the disk can */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,20 +159,40 @@ static void on_space(void *arg, enum coord_wal_space space)
     replica_hellos_due(r);
 }
 
-static int open_log(struct coord_replica *r, const struct found *found,
-                    struct coord_wal_recovery *recovery, struct ray_err *err)
+static int begin_log(struct coord_replica *r, struct coord_wal_opening **out, struct ray_err *err)
 {
     struct coord_wal_config config = {.cluster_id = r->meta.now.cluster_id,
                                       .node_id = r->meta.now.node_id,
-                                      .segment_size = r->config.segment_size,
-                                      .known_index = found->checkpoint_index > found->snapshot.index
-                                                         ? found->checkpoint_index
-                                                         : 0};
-    struct coord_wal_user user = {
-        .on_durable = on_durable, .on_failed = on_failed, .on_space = on_space, .arg = r};
+                                      .segment_size = r->config.segment_size};
 
     memcpy(config.salt, r->meta.now.log_salt, sizeof(config.salt));
-    return coord_wal_open(&r->wal, r->world.disk, &config, &user, recovery, err);
+    return coord_wal_open_begin(out, r->world.disk, &config, err);
+}
+
+/* State and log, the state into r->fsm. Both are read at once: each takes about as long. */
+static int open_both(struct coord_replica *r, struct found *found,
+                     struct coord_wal_recovery *recovery, struct ray_err *err)
+{
+    struct coord_wal_user user = {
+        .on_durable = on_durable, .on_failed = on_failed, .on_space = on_space, .arg = r};
+    struct coord_wal_opening *log = NULL;
+    uint64_t known_index;
+    int rc = begin_log(r, &log, err);
+
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    rc = load_state(r, found, err);
+    if (rc != RAY_OK) {
+        coord_wal_open_cancel(log);
+        coord_fsm_destroy(found->fsm);
+        found->fsm = NULL;
+        return rc;
+    }
+    coord_fsm_destroy(r->fsm);
+    r->fsm = found->fsm;
+    known_index = found->checkpoint_index > found->snapshot.index ? found->checkpoint_index : 0;
+    return coord_wal_open_end(log, known_index, &user, &r->wal, recovery, err);
 }
 
 /* Whether log and state fit together; a log that ends before the snapshot begins anew after it
@@ -344,15 +365,8 @@ int replica_open_state(struct coord_replica *r, struct ray_err *err)
 {
     struct found found = {.fsm = NULL};
     struct coord_wal_recovery recovery = {0};
-    int rc = load_state(r, &found, err);
+    int rc = open_both(r, &found, &recovery, err);
 
-    if (rc != RAY_OK) {
-        coord_fsm_destroy(found.fsm);
-        return rc;
-    }
-    coord_fsm_destroy(r->fsm);
-    r->fsm = found.fsm;
-    rc = open_log(r, &found, &recovery, err);
     if (rc != RAY_OK) {
         return rc;
     }
@@ -398,11 +412,7 @@ int replica_offline_open(struct coord_replica **out, const struct coord_replica_
                       (r->meta.now.flags & COORD_META_REMOVED) != 0 ? "removed" : "quarantined");
     }
     if (rc == RAY_OK) {
-        rc = load_state(r, &found, err);
-        r->fsm = found.fsm;
-    }
-    if (rc == RAY_OK) {
-        rc = open_log(r, &found, &recovery, err);
+        rc = open_both(r, &found, &recovery, err);
     }
     return rc == RAY_OK ? fit_log(r, &found, &recovery, err) : rc;
 }

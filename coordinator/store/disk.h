@@ -48,6 +48,12 @@ struct coord_disk_ops {
     void (*rename)(struct coord_disk *disk, const char *from, const char *to, coord_disk_done *done,
                    void *arg);
     void (*remove)(struct coord_disk *disk, const char *name, coord_disk_done *done, void *arg);
+    /* May be NULL. Begins `run` beside the loop's thread, where nothing but list and read may be
+     * asked of the disk; blocks not. One at a time, and joined before destroy. What it reads is
+     * not written meanwhile. */
+    void (*begin_beside)(struct coord_disk *disk, void (*run)(void *arg), void *arg);
+    /* Blocks until `run` has returned; NULL where begin_beside is. */
+    void (*join_beside)(struct coord_disk *disk);
     /* Bytes that can still be written; UINT64_MAX unknown. */
     uint64_t (*free_size)(struct coord_disk *disk);
     /* Operations under way end with RAY_ECANCELED, called back before this returns (whether they

@@ -22,7 +22,8 @@
 #define NEW_PREFIX ".new-"
 
 enum {
-    JOBS_MAX = 2 * COORD_DISK_FILE_QUEUE_MAX + 1, /* forgetting needs its own, and a probe */
+    /* Forgetting needs its own, a probe, and what runs beside. */
+    JOBS_MAX = 2 * COORD_DISK_FILE_QUEUE_MAX + 2,
     OPEN_FILES_MAX = 4,
     ZEROS_SIZE = 1 << 20,
     MODE = 0600,
@@ -39,6 +40,7 @@ struct file_job {
     struct file_job *next; /* in the pool */
     struct disk_file *file;
     int (*act)(struct file_job *job);
+    void (*beside)(void *arg);
     char name[COORD_DISK_NAME_SIZE];
     char to[COORD_DISK_NAME_SIZE];
     uint64_t offset;
@@ -57,6 +59,9 @@ struct disk_file {
     int direct_flag; /* O_DIRECT or 0 */
     struct coord_worker *writer;
     struct coord_worker *keeper;
+    uv_sem_t beside_done; /* posted by the writer */
+    bool has_beside_done;
+    bool is_beside;
     struct open_file open_files[OPEN_FILES_MAX]; /* the writer's, newest first */
     void *zeros;                                 /* the keeper's */
     struct file_job jobs[JOBS_MAX];
@@ -494,6 +499,33 @@ void coord_disk_file_probe(struct coord_disk *disk, coord_disk_done *done, void 
     coord_worker_submit(job->file->writer, job_run, job_done, job);
 }
 
+static int act_beside(struct file_job *job)
+{
+    job->beside(job->arg);
+    uv_sem_post(&job->file->beside_done);
+    return RAY_OK;
+}
+
+static void file_begin_beside(struct coord_disk *disk, void (*run)(void *arg), void *arg)
+{
+    struct disk_file *file = file_of(disk);
+    struct file_job *job = job_begin(disk, act_beside, "beside", NULL, arg);
+
+    assert(!file->is_beside);
+    file->is_beside = true;
+    job->beside = run;
+    coord_worker_submit(file->writer, job_run, job_done, job);
+}
+
+static void file_join_beside(struct coord_disk *disk)
+{
+    struct disk_file *file = file_of(disk);
+
+    assert(file->is_beside);
+    uv_sem_wait(&file->beside_done);
+    file->is_beside = false;
+}
+
 static uint64_t file_free_size(struct coord_disk *disk)
 {
     struct statvfs stat;
@@ -508,6 +540,7 @@ static void file_destroy(struct coord_disk *disk)
 {
     struct disk_file *file = file_of(disk);
 
+    assert(!file->is_beside);
     /* The keeper first: what it ends may still tell the writer to forget a file. */
     coord_worker_destroy(file->keeper);
     coord_worker_destroy(file->writer);
@@ -522,6 +555,9 @@ static void file_destroy(struct coord_disk *disk)
     if (file->dir_fd >= 0) {
         close_fd(file->dir_fd);
     }
+    if (file->has_beside_done) {
+        uv_sem_destroy(&file->beside_done);
+    }
     free(file->zeros);
     free(file);
 }
@@ -534,6 +570,8 @@ static const struct coord_disk_ops file_ops = {
     .write_now = file_write_now,
     .rename = file_rename,
     .remove = file_remove,
+    .begin_beside = file_begin_beside,
+    .join_beside = file_join_beside,
     .free_size = file_free_size,
     .destroy = file_destroy,
 };
@@ -630,6 +668,11 @@ static int file_init(struct disk_file *file, struct ray_loop *loop, const char *
         return ray_fail(err, RAY_ENOMEM, "a disk");
     }
     memset(file->zeros, 0, ZEROS_SIZE);
+    rc = uv_sem_init(&file->beside_done, 0);
+    if (rc != 0) {
+        return ray_fail_uv(err, rc, "a disk's signal");
+    }
+    file->has_beside_done = true;
     rc = folder_lock(file, path, err);
     rc = rc == RAY_OK ? probe_direct(file, err) : rc;
     rc = rc == RAY_OK ? sweep(file, err) : rc;

@@ -1,8 +1,9 @@
 /* coordinator/store/disk_file.h - a folder of a real file system as a struct coord_disk.
  *
- * Writes go one after another through a thread of their own, with O_DIRECT|O_DSYNC; another
- * thread makes, renames and removes files. Where the file system refuses O_DIRECT (some tmpfs)
- * it goes on without: O_DSYNC alone, whose errors the kernel may tell only once.
+ * Writes go one after another through a thread of their own, with O_DIRECT|O_DSYNC, and so
+ * does what runs beside the loop; another thread makes, renames and removes files. Where the file
+ * system refuses O_DIRECT (some tmpfs) it goes on without: O_DSYNC alone, whose errors the kernel
+ * may tell only once.
  *
  * Memory: create/destroy.  Threads: calls and callbacks on the loop's; two inside.
  * Blocks: what coord_disk says.  Trust: names are ours; content is not trusted. */

@@ -1,11 +1,13 @@
 /* The real disk: on whatever file system the tests run, and once more where O_DIRECT is refused
  * or not, as it comes. */
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/test.h"
 #include "coordinator/store/disk_file.h"
+#include "coordinator/store/wal.h"
 
 struct fixture {
     char path[64];
@@ -270,6 +272,138 @@ static void a_probe_waits_its_turn(void **state)
     teardown(fixture);
 }
 
+struct beside {
+    struct fixture *fixture;
+    uint8_t *block;
+    atomic_bool may_end;
+    int rc;
+};
+
+static void read_beside(void *arg)
+{
+    struct beside *beside = arg;
+
+    while (!atomic_load(&beside->may_end)) {
+    }
+    beside->rc = beside->fixture->disk->ops->read(beside->fixture->disk, "a", 0, beside->block,
+                                                  COORD_DISK_BLOCK_SIZE, NULL);
+}
+
+/* The loop's thread goes on, reads itself, and has what the other read once they are joined. */
+static void one_thing_runs_beside(void **state)
+{
+    struct fixture *fixture = setup_in("/tmp");
+    struct beside beside = {.fixture = fixture, .rc = 1};
+
+    (void)state;
+    beside.block = aligned_alloc(COORD_DISK_BLOCK_SIZE, COORD_DISK_BLOCK_SIZE);
+    assert_non_null(beside.block);
+    assert_int_equal(create(fixture, "a", COORD_DISK_BLOCK_SIZE), RAY_OK);
+    memset(fixture->block, 7, COORD_DISK_BLOCK_SIZE);
+    assert_int_equal(write_block(fixture, "a", 0), RAY_OK);
+    for (int round = 0; round < 2 * COORD_DISK_FILE_QUEUE_MAX; round++) {
+        memset(beside.block, 0, COORD_DISK_BLOCK_SIZE);
+        atomic_store(&beside.may_end, false);
+        fixture->disk->ops->begin_beside(fixture->disk, read_beside, &beside);
+        assert_int_equal(read_block(fixture, "a", 0), RAY_OK);
+        atomic_store(&beside.may_end, true);
+        fixture->disk->ops->join_beside(fixture->disk);
+        assert_int_equal(beside.rc, RAY_OK);
+        assert_memory_equal(beside.block, fixture->block, COORD_DISK_BLOCK_SIZE);
+        assert_int_equal(write_block(fixture, "a", 0), RAY_OK); /* the loop runs */
+    }
+    assert_int_equal(remove_file(fixture, "a"), RAY_OK);
+    free(beside.block);
+    teardown(fixture);
+}
+
+static void on_durable(void *arg, uint64_t index)
+{
+    *(uint64_t *)arg = index;
+}
+
+static void on_wal_failed(void *arg, int status)
+{
+    (void)arg;
+    fail_msg("the log failed: %s", ray_err_text(status));
+}
+
+static void on_space(void *arg, enum coord_wal_space space)
+{
+    (void)arg;
+    (void)space;
+}
+
+static void remove_listed(void *arg, const char *name, uint64_t size)
+{
+    (void)size;
+    assert_int_equal(remove_file(arg, name), RAY_OK);
+}
+
+static struct coord_wal *end_open(struct coord_wal_opening *opening, uint64_t *durable,
+                                  struct coord_wal_recovery *recovery)
+{
+    const struct coord_wal_user user = {
+        .on_durable = on_durable, .on_failed = on_wal_failed, .on_space = on_space, .arg = durable};
+    struct coord_wal *wal;
+
+    assert_int_equal(coord_wal_open_end(opening, 0, &user, &wal, recovery, NULL), RAY_OK);
+    return wal;
+}
+
+/* Here the log is read by the other thread; on the fake disk of its own tests it is not. */
+static void a_log_is_opened_beside(void **state)
+{
+    enum { COUNT = 50 };
+    const struct coord_wal_config config = {.segment_size = COORD_WAL_SEGMENT_SIZE_MIN};
+    struct fixture *fixture = setup_in("/tmp");
+    struct coord_wal_opening *opening;
+    struct coord_wal_recovery recovery;
+    struct coord_wal_span span;
+    uint64_t durable = 0;
+    uint8_t data[1000];
+    struct coord_wal *wal;
+
+    (void)state;
+    assert_int_equal(coord_wal_open_begin(&opening, fixture->disk, &config, NULL), RAY_OK);
+    wal = end_open(opening, &durable, &recovery);
+    for (uint64_t i = 1; i <= COUNT; i++) {
+        const struct coord_entry entry = {
+            .term = 1, .index = i, .type = COORD_ENTRY_COMMAND, .size = sizeof data, .data = data};
+
+        memset(data, (int)i, sizeof data);
+        assert_int_equal(coord_wal_append(wal, &entry, 1, NULL), RAY_OK);
+        coord_wal_flush(wal);
+        while (durable < i) {
+            ray_loop_once(&fixture->loop);
+        }
+    }
+    coord_wal_destroy(wal);
+    fixture->disk->ops->destroy(fixture->disk);
+    assert_int_equal(coord_disk_file_create(&fixture->disk, &fixture->loop, fixture->path, NULL),
+                     RAY_OK);
+    assert_int_equal(coord_wal_open_begin(&opening, fixture->disk, &config, NULL), RAY_OK);
+    coord_wal_open_cancel(opening);
+    assert_int_equal(coord_wal_open_begin(&opening, fixture->disk, &config, NULL), RAY_OK);
+    wal = end_open(opening, &durable, &recovery);
+    assert_int_equal(recovery.outcome, COORD_WAL_CLEAN);
+    assert_int_equal(coord_wal_last_index(wal), COUNT);
+    assert_int_equal(coord_wal_read(wal, 1, COUNT, SIZE_MAX, &span, NULL), RAY_OK);
+    assert_int_equal(span.count, COUNT);
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_int_equal(span.entries[i].size, sizeof data);
+        memset(data, (int)i + 1, sizeof data);
+        assert_memory_equal(span.entries[i].data, data, sizeof data);
+    }
+    coord_wal_span_fini(&span);
+    coord_wal_destroy(wal);
+    fixture->disk->ops->destroy(fixture->disk);
+    assert_int_equal(coord_disk_file_create(&fixture->disk, &fixture->loop, fixture->path, NULL),
+                     RAY_OK);
+    assert_int_equal(fixture->disk->ops->list(fixture->disk, remove_listed, fixture, NULL), RAY_OK);
+    teardown(fixture);
+}
+
 /* Each of its steps fails once: the status says so, and no file is left that a list shows. */
 static void each_step_of_making_a_file_may_fail(void **state)
 {
@@ -329,6 +463,8 @@ int main(void)
         cmocka_unit_test(what_is_under_way_is_answered_at_the_end),
         cmocka_unit_test(many_at_once_come_back_in_order),
         cmocka_unit_test(a_probe_waits_its_turn),
+        cmocka_unit_test(one_thing_runs_beside),
+        cmocka_unit_test(a_log_is_opened_beside),
         cmocka_unit_test(each_step_of_making_a_file_may_fail),
         cmocka_unit_test(each_step_of_opening_may_fail),
     };

@@ -94,6 +94,17 @@ struct coord_wal_recovery {
 int coord_wal_open(struct coord_wal **out, struct coord_disk *disk,
                    const struct coord_wal_config *config, const struct coord_wal_user *user,
                    struct coord_wal_recovery *recovery, struct ray_err *err);
+/* The same in two steps, so that the owner can do other things while the log is read, beside the
+ * loop's thread where the disk can. What begins with RAY_OK ends with `end` or `cancel`; until
+ * then nothing of the log is written. `end` frees the opening whatever comes; known_index
+ * replaces the configuration's. */
+struct coord_wal_opening;
+int coord_wal_open_begin(struct coord_wal_opening **out, struct coord_disk *disk,
+                         const struct coord_wal_config *config, struct ray_err *err);
+int coord_wal_open_end(struct coord_wal_opening *opening, uint64_t known_index,
+                       const struct coord_wal_user *user, struct coord_wal **out,
+                       struct coord_wal_recovery *recovery, struct ray_err *err);
+void coord_wal_open_cancel(struct coord_wal_opening *opening); /* NULL is fine */
 /* Forgets what is not durable; no callback comes any more. NULL is fine. */
 void coord_wal_destroy(struct coord_wal *wal);
 

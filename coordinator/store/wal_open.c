@@ -138,11 +138,8 @@ static int open_scanned(struct coord_wal *wal, struct coord_wal_scan *scan,
                         struct coord_wal_recovery *recovery, struct ray_err *err)
 {
     struct coord_wal_recovery found;
-    int rc = coord_wal_scan_run(scan, wal->disk, &wal->config, &wal->index, err);
+    int rc = RAY_OK;
 
-    if (rc != RAY_OK) {
-        return rc;
-    }
     report(wal, scan, &found);
     if (found.outcome != COORD_WAL_ROT) {
         if (found.outcome == COORD_WAL_TAIL) {
@@ -163,32 +160,116 @@ static int open_scanned(struct coord_wal *wal, struct coord_wal_scan *scan,
     return RAY_OK;
 }
 
+/* `scan`, `rc` and `err` belong to the other thread until it is joined. */
+struct coord_wal_opening {
+    struct coord_disk *disk;
+    struct coord_wal *wal; /* NULL: taken */
+    struct coord_wal_scan scan;
+    struct ray_err err;
+    int rc;
+    bool is_beside;
+};
+
+static void run_scan(void *arg)
+{
+    struct coord_wal_opening *opening = arg;
+    struct coord_wal *wal = opening->wal;
+
+    opening->rc =
+        coord_wal_scan_run(&opening->scan, wal->disk, &wal->config, &wal->index, &opening->err);
+}
+
+static void join(struct coord_wal_opening *opening)
+{
+    if (opening->is_beside) {
+        opening->disk->ops->join_beside(opening->disk);
+        opening->is_beside = false;
+    }
+}
+
+int coord_wal_open_begin(struct coord_wal_opening **out, struct coord_disk *disk,
+                         const struct coord_wal_config *config, struct ray_err *err)
+{
+    struct coord_wal *wal = ray_fault(RAY_FAULT_ALLOC) ? NULL : calloc(1, sizeof *wal);
+    struct coord_wal_opening *opening =
+        ray_fault(RAY_FAULT_ALLOC) ? NULL : calloc(1, sizeof *opening);
+    int rc;
+
+    assert(out != NULL && disk != NULL);
+    if (wal == NULL || opening == NULL) {
+        free(opening);
+        free(wal);
+        return ray_fail(err, RAY_ENOMEM, "the log");
+    }
+    wal->disk = disk;
+    coord_wal_index_init(&wal->index, 1);
+    opening->disk = disk;
+    opening->wal = wal;
+    rc = config_take(wal, config, err);
+    if (rc != RAY_OK) {
+        coord_wal_open_cancel(opening);
+        return rc;
+    }
+    opening->is_beside = disk->ops->begin_beside != NULL;
+    if (opening->is_beside) {
+        disk->ops->begin_beside(disk, run_scan, opening);
+    } else {
+        run_scan(opening);
+    }
+    *out = opening;
+    return RAY_OK;
+}
+
+void coord_wal_open_cancel(struct coord_wal_opening *opening)
+{
+    if (opening != NULL) {
+        join(opening);
+        coord_wal_scan_fini(&opening->scan);
+        if (opening->wal != NULL) {
+            coord_wal_free(opening->wal);
+        }
+        free(opening);
+    }
+}
+
+int coord_wal_open_end(struct coord_wal_opening *opening, uint64_t known_index,
+                       const struct coord_wal_user *user, struct coord_wal **out,
+                       struct coord_wal_recovery *recovery, struct ray_err *err)
+{
+    struct coord_wal *wal;
+    int rc;
+
+    assert(opening != NULL && out != NULL && user != NULL && recovery != NULL);
+    assert(user->on_durable != NULL && user->on_failed != NULL && user->on_space != NULL);
+    join(opening);
+    wal = opening->wal;
+    wal->user = *user;
+    wal->config.known_index = known_index;
+    rc = opening->rc;
+    if (rc != RAY_OK && err != NULL) {
+        *err = opening->err;
+    }
+    if (rc == RAY_OK) {
+        rc = open_scanned(wal, &opening->scan, recovery, err);
+    }
+    if (rc == RAY_OK) {
+        opening->wal = NULL;
+    }
+    coord_wal_open_cancel(opening);
+    if (rc == RAY_OK) {
+        coord_wal_space_step(wal);
+        *out = wal;
+    }
+    return rc;
+}
+
 int coord_wal_open(struct coord_wal **out, struct coord_disk *disk,
                    const struct coord_wal_config *config, const struct coord_wal_user *user,
                    struct coord_wal_recovery *recovery, struct ray_err *err)
 {
-    struct coord_wal *wal = ray_fault(RAY_FAULT_ALLOC) ? NULL : calloc(1, sizeof *wal);
-    struct coord_wal_scan scan = {0};
-    int rc;
+    struct coord_wal_opening *opening = NULL;
+    int rc = coord_wal_open_begin(&opening, disk, config, err);
 
-    assert(out != NULL && disk != NULL && user != NULL && recovery != NULL);
-    assert(user->on_durable != NULL && user->on_failed != NULL && user->on_space != NULL);
-    if (wal == NULL) {
-        return ray_fail(err, RAY_ENOMEM, "the log");
-    }
-    wal->disk = disk;
-    wal->user = *user;
-    coord_wal_index_init(&wal->index, 1);
-    rc = config_take(wal, config, err);
-    if (rc == RAY_OK) {
-        rc = open_scanned(wal, &scan, recovery, err);
-    }
-    coord_wal_scan_fini(&scan);
-    if (rc != RAY_OK) {
-        coord_wal_free(wal);
-        return rc;
-    }
-    coord_wal_space_step(wal);
-    *out = wal;
-    return RAY_OK;
+    return rc == RAY_OK ? coord_wal_open_end(opening, config->known_index, user, out, recovery, err)
+                        : rc;
 }

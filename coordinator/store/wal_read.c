@@ -10,7 +10,6 @@
 
 enum {
     WINDOW_SIZE = COORD_ENTRY_SIZE_MAX + (256 << 10),
-    WINDOW_STEP = 256 << 10,
 };
 
 struct window {
@@ -48,20 +47,35 @@ static const uint8_t *in_memory(const struct coord_wal *wal, const struct coord_
     return NULL;
 }
 
-static int window_move(struct coord_wal *wal, struct window *window,
-                       const struct coord_wal_place *place, uint32_t room, struct ray_err *err)
+/* Whole blocks, from that of `index` on, as many of the entries up to `last` as lie there. */
+static uint32_t window_size(const struct coord_wal *wal, uint64_t index, uint64_t last)
 {
+    const struct coord_wal_place *first = coord_wal_index_get(&wal->index, index);
+    uint32_t from = first->offset & ~(uint32_t)(COORD_DISK_BLOCK_SIZE - 1);
+    uint32_t end = first->offset + coord_wal_record_room(first->size);
+
+    while (index < last) {
+        const struct coord_wal_place *place = coord_wal_index_get(&wal->index, ++index);
+
+        if (place->segment != first->segment || in_memory(wal, place) != NULL ||
+            place->offset + coord_wal_record_room(place->size) > from + WINDOW_SIZE) {
+            break;
+        }
+        end = place->offset + coord_wal_record_room(place->size);
+    }
+    return coord_wal_blocks(end - from);
+}
+
+/* To the entry `index`, and what is wanted behind it. */
+static int window_move(struct coord_wal *wal, struct window *window, uint64_t index, uint64_t last,
+                       struct ray_err *err)
+{
+    const struct coord_wal_place *place = coord_wal_index_get(&wal->index, index);
     uint32_t from = place->offset & ~(uint32_t)(COORD_DISK_BLOCK_SIZE - 1);
-    uint32_t size = coord_wal_blocks(place->offset + room - from);
+    uint32_t size = window_size(wal, index, last);
     char name[COORD_DISK_NAME_SIZE];
     int rc;
 
-    if (size < WINDOW_STEP) {
-        size = WINDOW_STEP;
-    }
-    if (size > wal->config.segment_size - from) {
-        size = wal->config.segment_size - from;
-    }
     assert(size <= WINDOW_SIZE);
     coord_wal_segment_name(place->segment, name);
     window->segment = 0;
@@ -75,10 +89,10 @@ static int window_move(struct coord_wal *wal, struct window *window,
     return RAY_OK;
 }
 
-static int record_find(struct coord_wal *wal, struct window *window,
-                       const struct coord_wal_place *place, const uint8_t **out,
-                       struct ray_err *err)
+static int record_find(struct coord_wal *wal, struct window *window, uint64_t index, uint64_t last,
+                       const uint8_t **out, struct ray_err *err)
 {
+    const struct coord_wal_place *place = coord_wal_index_get(&wal->index, index);
     uint32_t room = coord_wal_record_room(place->size);
 
     *out = in_memory(wal, place);
@@ -87,7 +101,7 @@ static int record_find(struct coord_wal *wal, struct window *window,
     }
     if (window->segment != place->segment || place->offset < window->offset ||
         place->offset + room > window->offset + window->size) {
-        int rc = window_move(wal, window, place, room, err);
+        int rc = window_move(wal, window, index, last, err);
 
         if (rc != RAY_OK) {
             return rc;
@@ -97,14 +111,14 @@ static int record_find(struct coord_wal *wal, struct window *window,
     return RAY_OK;
 }
 
-static int entry_read(struct coord_wal *wal, struct window *window, uint64_t index,
+static int entry_read(struct coord_wal *wal, struct window *window, uint64_t index, uint64_t last,
                       struct coord_entry *entry, uint8_t *data, struct ray_err *err)
 {
     const struct coord_wal_place *place = coord_wal_index_get(&wal->index, index);
     struct coord_wal_record record;
     const uint8_t *bytes;
     size_t room;
-    int rc = record_find(wal, window, place, &bytes, err);
+    int rc = record_find(wal, window, index, last, &bytes, err);
 
     if (rc != RAY_OK) {
         return rc;
@@ -170,7 +184,8 @@ static int span_fill(struct coord_wal *wal, struct coord_wal_span *span, uint64_
     }
     window.bytes = wal->window;
     for (size_t i = 0; i < span->count; i++) {
-        int rc = entry_read(wal, &window, first + i, &span->entries[i], data, err);
+        int rc = entry_read(wal, &window, first + i, first + span->count - 1, &span->entries[i],
+                            data, err);
 
         if (rc != RAY_OK) {
             return rc;

@@ -165,6 +165,7 @@ static void watch(struct member_follow *follow)
     filter.node = member_id_field(&m->id);
     inner.filter = &filter;
     inner.after_revision = coord_fsm_index(coord_replica_fsm(m->replica));
+    inner.with_pulse = true;
     assert(rayos__registry__watch_request__get_packed_size(&inner) <= sizeof bytes);
     request.request.len = rayos__registry__watch_request__pack(&inner, bytes);
     request.request.data = bytes;

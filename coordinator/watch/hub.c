@@ -31,6 +31,7 @@ struct watcher {
     int64_t credit; /* below 0 when the last revision had more events than were left */
     uint32_t kinds; /* bits */
     struct ray_id node;
+    bool has_pulse; /* bookmarks come to it also when nothing has happened */
     bool needs_resync;
     bool is_over;
 };
@@ -155,6 +156,7 @@ static int read_request(const uint8_t *bytes, size_t size, struct watcher *out, 
             (const Rayos__Registry__WatchRequest *)message;
 
         out->revision = request->after_revision;
+        out->has_pulse = request->with_pulse;
         *out_from_now = request->from_now;
         rc = check_request(request, out, err);
     }
@@ -394,15 +396,28 @@ static void resync(struct coord_watch_hub *hub, struct watcher *watcher, uint64_
     deliver(hub, watcher, now_ms, &batch);
 }
 
+/* It has all that there is, and has been told so. */
+static bool is_up_to_date(const struct coord_watch_hub *hub, const struct watcher *watcher)
+{
+    return !watcher->needs_resync && watcher->revision >= hub->ring->revision &&
+           watcher->announced >= hub->ring->revision;
+}
+
+/* Who was at a replica that is ahead of this one is told nothing until it has caught up. */
+static bool is_pulse_due(const struct coord_watch_hub *hub, const struct watcher *watcher,
+                         uint64_t now_ms)
+{
+    return watcher->has_pulse && watcher->revision == hub->ring->revision &&
+           now_ms - watcher->sent_ms >= COORD_WATCH_BOOKMARK_MS;
+}
+
 static void serve(struct coord_watch_hub *hub, struct watcher *watcher, uint64_t now_ms)
 {
     struct batch batch;
     int rc;
 
-    /* Who was at a replica that is ahead of this one waits until it has caught up. */
     if (watcher->credit <= 0 ||
-        (!watcher->needs_resync && watcher->revision >= hub->ring->revision &&
-         watcher->announced >= hub->ring->revision)) {
+        (is_up_to_date(hub, watcher) && !is_pulse_due(hub, watcher, now_ms))) {
         return;
     }
     if (RAY_MUTANT(WATCH_GAP) && watcher->revision < hub->ring->dropped_revision) {
@@ -435,8 +450,10 @@ static void note_bookmark(struct coord_watch_hub *hub, const struct watcher *wat
 {
     uint64_t due_ms = watcher->sent_ms + COORD_WATCH_BOOKMARK_MS;
 
-    if (watcher->credit > 0 && watcher->announced < watcher->revision &&
-        due_ms < hub->next_bookmark_ms) {
+    bool is_wanted = watcher->announced < watcher->revision ||
+                     (watcher->has_pulse && watcher->revision == hub->ring->revision);
+
+    if (watcher->credit > 0 && is_wanted && due_ms < hub->next_bookmark_ms) {
         hub->next_bookmark_ms = due_ms;
     }
 }

@@ -122,6 +122,7 @@ static void tick(struct world *world)
 struct request {
     uint64_t after_revision;
     bool is_from_now;
+    bool with_pulse;
     uint32_t credit;
     uint8_t node;
     Rayos__Registry__Kind kind;
@@ -137,6 +138,7 @@ static int watch(struct world *world, uint64_t watcher, struct request request)
 
     message.after_revision = request.after_revision;
     message.from_now = request.is_from_now;
+    message.with_pulse = request.with_pulse;
     message.credit = request.credit;
     message.filter = &filter;
     if (request.node != 0) {
@@ -220,6 +222,39 @@ static void test_filters(void **state)
     assert_int_equal(world.got[3].batch_count, 1);
     assert_int_equal(world.got[3].bookmark, world.revision);
     assert_true(coord_watch_hub_next_ms(world.hub, world.now_ms) == UINT64_MAX);
+    close_world(&world);
+}
+
+/* Who asked for it hears each second that there is nothing new; others hear nothing. */
+static void test_pulse(void **state)
+{
+    struct world world;
+
+    (void)state;
+    open_world(&world, 1000, 1 << 20);
+    assert_int_equal(
+        watch(&world, 1, (struct request){.is_from_now = true, .credit = 1000, .with_pulse = true}),
+        RAY_OK);
+    assert_int_equal(watch(&world, 2, (struct request){.is_from_now = true, .credit = 1000}),
+                     RAY_OK);
+    /* It has been at a replica that is ahead of this one. */
+    assert_int_equal(
+        watch(&world, 3,
+              (struct request){.after_revision = 200, .credit = 1000, .with_pulse = true}),
+        RAY_OK);
+    tick(&world);
+    for (size_t i = 1; i <= 5; i++) {
+        uint64_t next_ms = coord_watch_hub_next_ms(world.hub, world.now_ms);
+
+        assert_int_equal(next_ms, 1000 + i * COORD_WATCH_BOOKMARK_MS);
+        world.now_ms = next_ms - COORD_WATCH_TICK_MS;
+        tick(&world);
+        assert_int_equal(world.got[1].batch_count, i);
+    }
+    assert_int_equal(world.got[1].count, 0);
+    assert_int_equal(world.got[1].bookmark, world.revision);
+    assert_int_equal(world.got[2].batch_count, 0);
+    assert_int_equal(world.got[3].batch_count, 0);
     close_world(&world);
 }
 
@@ -472,11 +507,17 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_in_order),      cmocka_unit_test(test_filters),
-        cmocka_unit_test(test_resume),        cmocka_unit_test(test_credit),
-        cmocka_unit_test(test_slow_watcher),  cmocka_unit_test(test_link),
-        cmocka_unit_test(test_ticks),         cmocka_unit_test(test_batches_are_limited),
-        cmocka_unit_test(test_ring_limits),   cmocka_unit_test(test_bad_requests),
+        cmocka_unit_test(test_in_order),
+        cmocka_unit_test(test_filters),
+        cmocka_unit_test(test_pulse),
+        cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_credit),
+        cmocka_unit_test(test_slow_watcher),
+        cmocka_unit_test(test_link),
+        cmocka_unit_test(test_ticks),
+        cmocka_unit_test(test_batches_are_limited),
+        cmocka_unit_test(test_ring_limits),
+        cmocka_unit_test(test_bad_requests),
         cmocka_unit_test(test_out_of_memory),
     };
 

@@ -411,6 +411,35 @@ static void test_damaged_bundles_cut_off(void **state)
     }
 }
 
+/* However much comes at once, a turn takes a limited number of it; the rest is not lost. */
+static void test_a_turn_has_its_limit(void **state)
+{
+    enum { REQUESTS = 1500, OF_ONE_TURN = 256, TURNS_MAX = 100 };
+    struct fixture *fixture = *state;
+    uint8_t *bytes = malloc(PACKET_SIZE);
+    size_t answered = 0;
+    size_t turns = 0;
+    int fd = fixture_connect_raw(fixture);
+
+    assert_non_null(bytes);
+    say(fd, bytes, request(1, true, bytes));
+    (void)hear(fixture, fd, bytes);
+    say(fd, bytes, bundle_requests(2, REQUESTS, true, bytes));
+    for (; answered < REQUESTS && turns < TURNS_MAX; turns++) {
+        size_t before = answered;
+        ssize_t size;
+
+        (void)uv_run(&fixture->loop.uv, UV_RUN_NOWAIT); /* its answers come with the next */
+        while ((size = recv(fd, bytes, PACKET_SIZE, MSG_DONTWAIT)) > 0) {
+            answered += count_messages(bytes, (size_t)size);
+        }
+        assert_true(answered - before <= OF_ONE_TURN);
+    }
+    assert_int_equal(answered, REQUESTS);
+    (void)close(fd);
+    free(bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -423,6 +452,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_full_queue_pauses, setup, teardown),
         cmocka_unit_test_setup_teardown(test_single_packets_for_others, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damaged_bundles_cut_off, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_turn_has_its_limit, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

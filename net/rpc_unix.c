@@ -8,7 +8,8 @@
  *
  * To a peer that takes bundles (rpc_bundle.h) messages without descriptors gather in the outbox
  * until the end of the turn. Of a bundle that comes, what is not taken at once, because our own
- * queue is full, waits in `input`; nothing more is read before. */
+ * queue is full or the turn has had enough of this peer, waits in `input`; nothing more is read
+ * before. */
 #include "net/rpc_unix.h"
 
 #include <assert.h>
@@ -23,7 +24,8 @@
 #include "net/rpc_bundle.h"
 #include "net/rpc_queue.h"
 
-enum { READ_BURST_COUNT = 16 }; /* messages taken in one loop turn */
+/* Taken in one loop turn: packets, and messages in all of them. */
+enum { READ_BURST_COUNT = 16, MESSAGE_BURST_COUNT = 256 };
 
 struct unix_carrier {
     struct ray_rpc_carrier base; /* first */
@@ -45,6 +47,7 @@ struct unix_carrier {
     size_t outbox_first_size; /* of what goes before the first, which alone needs none */
     size_t bundle_at;         /* the next message of the bundle in `input` */
     size_t bundle_size;       /* 0: none */
+    size_t burst_left;        /* messages that may still be taken in this turn */
     uint8_t input[RAY_RPC_MESSAGE_SIZE_MAX];
 };
 
@@ -65,7 +68,8 @@ static void update_events(struct unix_carrier *unix_carrier)
 {
     int events = unix_carrier->queue.size < RAY_RPC_QUEUE_HIGH_SIZE ? UV_READABLE : 0;
 
-    if (!ray_rpc_queue_is_empty(&unix_carrier->queue)) {
+    /* The rest of a bundle makes the socket no more readable, but it is writable. */
+    if (!ray_rpc_queue_is_empty(&unix_carrier->queue) || unix_carrier->bundle_size > 0) {
         events |= UV_WRITABLE;
     }
     /* Fails only for a bad descriptor, which this one is not. */
@@ -324,16 +328,17 @@ static size_t take_fds(struct msghdr *message, int fds[static RAY_RPC_FD_COUNT_M
     return count;
 }
 
-/* Until it is over, or our own queue is full. */
+/* Until it is over, our own queue is full, or the turn has had enough of it. */
 static int take_bundle(struct unix_carrier *unix_carrier, struct ray_err *err)
 {
     const struct ray_rpc_carrier_user *user = &unix_carrier->base.user;
 
-    while (unix_carrier->bundle_at < unix_carrier->bundle_size &&
+    while (unix_carrier->bundle_at < unix_carrier->bundle_size && unix_carrier->burst_left > 0 &&
            unix_carrier->queue.size < RAY_RPC_QUEUE_HIGH_SIZE) {
         const uint8_t *bytes;
         size_t size;
 
+        unix_carrier->burst_left--;
         if (ray_rpc_bundle_next(unix_carrier->input, unix_carrier->bundle_size,
                                 &unix_carrier->bundle_at, &bytes, &size) != RAY_OK) {
             return ray_fail(err, RAY_EMALFORMED, "an rpc bundle that is not whole");
@@ -393,19 +398,21 @@ static int receive_one(struct unix_carrier *unix_carrier, struct ray_err *err)
         unix_carrier->bundle_size = (size_t)size;
         return take_bundle(unix_carrier, err);
     }
+    unix_carrier->burst_left--;
     user->on_message(user->arg, unix_carrier->input, (size_t)size, fds, fd_count);
     ray_rpc_close_fds(fds, fd_count);
     return RAY_OK;
 }
 
-/* Takes at most `count` messages; reports the end when it comes. Returns whether the
- * connection goes on. */
-static bool receive(struct unix_carrier *unix_carrier, size_t count)
+/* Takes at most `packet_count` packets and `message_count` messages; reports the end when it comes.
+ * Returns whether the connection goes on. */
+static bool receive(struct unix_carrier *unix_carrier, size_t packet_count, size_t message_count)
 {
     struct ray_err err = {0};
     int rc = RAY_OK;
 
-    for (size_t i = 0; i < count && rc == RAY_OK; i++) {
+    unix_carrier->burst_left = message_count;
+    for (size_t i = 0; i < packet_count && rc == RAY_OK && unix_carrier->burst_left > 0; i++) {
         rc = unix_carrier->is_aborted        ? unix_carrier->why.code
              : unix_carrier->bundle_size > 0 ? take_bundle(unix_carrier, &err)
                                              : receive_one(unix_carrier, &err);
@@ -429,7 +436,7 @@ static void receive_rest(struct unix_carrier *unix_carrier)
 {
     struct ray_err err = {0};
 
-    if (receive(unix_carrier, SIZE_MAX)) {
+    if (receive(unix_carrier, SIZE_MAX, SIZE_MAX)) {
         ray_fail(&err, RAY_ECLOSED, "the connection broke");
         report_close(unix_carrier, &err);
     }
@@ -465,7 +472,13 @@ static void on_poll(void *arg, int status, int events)
     }
     if (((events & UV_READABLE) != 0 || has_room_for_rest(unix_carrier)) &&
         !unix_carrier->is_destroyed && !unix_carrier->is_reported) {
-        (void)receive(unix_carrier, READ_BURST_COUNT); /* the rest in the next turn */
+        size_t bundle_size = unix_carrier->bundle_size;
+
+        /* The rest in the next turn. */
+        if (receive(unix_carrier, READ_BURST_COUNT, MESSAGE_BURST_COUNT) &&
+            (bundle_size > 0) != (unix_carrier->bundle_size > 0)) {
+            update_events(unix_carrier);
+        }
     }
     release(unix_carrier);
 }

@@ -201,9 +201,14 @@ static void on_item(void *arg, const ProtobufCMessage *item)
     }
 }
 
+/* One who asks does not put off those who wait already. */
 static void wait_for_member(struct relay_ask *relay)
 {
-    ray_timer_start(&relay->ask.member->relays->timer, RETRY_MS, 0);
+    struct ray_timer *timer = &relay->ask.member->relays->timer;
+
+    if (!ray_timer_is_active(timer)) {
+        ray_timer_start(timer, RETRY_MS, 0);
+    }
 }
 
 /* A connection that was left for a better one ends its calls as canceled. */
@@ -273,6 +278,12 @@ static void on_closed(void *arg)
     ((struct member_relays *)arg)->is_closed = true;
 }
 
+static bool is_connected(const struct member_relays *relays)
+{
+    return relays->client != NULL && !relays->is_closed;
+}
+
+/* Ends the calls of a connection that is closed, and with them perhaps other asks. */
 static int connect_to(struct member_relays *relays, struct ray_err *err)
 {
     struct coord_member *m = relays->member;
@@ -280,7 +291,7 @@ static int connect_to(struct member_relays *relays, struct ray_err *err)
     size_t count;
     int rc;
 
-    if (relays->client != NULL && !relays->is_closed) {
+    if (is_connected(relays)) {
         return RAY_OK;
     }
     ray_rpc_client_destroy(relays->client);
@@ -312,10 +323,10 @@ static int ask_member(struct relay_ask *relay, struct ray_err *err)
     struct member_relays *relays = relay->ask.member->relays;
     const struct member_relayed *relayed = relay->relayed;
     struct relay_try *try;
-    int rc = connect_to(relays, err);
+    int rc;
 
-    if (rc != RAY_OK) {
-        return rc;
+    if (!is_connected(relays)) {
+        return ray_fail(err, RAY_EUNAVAILABLE, "no member is heard");
     }
     try = calloc(1, sizeof *try);
     if (try == NULL) {
@@ -385,7 +396,7 @@ static void on_timer(void *arg)
     struct ray_err err = {0};
 
     relays->attempt++;
-    (void)connect_to(relays, &err); /* may end asks; below only the one at hand ends */
+    (void)connect_to(relays, &err); /* ends asks; below only the one at hand ends */
     ask = LIST_FIRST(&relays->member->asks);
     while (ask != NULL) {
         struct member_ask *next = LIST_NEXT(ask, entry);
@@ -452,6 +463,7 @@ void member_relay(struct coord_member *m, const struct member_caller *caller,
         return;
     }
     ray_rpc_call_on_drain(call, on_drain, relay);
+    (void)connect_to(m->relays, &err); /* this one has no call under way that it could end */
     try_member(relay);
 }
 

@@ -230,6 +230,19 @@ void replica_standing_note_epoch(struct coord_replica *r)
     replica_hellos_due(r);
 }
 
+/* For good only by the log that is here; a view is what one member says (decision 0015). */
+static void note_removal(struct coord_replica *r)
+{
+    struct ray_err why = {0};
+
+    if (!replica_is_viewing(r)) {
+        replica_remove(r);
+        return;
+    }
+    (void)ray_fail(&why, RAY_EDENIED, "the member that is followed says that this node is removed");
+    replica_quarantine(r, &why);
+}
+
 void replica_standing_check_self(struct coord_replica *r)
 {
     struct coord_fsm *fsm = replica_state(r);
@@ -242,7 +255,7 @@ void replica_standing_check_self(struct coord_replica *r)
     }
     if (self == NULL || self->node.state == COORD_NODE_REMOVED) {
         if (coord_config_find(coord_core_configuration(r->core), r->meta.now.server_id) == NULL) {
-            replica_remove(r);
+            note_removal(r);
         }
         return;
     }

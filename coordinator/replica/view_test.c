@@ -335,6 +335,51 @@ static void test_a_read_waits_for_the_view(void **state)
     replica_fix_close(&fix);
 }
 
+/* The member that is followed says that this node's own record is gone. */
+static void take_self_away(struct replica_fix *fix, uint64_t revision)
+{
+    Rayos__Registry__WatchBatch batch = RAYOS__REGISTRY__WATCH_BATCH__INIT;
+    Rayos__Registry__WatchEvent event = RAYOS__REGISTRY__WATCH_EVENT__INIT;
+    Rayos__Registry__WatchEvent *events[] = {&event};
+    Rayos__Registry__Object object = RAYOS__REGISTRY__OBJECT__INIT;
+    struct ray_id self = replica_fix_id(SELF);
+    uint8_t bytes[PAGE_SIZE_MAX];
+    size_t size;
+
+    object.kind = RAYOS__REGISTRY__KIND__KIND_NODE;
+    object.id = bytes_of(self.bytes, RAY_ID_SIZE);
+    event.object = &object;
+    event.is_deleted = true;
+    event.revision = revision;
+    batch.events = events;
+    batch.n_events = 1;
+    batch.revision = revision;
+    size = rayos__registry__watch_batch__pack(&batch, bytes);
+    assert_int_equal(coord_replica_show_batch(fix->replica, bytes, size, fix->now_ns, NULL),
+                     RAY_OK);
+}
+
+/* What one member says does not end a node for good (decision 0015). */
+static void test_one_member_cannot_remove(void **state)
+{
+    struct replica_fix fix;
+    struct heard heard;
+
+    (void)state;
+    start(&fix, &heard);
+    hear_member(&fix, MEMBER, NULL);
+    assert_int_equal(
+        coord_replica_show(fix.replica, make_view(own_incarnation(&fix), 20), fix.now_ns, NULL),
+        RAY_OK);
+    replica_fix_run(&fix, 0);
+    take_self_away(&fix, 21);
+    replica_fix_run(&fix, 3000);
+    assert_int_equal(fix.role, COORD_REPLICA_QUARANTINED);
+    assert_int_equal(fix.replica->meta.now.flags & COORD_META_REMOVED, 0);
+    assert_non_null(strstr(fix.trouble, "removed"));
+    replica_fix_close(&fix);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +387,7 @@ int main(void)
         cmocka_unit_test(test_it_asks_to_be_admitted),
         cmocka_unit_test(test_renewals_go_to_the_leader_or_by_a_member),
         cmocka_unit_test(test_a_read_waits_for_the_view),
+        cmocka_unit_test(test_one_member_cannot_remove),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

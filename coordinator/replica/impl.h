@@ -266,6 +266,7 @@ struct coord_replica {
     struct ray_id heard_leader; /* by the newest term that colleagues say (trust.c) */
     struct ray_id vouched[REPLICA_VOUCHED_MAX]; /* members as colleagues say them */
     size_t vouched_count;
+    size_t named_count;       /* members of the newest configuration that a hello could name */
     uint64_t timing_revision; /* that the book knows of */
     struct replica_making making;
     struct replica_fetching fetching;

@@ -366,7 +366,23 @@ void replica_hellos_due(struct coord_replica *r)
     }
 }
 
-/* Those whose nodes the registry here knows. */
+/* By the registry; where that is behind the log, by who is heard as that server. */
+static const struct ray_id *node_of_server(struct coord_replica *r, uint64_t server_id)
+{
+    const struct coord_object *node = coord_fsm_find_raft_id(r->fsm, server_id);
+    const struct replica_peer *peer;
+
+    if (node != NULL) {
+        return &node->id;
+    }
+    if (server_id == r->meta.now.server_id) {
+        return &r->meta.now.node_id;
+    }
+    peer = replica_peer_of_server(r, server_id);
+    return peer == NULL ? NULL : &peer->node;
+}
+
+/* Those of the newest configuration whose nodes are known here. */
 static size_t list_members(struct coord_replica *r, ProtobufCBinaryData *out)
 {
     const struct coord_config *config;
@@ -377,13 +393,26 @@ static size_t list_members(struct coord_replica *r, ProtobufCBinaryData *out)
     }
     config = coord_core_configuration(r->core);
     for (size_t i = 0; i < config->count; i++) {
-        const struct coord_object *node = coord_fsm_find_raft_id(r->fsm, config->servers[i].id);
+        const struct ray_id *node = node_of_server(r, config->servers[i].id);
 
         if (node != NULL) {
-            out[count++] = replica_id_field(&node->id);
+            out[count++] = replica_id_field(node);
         }
     }
     return count;
+}
+
+/* Who can name more members than before says so to all: one that is behind may know none of them.
+ */
+static void note_members(struct coord_replica *r)
+{
+    ProtobufCBinaryData members[COORD_SERVERS_MAX];
+    size_t count = list_members(r, members);
+
+    if (count > r->named_count) {
+        replica_hellos_due(r);
+    }
+    r->named_count = count;
 }
 
 void replica_hello_say(struct coord_replica *r, struct replica_peer *peer)
@@ -449,6 +478,7 @@ void replica_hello_heard(struct coord_replica *r, struct replica_peer *peer,
     peer->has_said_hello = true;
     judge(r, peer);
     replica_trust_weigh_one(r, peer);
+    note_members(r);
     note_epoch(r, peer);
     /* Not of a link that only has not noticed yet that its process is gone. */
     peer->is_duplicate_due = peer->standing == REPLICA_STANDING_DUPLICATE;

@@ -185,8 +185,7 @@
       "one_fork")                                                                                  \
     X(GUEST_LAUNCHER_FORGETS, "the launcher's table does not survive the process", "one_fork")     \
     X(GUEST_EARLY_RENEWAL, "a node renews before the registry shows its admission", "wanted_runs") \
-    X(GUEST_FROZEN_THAWS, "a copy frozen for migration thaws by the page",                         \
-      "one_run|newest_memory")                                                                     \
+    X(GUEST_FROZEN_THAWS, "a copy frozen for migration thaws by the page", "one_run")              \
     X(GUEST_LATE_STOP, "a vCPU goes on for 2 M after its deadline", "silent_death|one_run")        \
     X(GUEST_LAST_ROUND_LOST, "a migration leaves out what changed last", "newest_memory")          \
     X(GUEST_OWN_TIME, "an agent keeps the T that it began with", "longest_grant")                  \

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import BIN, LIMIT_S, can_change_user
+from conftest import BIN, LIMIT_S, can_change_user, wait_until
 
 CLIENT = Path(__file__).with_name("pxe_client.py")
 SNPONLY = Path("/usr/lib/ipxe/snponly.efi")
@@ -232,6 +232,13 @@ class Provision:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         pids = children.read_text(encoding="ascii").split()
         return int(pids[0]) if pids else None
+
+    def crash(self):
+        """kill -9; its child dies with it, a moment later, and only then the ports are free."""
+        child = self.dnsmasq()
+        self.process.kill()
+        self.process.wait(LIMIT_S)
+        wait_until(lambda: not Path(f"/proc/{child}").exists())
 
     def status(self, pid=None):
         """The fields of /proc/PID/status."""

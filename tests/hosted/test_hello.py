@@ -256,7 +256,7 @@ def test_finds_its_server(node, serve, source):
         server = serve(address="10.77.0.1", port=8080, prefix=network.prefix)
         status, log = end(start(node, prefix=network.prefix))
         assert status == 0 and f"source={source}" in log
-        assert server.phases()[-1] == "ready"
+        wait_until(lambda: server.phases()[-1:] == ["ready"])  # its words come by a pipe
         assert server.requests[0]["hello"]["image"]["digest"] == ("" if source == "DHCP" else DIGEST)
     finally:
         network.close()

@@ -363,8 +363,7 @@ def test_broken_transfer_is_no_failure(provision, network, image):
 def test_machines_survive_a_crash(provision, network):
     assert network.boot() == "1.2.3" and network.hello("ready", "1.2.3") == 204
     wait_until(lambda: "hello-ready" in provision.kinds())
-    provision.process.kill()
-    provision.process.wait(LIMIT_S)
+    provision.crash()
     provision.start()
     assert network.boot() == "1.2.3"
     assert provision.stop() == 0
@@ -569,10 +568,7 @@ def test_dnsmasq_killed(provision, network):
 
 
 def test_dnsmasq_dies_with_us(provision, network):
-    child = provision.dnsmasq()
-    provision.process.kill()
-    provision.process.wait(LIMIT_S)
-    wait_until(lambda: not Path(f"/proc/{child}").exists())
+    provision.crash()
 
 
 def test_ordered_stop(make, network):

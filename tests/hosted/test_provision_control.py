@@ -147,8 +147,7 @@ def test_set_is_durable(ctl, make, network, provision):
     """What was answered survives kill -9."""
     ctl("machine", "set", MAC, "--name", "left")
     ctl("machine", "group-set", "rack-1", "--boot", "local-disk")
-    provision.process.kill()
-    provision.process.wait(LIMIT_S)
+    provision.crash()
     again = make("--state-dir", provision.state_dir)
     again.state_dir = provision.state_dir
     again.start()

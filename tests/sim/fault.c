@@ -333,6 +333,7 @@ static void fault_set_back(struct sim_run *run)
               run->older_boot);
     sim_machine_stop(machine, true);
     sim_disk_clone(run->older, machine->disk);
+    sim_disk_set_config(machine->disk, &run->disk_config); /* it can write down what it is told */
     machine->was_damaged = true;
     machine->was_set_back = true;
     for (uint32_t i = 0; i < run->cluster.node_count; i++) {

@@ -44,6 +44,8 @@ static bool is_complete(const struct ray_hello *hello)
         return !has_cluster && !has_from && !has_token && hello->cluster_epoch == 0;
     case RAY_PEER_OPERATOR:
         return has_cluster && !has_from && !has_token && hello->cluster_epoch == 0;
+    case RAY_PEER_FORMER:
+        return has_cluster && has_from && has_to && !has_token && hello->cluster_epoch == 0;
     }
     return false;
 }

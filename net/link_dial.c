@@ -115,6 +115,14 @@ static void on_ready(void *arg, int fd, struct ray_seal *seal, const struct ray_
     uint64_t epoch;
 
     dial_free(peer);
+    if (copy.hello.kind == RAY_PEER_FORMER) {
+        ray_seal_destroy(seal);
+        (void)close(fd); /* all was said */
+        link_former_heard(set, &copy, &err);
+        note(peer, &err);
+        link_dial_soon(peer);
+        return;
+    }
     if (link_epoch_differs(set, &copy, true, &epoch)) {
         ray_seal_destroy(seal);
         (void)close(fd); /* all was said */
@@ -131,6 +139,7 @@ static void on_failed(void *arg, const struct ray_err *why)
 {
     struct link_peer *peer = ((struct link_shake *)arg)->peer;
 
+    peer->is_refused = !peer->is_asking && why->code == RAY_EDENIED;
     note(peer, why);
     dial_free(peer);
     link_dial_soon(peer);
@@ -157,7 +166,9 @@ static int open_auth(struct link_peer *peer, struct ray_peer_auth **out_auth, st
         return ray_fail(err, rc, "the registry does not name the peer as a member");
     }
     link_payload(peer->set, payload);
-    return ray_peer_auth_open(out_auth, config->key, &hello, &terms, payload, sizeof payload, err);
+    peer->is_asking = link_former_asks(peer, &hello);
+    return ray_peer_auth_open(out_auth, config->key, &hello, &terms, payload,
+                              peer->is_asking ? 0 : sizeof payload, err);
 }
 
 static int open_socket(const struct link_peer *peer, int *out_fd, struct ray_err *err)

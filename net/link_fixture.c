@@ -139,6 +139,22 @@ static void on_later_epoch(void *arg, const struct ray_id *id, uint64_t cluster_
     peer->told_count++;
 }
 
+static int removed(void *arg, const struct ray_id *id, struct ray_link_removal *out)
+{
+    const struct world_peer *peer = peer_of(arg, id);
+
+    *out = peer->says_removed;
+    return out->last_number != 0 ? RAY_OK : RAY_ENOTFOUND;
+}
+
+static void on_removed(void *arg, const struct ray_id *id, const struct ray_link_removal *removal)
+{
+    struct world_peer *peer = peer_of(arg, id);
+
+    peer->hears_removed = *removal;
+    peer->removed_count++;
+}
+
 static void on_writable(void *arg, const struct ray_id *id)
 {
     peer_of(arg, id)->writable_count++;
@@ -189,6 +205,8 @@ int world_start(struct world_node *node)
         .cluster_epoch = world->cluster_epoch,
         .known = known,
         .on_later_epoch = on_later_epoch,
+        .removed = removed,
+        .on_removed = on_removed,
         .guests = {.on_hello = on_hello, .on_proven = on_proven, .on_guest = on_guest},
         .arg = node,
     };

@@ -35,6 +35,9 @@ struct world_peer {
     bool has_wrong_key;  /* this node's registry has another key of it */
     uint64_t told_epoch; /* a later cluster epoch, as the peer has proven; 0: none */
     unsigned told_count;
+    struct ray_link_removal says_removed;  /* of the peer, when asked; last_number 0: nothing */
+    struct ray_link_removal hears_removed; /* by the peer, of this node */
+    unsigned removed_count;
 };
 
 struct world_node {

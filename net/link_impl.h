@@ -4,6 +4,7 @@
  *   link_dial.c    whom we dial, and when again
  *   link_listen.c  the port, and connections in their handshake
  *   link_conn.c    epochs: which connection is the link, records to messages
+ *   link_epoch.c, link_former.c    what is said instead to those with whom there is no link
  *   link_queue.c   what waits to be sent
  *   link_uv.c, link_nng.c    the transports: they carry sealed records of one connection
  *
@@ -33,6 +34,7 @@ enum {
     LINK_INSTANCE_SIZE = 8,
     LINK_PAYLOAD_SIZE = 2 + LINK_INSTANCE_SIZE, /* purpose, transport, instance */
     LINK_EPOCH_PAYLOAD_SIZE = 1 + 8,            /* purpose, epoch */
+    LINK_REMOVAL_PAYLOAD_SIZE = 1 + 8 + 8,      /* purpose, number, epoch */
 };
 
 /* On the wire; never renumbered. */
@@ -91,6 +93,8 @@ struct link_peer {
     bool is_added;
     bool is_dirty;
     bool is_unknown;  /* the last dial ended for that */
+    bool is_refused;  /* as a member, at the last dial, by somebody at its address */
+    bool is_asking;   /* this dial asks why */
     bool is_refusing; /* a send got RAY_EAGAIN: on_writable is due */
     bool is_writable_due;
     struct sockaddr_storage address;
@@ -184,6 +188,16 @@ void link_epoch_terms(const struct link_set *set, struct ray_peer_terms *out);
 /* Whether who was proven is at another epoch; then the user hears of it, if it is a later one. */
 bool link_epoch_differs(struct link_set *set, const struct ray_peer *proven, bool is_opened_here,
                         uint64_t *out_epoch);
+
+/* link_former.c */
+/* Whether the next dial asks why the last one was refused; then it says hello as a former member.
+ */
+bool link_former_asks(struct link_peer *peer, struct ray_hello *hello);
+/* At the door: whether to answer, and what. */
+int link_former_terms(const struct link_set *set, const struct ray_hello *hello,
+                      struct ray_peer_terms *out, struct ray_err *err);
+/* What was answered to us; the user hears of it. */
+void link_former_heard(struct link_set *set, const struct ray_peer *proven, struct ray_err *out);
 
 /* link_conn.c */
 /* A member has proven itself; takes descriptor and seal. */

@@ -32,6 +32,9 @@ static int check_member(const struct link_set *set, const struct ray_hello *hell
     if (!ray_id_equal(&hello->to, &config->self) || ray_id_equal(&hello->from, &config->self)) {
         return ray_fail(err, RAY_ENOTFOUND, "another node is meant");
     }
+    if (hello->kind == RAY_PEER_FORMER) {
+        return link_former_terms(set, hello, out_terms, err);
+    }
     rc = config->known(config->arg, &hello->from, out_terms->peer_static, out_terms->peer_identity);
     if (rc == RAY_OK && hello->cluster_epoch != config->cluster_epoch) {
         link_epoch_terms(set, out_terms);
@@ -39,12 +42,17 @@ static int check_member(const struct link_set *set, const struct ray_hello *hell
     return rc == RAY_OK ? RAY_OK : ray_fail(err, RAY_EDENIED, "not a member here");
 }
 
+static bool is_of_cluster(const struct ray_hello *hello)
+{
+    return hello->kind == RAY_PEER_MEMBER || hello->kind == RAY_PEER_FORMER;
+}
+
 static int on_hello(void *arg, const struct ray_hello *hello, struct ray_peer_terms *out_terms,
                     struct ray_err *err)
 {
     const struct link_set *set = ((const struct link_shake *)arg)->set;
 
-    if (hello->kind == RAY_PEER_MEMBER) {
+    if (is_of_cluster(hello)) {
         return check_member(set, hello, out_terms, err);
     }
     if (set->config.guests.on_hello == NULL) {
@@ -57,7 +65,7 @@ static int on_proven(void *arg, const struct ray_peer *peer, struct ray_err *err
 {
     const struct link_set *set = ((const struct link_shake *)arg)->set;
 
-    if (peer->hello.kind == RAY_PEER_MEMBER || set->config.guests.on_proven == NULL) {
+    if (is_of_cluster(&peer->hello) || set->config.guests.on_proven == NULL) {
         return RAY_OK;
     }
     return set->config.guests.on_proven(set->config.arg, peer, err);
@@ -94,15 +102,15 @@ static void on_ready(void *arg, int fd, struct ray_seal *seal, const struct ray_
     struct link_shake *shake = arg;
     struct link_set *set = shake->set;
     struct ray_peer copy = *proven;
-    bool is_other_epoch;
+    bool is_over;
     uint64_t epoch;
 
     shake_free(shake);
-    is_other_epoch =
-        copy.hello.kind == RAY_PEER_MEMBER && link_epoch_differs(set, &copy, false, &epoch);
-    if (!is_other_epoch && is_link(&copy)) {
+    is_over = copy.hello.kind == RAY_PEER_FORMER ||
+              (copy.hello.kind == RAY_PEER_MEMBER && link_epoch_differs(set, &copy, false, &epoch));
+    if (!is_over && is_link(&copy)) {
         link_conn_offer(set, fd, seal, &copy, false);
-    } else if (!is_other_epoch && set->config.guests.on_guest != NULL) {
+    } else if (!is_over && set->config.guests.on_guest != NULL) {
         set->config.guests.on_guest(set->config.arg, fd, seal, &copy);
     } else {
         ray_seal_destroy(seal);

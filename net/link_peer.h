@@ -4,6 +4,7 @@
  * One TCP port takes everybody. A connection begins with the handshake of net/peer_auth.h, on the
  * loop, with a time limit; only then is it known what it is:
  *   - a member's link: becomes the peer's epoch (below);
+ *   - a former member's question whether it was removed: answered (link_former.c), then closed;
  *   - anything else (joiner, claimer, operator, a member's bulk connection): the hook on_guest
  *     gets descriptor, keys and who it is.
  *
@@ -51,6 +52,14 @@ enum ray_link_purpose {
     /* Of an answerer: we are at different cluster epochs; u64 (little endian): mine. Nothing else
      * is said on such a connection. */
     RAY_LINK_PURPOSE_EPOCH = 3,
+    /* Of an answerer to a former member: u64 number, u64 cluster epoch (little endian). */
+    RAY_LINK_PURPOSE_REMOVED = 4,
+};
+
+/* What a member says of a node that the registry has no more. */
+struct ray_link_removal {
+    uint64_t last_number;   /* whoever was given a number up to this one is gone */
+    uint64_t cluster_epoch; /* of the registry that says so */
 };
 
 /* Connections that are not links. All three NULL: they are refused. */
@@ -78,8 +87,15 @@ struct ray_link_config {
      * is at a later cluster epoch. Links of different epochs are never made; each end only hears
      * of the other's. NULL: nobody wants to know. */
     void (*on_later_epoch)(void *arg, const struct ray_id *peer, uint64_t cluster_epoch);
+    /* Whether the registry here can say that it has no such node any more: RAY_OK and what is said,
+     * or anything else. NULL: nobody is told. */
+    int (*removed)(void *arg, const struct ray_id *peer, struct ray_link_removal *out);
+    /* The other end of it: a peer that refuses this node was asked why, and has proven with the key
+     * that `known` has of it, freshly and for this node, that it says so. NULL: nobody asks. */
+    void (*on_removed)(void *arg, const struct ray_id *peer,
+                       const struct ray_link_removal *removal);
     struct ray_link_guests guests;
-    void *arg; /* of `known`, on_later_epoch and guests */
+    void *arg; /* of all of these */
 };
 
 /* The registry has changed: links to peers that are no longer known, or have another key, end;

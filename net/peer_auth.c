@@ -133,6 +133,7 @@ static enum ray_noise_pattern pattern_of(enum ray_peer_kind kind)
     case RAY_PEER_MEMBER:
         return RAY_NOISE_KK;
     case RAY_PEER_OPERATOR:
+    case RAY_PEER_FORMER:
         return RAY_NOISE_XK;
     case RAY_PEER_JOIN:
     case RAY_PEER_CLAIM:
@@ -146,7 +147,7 @@ static int start_noise(struct ray_peer_auth *auth, bool is_initiator,
 {
     enum ray_peer_kind kind = auth->peer.hello.kind;
     enum ray_noise_pattern pattern = pattern_of(kind);
-    bool knows_static = kind == RAY_PEER_MEMBER || (kind == RAY_PEER_OPERATOR && is_initiator);
+    bool knows_static = pattern == RAY_NOISE_KK || (pattern == RAY_NOISE_XK && is_initiator);
     uint8_t prologue[RAY_HELLO_SIZE];
 
     ray_hello_encode(&auth->peer.hello, prologue);

@@ -6,6 +6,8 @@
  *   JOIN      XXpsk3   a node with a token        any member; psk = the token's verifier
  *   CLAIM     XXpsk3   an operator with the code  an unclaimed node; psk = ray_claim_psk
  *   OPERATOR  XK       an operator with a key     a member whose static key the operator has
+ *   FORMER    XK       a node that a member       that member, of which it still has the static
+ *                      refused                    key: was it removed?
  *
  *   opener                                          answerer
  *     {size, hello in clear, first message}  ->
@@ -54,6 +56,7 @@ enum ray_peer_kind {
     RAY_PEER_JOIN = 2,
     RAY_PEER_CLAIM = 3,
     RAY_PEER_OPERATOR = 4,
+    RAY_PEER_FORMER = 5,
 };
 
 /* Said in clear, believed by nobody before the handshake ends. */
@@ -61,9 +64,9 @@ struct ray_hello {
     uint8_t version; /* set by the driver */
     enum ray_peer_kind kind;
     uint64_t cluster_epoch; /* MEMBER: the opener's; else 0 */
-    struct ray_id cluster;  /* MEMBER, OPERATOR: of both; JOIN: the token's, may be none */
+    struct ray_id cluster;  /* MEMBER, OPERATOR, FORMER: of both; JOIN: the token's, may be none */
     struct ray_id from;     /* node id of the opener; none for operators */
-    struct ray_id to;       /* MEMBER; otherwise may be none: whoever answers there */
+    struct ray_id to;       /* MEMBER, FORMER; otherwise may be none: whoever answers there */
     struct ray_id token;    /* JOIN: ray_token_id; else none */
 };
 
@@ -79,7 +82,7 @@ struct ray_peer {
 
 /* What one end must know of the other beforehand; which fields count depends on the kind. */
 struct ray_peer_terms {
-    uint8_t peer_static[RAY_KEY_SIZE];   /* MEMBER; OPERATOR at the opener */
+    uint8_t peer_static[RAY_KEY_SIZE];   /* MEMBER; OPERATOR and FORMER at the opener */
     uint8_t peer_identity[RAY_KEY_SIZE]; /* MEMBER: goes to the result. Openers of other kinds: */
     bool has_peer_identity;              /* when true any other identity is refused */
     uint8_t psk[RAY_PEER_AUTH_PSK_SIZE]; /* JOIN, CLAIM */

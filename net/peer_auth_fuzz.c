@@ -48,7 +48,8 @@ static int on_hello(void *arg, const struct ray_hello *hello, struct ray_peer_te
     *out_terms = scene->terms;
     memcpy(out_terms->peer_static, ray_key_static(scene->keys[0]), RAY_KEY_SIZE);
     return hello->kind == RAY_PEER_MEMBER || hello->kind == RAY_PEER_JOIN ||
-                   hello->kind == RAY_PEER_CLAIM || hello->kind == RAY_PEER_OPERATOR
+                   hello->kind == RAY_PEER_CLAIM || hello->kind == RAY_PEER_OPERATOR ||
+                   hello->kind == RAY_PEER_FORMER
                ? RAY_OK
                : RAY_EINTERNAL;
 }
@@ -61,10 +62,10 @@ static void start(struct scene *scene, enum ray_peer_kind kind)
     *scene = (struct scene){.keys = {make_key(0), make_key(1)}};
     memcpy(scene->terms.peer_static, ray_key_static(scene->keys[1]), RAY_KEY_SIZE);
     memset(scene->terms.psk, 5, sizeof scene->terms.psk);
-    if (kind == RAY_PEER_MEMBER || kind == RAY_PEER_OPERATOR) {
+    if (kind == RAY_PEER_MEMBER || kind == RAY_PEER_OPERATOR || kind == RAY_PEER_FORMER) {
         hello.cluster.bytes[0] = 1;
     }
-    if (kind == RAY_PEER_MEMBER || kind == RAY_PEER_JOIN) {
+    if (kind == RAY_PEER_MEMBER || kind == RAY_PEER_JOIN || kind == RAY_PEER_FORMER) {
         hello.from.bytes[0] = 2;
     }
     hello.to.bytes[0] = 3;

@@ -31,7 +31,7 @@ struct world {
 };
 
 static const enum ray_peer_kind all_kinds[] = {RAY_PEER_MEMBER, RAY_PEER_JOIN, RAY_PEER_CLAIM,
-                                               RAY_PEER_OPERATOR};
+                                               RAY_PEER_OPERATOR, RAY_PEER_FORMER};
 
 static int on_hello(void *arg, const struct ray_hello *hello, struct ray_peer_terms *out_terms,
                     struct ray_err *err)
@@ -66,14 +66,16 @@ static struct ray_hello make_hello(enum ray_peer_kind kind)
 {
     struct ray_hello hello = {.kind = kind};
 
-    if (kind == RAY_PEER_MEMBER || kind == RAY_PEER_OPERATOR) {
+    if (kind == RAY_PEER_MEMBER || kind == RAY_PEER_OPERATOR || kind == RAY_PEER_FORMER) {
         fill_id(&hello.cluster, 1);
     }
-    if (kind == RAY_PEER_MEMBER || kind == RAY_PEER_JOIN) {
+    if (kind == RAY_PEER_MEMBER || kind == RAY_PEER_JOIN || kind == RAY_PEER_FORMER) {
         fill_id(&hello.from, 2);
     }
-    if (kind == RAY_PEER_MEMBER) {
+    if (kind == RAY_PEER_MEMBER || kind == RAY_PEER_FORMER) {
         fill_id(&hello.to, 3);
+    }
+    if (kind == RAY_PEER_MEMBER) {
         hello.cluster_epoch = 9;
     }
     if (kind == RAY_PEER_JOIN) {
@@ -620,6 +622,7 @@ static void test_hello_fields(void **state)
     for (size_t k = 0; k < RAY_ARRAY_COUNT(all_kinds); k++) {
         bool is_member = all_kinds[k] == RAY_PEER_MEMBER;
         bool is_join = all_kinds[k] == RAY_PEER_JOIN;
+        bool is_former = all_kinds[k] == RAY_PEER_FORMER;
         struct ray_hello good = make_hello(all_kinds[k]);
         uint8_t bytes[RAY_HELLO_SIZE];
         struct ray_hello out;
@@ -631,7 +634,7 @@ static void test_hello_fields(void **state)
         ray_hello_encode(&bad, bytes);
         assert_int_equal(ray_hello_decode(bytes, &out, NULL), RAY_EMALFORMED);
         bad = good; /* who opens */
-        fill_id(&bad.from, is_member || is_join ? 0 : 4);
+        fill_id(&bad.from, is_member || is_join || is_former ? 0 : 4);
         ray_hello_encode(&bad, bytes);
         assert_int_equal(ray_hello_decode(bytes, &out, NULL), RAY_EMALFORMED);
         bad = good; /* an epoch */

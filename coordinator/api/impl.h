@@ -180,6 +180,7 @@ void member_turn(struct coord_member *m); /* the end of each turn of the loop */
 void member_fail(struct coord_member *m, const struct ray_err *why);
 const char *member_state_name(const struct coord_member *m);
 const char *member_role_name(enum coord_replica_role role); /* status.c */
+bool member_is_removed(const struct coord_member *m);       /* for good: it serves nobody */
 /* Whether and how far this member may answer; text and next step otherwise. */
 int member_require_replica(struct coord_member *m, struct ray_err *err);
 int member_require_cluster(struct coord_member *m, struct ray_err *err);

@@ -109,6 +109,7 @@ int member_open_replica(struct coord_member *m, struct ray_err *err)
                                             .on_applied = on_applied,
                                             .on_trouble = on_trouble,
                                             .knows_member = member_roster_names,
+                                            .count_members = member_roster_count,
                                             .arg = m};
     struct coord_replica_status status;
     int rc;
@@ -154,8 +155,24 @@ const char *member_state_name(const struct coord_member *m)
     return m->state == MEMBER_JOINING ? "joining" : "unclaimed";
 }
 
+bool member_is_removed(const struct coord_member *m)
+{
+    struct coord_replica_status status;
+
+    if (m->replica == NULL) {
+        return false;
+    }
+    coord_replica_status(m->replica, &status);
+    return status.role == COORD_REPLICA_REMOVED;
+}
+
 int member_require_replica(struct coord_member *m, struct ray_err *err)
 {
+    if (member_is_removed(m)) {
+        (void)ray_fail(err, RAY_EDENIED, "the cluster has removed this node");
+        (void)ray_next(err, "move %s away, and let it join again with a new token", m->data_dir);
+        return RAY_EDENIED;
+    }
     if (m->replica != NULL) {
         return RAY_OK;
     }
@@ -377,6 +394,17 @@ static void on_later_epoch(void *arg, const struct ray_id *peer, uint64_t cluste
     }
 }
 
+static void on_removed(void *arg, const struct ray_id *peer, const struct ray_link_removal *said)
+{
+    struct coord_member *m = arg;
+    const struct coord_replica_removal removal = {.last_number = said->last_number,
+                                                  .cluster_epoch = said->cluster_epoch};
+
+    if (m->replica != NULL) {
+        coord_replica_told_removed(m->replica, peer, &removal);
+    }
+}
+
 static int open_link(struct coord_member *m, struct ray_err *err)
 {
     struct ray_link_config config = {.listen = m->config.listen,
@@ -384,6 +412,8 @@ static int open_link(struct coord_member *m, struct ray_err *err)
                                      .self = m->id,
                                      .known = member_roster_known,
                                      .on_later_epoch = on_later_epoch,
+                                     .removed = member_roster_removed,
+                                     .on_removed = on_removed,
                                      .guests = {.on_hello = member_guest_hello,
                                                 .on_proven = member_guest_proven,
                                                 .on_guest = member_guest},

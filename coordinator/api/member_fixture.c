@@ -52,7 +52,7 @@ void member_fix_open(struct member_fix *fix)
 
 void member_fix_open_at(struct member_fix *fix, const char *dir)
 {
-    *fix = (struct member_fix){.member = NULL};
+    *fix = (struct member_fix){.name = node_name};
     (void)snprintf(fix->dir, sizeof fix->dir, "%s", dir);
     (void)member_fix_path(fix, "credential", fix->credential);
     must(ray_loop_init(&fix->loop, NULL) == RAY_OK, "no loop");
@@ -120,7 +120,7 @@ int member_fix_start(struct member_fix *fix, const char *credential, struct ray_
         .data_dir = member_fix_path(fix, "data", data_dir),
         .run_dir = member_fix_path(fix, "run", run_dir),
         .listen = "127.0.0.1:0",
-        .name = node_name,
+        .name = fix->name,
         .is_fit_for_leases = true,
         .on_quorate = on_quorate,
         .on_failed = on_failed,

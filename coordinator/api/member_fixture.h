@@ -12,6 +12,7 @@ enum { MEMBER_FIX_PATH_SIZE = 128, MEMBER_FIX_WAIT_MS = 60000 };
 
 struct member_fix {
     struct ray_loop loop;
+    const char *name;      /* of the node; set after open: another than the usual one */
     struct ray_timer late; /* ends run */
     bool is_late;
     char dir[MEMBER_FIX_PATH_SIZE];

@@ -74,6 +74,14 @@ static void dial(struct coord_member *m)
     m->has_dialled_roster = true;
 }
 
+/* Nobody of this cluster, for good. */
+static void part(struct coord_member *m)
+{
+    for (size_t i = 0; i < m->roster.count; i++) {
+        m->link->ops->remove_peer(m->link, &m->roster.lines[i].id);
+    }
+}
+
 /* Those that nobody goes to any more; of all others the replica takes care. */
 static void hang_up(struct coord_member *m)
 {
@@ -113,6 +121,10 @@ void member_roster_turn(struct coord_member *m)
     if (m->replica == NULL) {
         return;
     }
+    if (member_is_removed(m)) {
+        part(m);
+        return;
+    }
     if (is_needed(m)) {
         dial(m);
         return;
@@ -130,6 +142,13 @@ bool member_roster_names(void *arg, const struct ray_id *node)
     const struct coord_member *m = arg;
 
     return is_needed(m) && member_roster_find(&m->roster, node) != NULL;
+}
+
+size_t member_roster_count(void *arg)
+{
+    const struct coord_member *m = arg;
+
+    return m->roster.count - (member_roster_find(&m->roster, &m->id) != NULL);
 }
 
 static int known_by_registry(struct coord_fsm *fsm, const struct ray_id *peer, uint8_t *out_static,
@@ -155,6 +174,9 @@ int member_roster_known(void *arg, const struct ray_id *peer,
     const struct coord_member *m = arg;
     const struct member_roster_line *line;
 
+    if (member_is_removed(m)) {
+        return RAY_EDENIED;
+    }
     if (!is_needed(m)) {
         return known_by_registry(coord_replica_fsm(m->replica), peer, out_static, out_identity);
     }
@@ -166,4 +188,17 @@ int member_roster_known(void *arg, const struct ray_id *peer,
     memcpy(out_static, line->link_key, RAY_KEY_SIZE);
     memcpy(out_identity, line->identity_key, RAY_KEY_SIZE);
     return RAY_OK;
+}
+
+int member_roster_removed(void *arg, const struct ray_id *peer, struct ray_link_removal *out)
+{
+    const struct coord_member *m = arg;
+    struct coord_replica_removal removal;
+    int rc = is_needed(m) ? RAY_EUNAVAILABLE : coord_replica_removed(m->replica, peer, &removal);
+
+    if (rc == RAY_OK) {
+        *out = (struct ray_link_removal){.last_number = removal.last_number,
+                                         .cluster_epoch = removal.cluster_epoch};
+    }
+    return rc;
 }

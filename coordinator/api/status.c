@@ -300,7 +300,7 @@ void member_cluster_status(struct coord_member *m, const struct member_caller *c
     if (ask == NULL) {
         return;
     }
-    if (m->replica == NULL && !request->is_linearizable) {
+    if ((m->replica == NULL || member_is_removed(m)) && !request->is_linearizable) {
         answer_status(ask, false);
         return;
     }

@@ -105,7 +105,7 @@ struct replica_peer {
     bool has_voice;                   /* in consensus: that, or a member by a colleague's word */
     bool is_deafness_told;            /* in this epoch */
     bool has_lost_answer;             /* of this epoch, which has to end */
-    bool has_removed_us;              /* it said so, in this epoch */
+    bool has_removed_us;              /* it said so, in this epoch or since the last one */
     bool has_space;                   /* its log can grow */
     bool is_hello_due;                /* we have to (again) */
     bool is_frame_due;                /* a probe or an echo waits for a frame */
@@ -359,6 +359,8 @@ void replica_follow_timing(struct coord_replica *r);
 void replica_peers_init(struct coord_replica *r);
 void replica_peers_fini(struct coord_replica *r);
 struct replica_peer *replica_peer_find(struct coord_replica *r, const struct ray_id *node);
+struct replica_peer *replica_peer_get(struct coord_replica *r,
+                                      const struct ray_id *node); /* made if need be; or NULL */
 struct replica_peer *replica_peer_of_server(struct coord_replica *r, uint64_t server_id);
 struct replica_peer *replica_leader_peer(struct coord_replica *r); /* up, or NULL */
 /* Ends the epoch of its link, and connects anew. */
@@ -396,6 +398,8 @@ void replica_standing_tell(struct coord_replica *r, struct replica_peer *peer,
                            Rayos__Member__Standing *item);
 void replica_standing_told(struct coord_replica *r, struct replica_peer *peer,
                            const Rayos__Member__Standing *item);
+/* A member says that this node is removed. */
+void replica_standing_hear_removed(struct coord_replica *r, struct replica_peer *peer);
 /* What our own registry says of us. */
 void replica_standing_check_self(struct coord_replica *r);
 

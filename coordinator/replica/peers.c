@@ -57,7 +57,7 @@ static bool make_place(struct coord_replica *r)
     return false;
 }
 
-static struct replica_peer *find_or_make(struct coord_replica *r, const struct ray_id *node)
+struct replica_peer *replica_peer_get(struct coord_replica *r, const struct ray_id *node)
 {
     struct replica_peer *peer = replica_peer_find(r, node);
     size_t bucket = bucket_of(node);
@@ -152,7 +152,7 @@ void replica_peer_restart(struct coord_replica *r, struct replica_peer *peer)
 static void on_up(void *arg, const struct ray_id *node, uint64_t epoch)
 {
     struct coord_replica *r = arg;
-    struct replica_peer *peer = find_or_make(r, node);
+    struct replica_peer *peer = replica_peer_get(r, node);
 
     if (peer == NULL) {
         return; /* as if it were down */
@@ -162,6 +162,7 @@ static void on_up(void *arg, const struct ray_id *node, uint64_t epoch)
     }
     assert(epoch != 0);
     peer->epoch = epoch;
+    peer->has_removed_us = false;
     peer->heard_ns = replica_now_ns(r);
     if (r->role == COORD_REPLICA_FAILED) {
         return;
@@ -251,7 +252,7 @@ static void refresh_one(struct coord_replica *r, const struct coord_object *node
     if (!is_dialled(r, node)) {
         return;
     }
-    peer = find_or_make(r, &node->id);
+    peer = replica_peer_get(r, &node->id);
     if (peer == NULL || strcmp(peer->address, node->node.address) == 0) {
         return;
     }
@@ -292,11 +293,24 @@ static void forget_departed(struct coord_replica *r)
     }
 }
 
+/* Removed for good: nobody is dialled. */
+static void hang_up(struct coord_replica *r)
+{
+    for (struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
+        r->world.link->ops->remove_peer(r->world.link, &peer->node);
+        peer->address[0] = '\0';
+    }
+}
+
 void replica_peers_refresh(struct coord_replica *r)
 {
     struct coord_fsm *fsm = replica_state(r);
     const struct coord_object *node = coord_fsm_next(fsm, COORD_NODE, NULL);
 
+    if (r->role == COORD_REPLICA_REMOVED) {
+        hang_up(r);
+        return;
+    }
     while (node != NULL) {
         struct ray_id id = node->id;
 

@@ -437,6 +437,9 @@ static void stop_work(struct coord_replica *r)
     replica_grants_stop(r);
     replica_making_drop(r);
     replica_fetching_fini(r);
+    if (r->role == COORD_REPLICA_REMOVED) {
+        replica_peers_refresh(r);
+    }
 }
 
 static void run_consensus(struct coord_replica *r)

@@ -95,6 +95,8 @@ struct coord_replica_user {
     /* Whether that node was a voter or standby when the owner last knew, for a member whose own
      * state is behind that. NULL: whoever is let in while nothing is known here is one. */
     bool (*knows_member)(void *arg, const struct ray_id *node);
+    /* How many it would say that of, this node left out. NULL: it does not know. */
+    size_t (*count_members)(void *arg);
     /* For marker, log and event: something that a person must know. */
     void (*on_trouble)(void *arg, const struct ray_err *what);
     void *arg;
@@ -204,6 +206,20 @@ void coord_replica_carry(struct coord_replica *replica, uint64_t proposal, uint6
  * given a new number there. */
 void coord_replica_later_epoch(struct coord_replica *replica, const struct ray_id *node,
                                uint64_t cluster_epoch);
+
+/* What a member says of a node that its registry does not have (any more). */
+struct coord_replica_removal {
+    uint64_t last_number; /* given to any node so far */
+    uint64_t cluster_epoch;
+};
+/* Whether this member can say so of that node. RAY_ENOTFOUND: it is there, or leaves just now;
+ * RAY_EUNAVAILABLE: this member holds no registry of its own. */
+int coord_replica_removed(const struct coord_replica *replica, const struct ray_id *node,
+                          struct coord_replica_removal *out);
+/* A peer has proven that it says so of this node (net/link_peer.h). Of a voter or standby it
+ * counts: quarantine, and role REMOVED for good once most of them have said so. */
+void coord_replica_told_removed(struct coord_replica *replica, const struct ray_id *node,
+                                const struct coord_replica_removal *removal);
 
 /* ---- outside of the configuration (role WAITING) ---- */
 

@@ -304,7 +304,7 @@ static void hear_renumbered(struct coord_replica *r, const Rayos__Member__Standi
 }
 
 /* Quarantined at one's word, which costs a refill when it was wrong; for good only by most. */
-static void hear_removed(struct coord_replica *r, struct replica_peer *peer)
+void replica_standing_hear_removed(struct coord_replica *r, struct replica_peer *peer)
 {
     struct ray_err why = {0};
     char id[RAY_ID_TEXT_SIZE];
@@ -328,7 +328,7 @@ void replica_standing_told(struct coord_replica *r, struct replica_peer *peer,
     }
     switch (item->kind) {
     case RAYOS__MEMBER__STANDING_KIND__STANDING_REMOVED:
-        hear_removed(r, peer);
+        replica_standing_hear_removed(r, peer);
         break;
     case RAYOS__MEMBER__STANDING_KIND__STANDING_RENUMBERED:
         hear_renumbered(r, item);

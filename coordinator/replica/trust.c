@@ -150,20 +150,30 @@ bool replica_trust_standing(const struct coord_replica *r, const struct replica_
     return replica_standing_is_heard(peer) && peer->is_colleague && is_about_us(r, item);
 }
 
-/* Whether a voter other than this node has told us that we are removed. */
-static bool has_removed_us(struct coord_replica *r, uint64_t raft_id, const struct ray_id *node)
-{
-    for (const struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
-        bool is_it = node != NULL ? ray_id_equal(&peer->node, node) : peer->server_id == raft_id;
+/* ---- whether this node was removed ---- */
 
-        if (peer->has_removed_us && is_it) {
-            return true;
-        }
-    }
-    return false;
+struct removers {
+    size_t voters; /* other than this node */
+    size_t count;  /* of them, who have said so */
+};
+
+static bool has_removed_us(struct coord_replica *r, const struct ray_id *node)
+{
+    const struct replica_peer *peer = replica_peer_find(r, node);
+
+    return peer != NULL && peer->has_removed_us;
 }
 
-static void count_configured(struct coord_replica *r, size_t *voters, size_t *removers)
+/* As heard; or, when there is no link to it, as the registry has it. */
+static bool has_server_removed_us(struct coord_replica *r, uint64_t server_id)
+{
+    const struct replica_peer *peer = replica_peer_of_server(r, server_id);
+    const struct coord_object *node = coord_fsm_find_raft_id(r->fsm, server_id);
+
+    return (peer != NULL && peer->has_removed_us) || (node != NULL && has_removed_us(r, &node->id));
+}
+
+static void count_configured(struct coord_replica *r, struct removers *out)
 {
     const struct coord_config *config = coord_core_configuration(r->core);
 
@@ -171,36 +181,50 @@ static void count_configured(struct coord_replica *r, size_t *voters, size_t *re
         uint64_t id = config->servers[i].id;
 
         if (config->servers[i].role == COORD_VOTER && id != r->meta.now.server_id) {
-            *voters += 1;
-            *removers += has_removed_us(r, id, NULL);
+            out->voters++;
+            out->count += has_server_removed_us(r, id);
         }
     }
 }
 
-static void count_registered(struct coord_replica *r, size_t *voters, size_t *removers)
+static void count_registered(struct coord_replica *r, struct removers *out)
 {
-    const struct coord_object *node = coord_fsm_next(r->fsm, COORD_NODE, NULL);
+    struct coord_fsm *fsm = replica_state(r);
+    const struct coord_object *node = coord_fsm_next(fsm, COORD_NODE, NULL);
 
     while (node != NULL) {
         struct ray_id id = node->id;
 
         if (node->node.role == COORD_NODE_VOTER && !ray_id_equal(&id, &r->meta.now.node_id)) {
-            *voters += 1;
-            *removers += has_removed_us(r, 0, &id);
+            out->voters++;
+            out->count += has_removed_us(r, &id);
         }
-        node = coord_fsm_next(r->fsm, COORD_NODE, &id);
+        node = coord_fsm_next(fsm, COORD_NODE, &id);
+    }
+}
+
+/* Voters and standbys, as the owner last knew them. */
+static void count_kept(struct coord_replica *r, struct removers *out)
+{
+    if (r->user.count_members == NULL || r->user.knows_member == NULL) {
+        return;
+    }
+    out->voters = r->user.count_members(r->user.arg);
+    for (const struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
+        out->count += peer->has_removed_us && r->user.knows_member(r->user.arg, &peer->node);
     }
 }
 
 bool replica_trust_is_removed(struct coord_replica *r)
 {
-    size_t voters = 0;
-    size_t removers = 0;
+    struct removers removers = {0};
 
-    if (r->core != NULL) {
-        count_configured(r, &voters, &removers);
+    if (r->core != NULL && coord_core_configuration(r->core)->count > 0) {
+        count_configured(r, &removers);
+    } else if (coord_fsm_cluster(replica_state(r)) != NULL) {
+        count_registered(r, &removers);
     } else {
-        count_registered(r, &voters, &removers);
+        count_kept(r, &removers);
     }
-    return removers > voters / 2;
+    return removers.count > removers.voters / 2;
 }

@@ -309,6 +309,74 @@ static void test_standings_of_earlier_boots(void **state)
     move_out(&house);
 }
 
+/* ---- where there is no link ---- */
+
+static struct coord_replica_removal removal_of(const struct house *house)
+{
+    struct coord_replica_status status;
+
+    coord_replica_status(house->fix.replica, &status);
+    return (struct coord_replica_removal){.last_number = 3, .cluster_epoch = status.cluster_epoch};
+}
+
+/* By who is no member, of a number that was not given yet, or from before a recovery. */
+static void test_removals_that_do_not_count(void **state)
+{
+    struct house house;
+    struct ray_id colleague = replica_fix_id(COLLEAGUE);
+    struct ray_id observer = replica_fix_id(OBSERVER);
+    struct ray_id stranger = replica_fix_id(STRANGER);
+    struct coord_replica_removal removal;
+
+    (void)state;
+    move_in(&house);
+    removal = removal_of(&house);
+    coord_replica_told_removed(house.fix.replica, &observer, &removal);
+    coord_replica_told_removed(house.fix.replica, &stranger, &removal);
+    removal.last_number = 0;
+    coord_replica_told_removed(house.fix.replica, &colleague, &removal);
+    removal = removal_of(&house);
+    removal.cluster_epoch--;
+    coord_replica_told_removed(house.fix.replica, &colleague, &removal);
+    replica_fix_run(&house.fix, 0);
+    assert_int_equal(house.fix.role, COORD_REPLICA_LEADER);
+    removal = removal_of(&house);
+    coord_replica_told_removed(house.fix.replica, &colleague, &removal);
+    replica_fix_run(&house.fix, 0);
+    assert_int_equal(house.fix.role, COORD_REPLICA_QUARANTINED);
+    move_out(&house);
+}
+
+static void remove_node(struct house *house, unsigned number)
+{
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__NodeRemove body = RAYOS__REGISTRY__NODE_REMOVE__INIT;
+    struct ray_id id = replica_fix_id(number);
+
+    body.node = replica_id_field(&id);
+    body.is_forced = true;
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_REMOVE;
+    command.node_remove = &body;
+    propose(house, &command);
+}
+
+static void test_says_who_is_removed(void **state)
+{
+    struct house house;
+    struct ray_id observer = replica_fix_id(OBSERVER);
+    struct coord_replica_removal removal = {0};
+
+    (void)state;
+    move_in(&house);
+    assert_int_equal(coord_replica_removed(house.fix.replica, &observer, &removal), RAY_ENOTFOUND);
+    assert_int_equal(removal.last_number, 0);
+    remove_node(&house, OBSERVER);
+    assert_int_equal(coord_replica_removed(house.fix.replica, &observer, &removal), RAY_OK);
+    assert_true(removal.last_number >= number_of(&house, COLLEAGUE));
+    assert_int_equal(removal.cluster_epoch, removal_of(&house).cluster_epoch);
+    move_out(&house);
+}
+
 /* ---- frames ---- */
 
 static void frame_in(struct house *house, unsigned node, struct coord_message *message)
@@ -694,6 +762,8 @@ int main(void)
         cmocka_unit_test(test_a_later_epoch),
         cmocka_unit_test(test_standings_of_others),
         cmocka_unit_test(test_standings_of_earlier_boots),
+        cmocka_unit_test(test_removals_that_do_not_count),
+        cmocka_unit_test(test_says_who_is_removed),
         cmocka_unit_test(test_frames_of_others),
         cmocka_unit_test(test_the_number_of_another),
         cmocka_unit_test(test_words_of_office),

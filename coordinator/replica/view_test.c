@@ -380,6 +380,53 @@ static void test_one_member_cannot_remove(void **state)
     replica_fix_close(&fix);
 }
 
+static size_t count_two(void *arg)
+{
+    (void)arg;
+    return 2;
+}
+
+static bool knows_all(void *arg, const struct ray_id *node)
+{
+    (void)arg;
+    (void)node;
+    return true;
+}
+
+/* At its return it is told at the doors of those that it knows; then it goes nowhere any more. */
+static void test_removed_while_off(void **state)
+{
+    struct replica_fix fix;
+    struct heard heard;
+    struct coord_replica_removal removal;
+    struct ray_id member = replica_fix_id(MEMBER);
+    struct ray_id other = replica_fix_id(MEMBER + 1);
+
+    (void)state;
+    start(&fix, &heard);
+    fix.replica->user.knows_member = knows_all;
+    fix.replica->user.count_members = count_two;
+    removal = (struct coord_replica_removal){.last_number = fix.replica->meta.now.server_id - 1,
+                                             .cluster_epoch = fix.replica->meta.now.cluster_epoch};
+    coord_replica_told_removed(fix.replica, &member, &removal); /* of the time before it joined */
+    replica_fix_run(&fix, 0);
+    assert_int_equal(fix.role, COORD_REPLICA_WAITING);
+    removal.last_number++;
+    coord_replica_told_removed(fix.replica, &member, &removal);
+    coord_replica_told_removed(fix.replica, &member, &removal);
+    replica_fix_run(&fix, 0);
+    assert_int_equal(fix.role, COORD_REPLICA_QUARANTINED);
+    coord_replica_told_removed(fix.replica, &other, &removal);
+    replica_fix_run(&fix, 0);
+    assert_int_equal(fix.role, COORD_REPLICA_REMOVED);
+    assert_non_null(strstr(fix.trouble, "removed this node"));
+    replica_fix_stop(&fix);
+    assert_int_equal(replica_fix_create(&fix, NULL), RAY_OK);
+    replica_fix_run(&fix, 5000);
+    assert_int_equal(fix.role, COORD_REPLICA_REMOVED);
+    replica_fix_close(&fix);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -388,6 +435,7 @@ int main(void)
         cmocka_unit_test(test_renewals_go_to_the_leader_or_by_a_member),
         cmocka_unit_test(test_a_read_waits_for_the_view),
         cmocka_unit_test(test_one_member_cannot_remove),
+        cmocka_unit_test(test_removed_while_off),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

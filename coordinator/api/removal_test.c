@@ -1,0 +1,246 @@
+/* Two members over real links: one is removed while it is off, and hears of it at its return. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/test.h"
+#include "coordinator/api/member_fixture.h"
+#include "net/link_peer.h"
+
+enum { STEP_MS = 5 };
+
+struct pair {
+    struct member_fix home; /* founds, and stays */
+    struct member_fix away;
+    struct ray_timer step; /* of `away`'s loop */
+    char token[RAY_TOKEN_TEXT_SIZE_MAX];
+    bool has_token;
+};
+
+static void start(struct member_fix *fix, const char *credential)
+{
+    struct ray_err err = {0};
+
+    if (member_fix_start(fix, credential, &err) != RAY_OK) {
+        fail_msg("%s", err.text);
+    }
+}
+
+static void on_step(void *arg)
+{
+    (void)arg; /* the loop has turned */
+}
+
+static int open_pair(void **state)
+{
+    struct pair *pair = calloc(1, sizeof *pair);
+
+    assert_non_null(pair);
+    member_fix_open(&pair->home);
+    member_fix_open(&pair->away);
+    pair->away.name = "away";
+    assert_int_equal(ray_timer_init(&pair->step, &pair->away.loop, on_step, pair, NULL), RAY_OK);
+    start(&pair->home, NULL);
+    member_fix_create_cluster(&pair->home);
+    *state = pair;
+    return 0;
+}
+
+static int close_pair(void **state)
+{
+    struct pair *pair = *state;
+
+    ray_timer_fini(&pair->step);
+    member_fix_close(&pair->away);
+    member_fix_close(&pair->home);
+    free(pair);
+    return 0;
+}
+
+/* ---- both loops ---- */
+
+struct wait {
+    struct pair *pair;
+    bool (*is_done)(struct pair *pair);
+};
+
+static bool turn_away(void *arg)
+{
+    const struct wait *wait = arg;
+
+    ray_timer_start(&wait->pair->step, STEP_MS, 0);
+    ray_loop_once(&wait->pair->away.loop);
+    return wait->is_done(wait->pair);
+}
+
+static bool run_both(struct pair *pair, bool (*is_done)(struct pair *pair))
+{
+    struct wait wait = {pair, is_done};
+
+    return member_fix_run(&pair->home, turn_away, &wait);
+}
+
+/* ---- steps ---- */
+
+static void on_item(void *arg, const ProtobufCMessage *item)
+{
+    (void)arg;
+    (void)item;
+}
+
+static void on_token(void *arg, const struct ray_rpc_result *result)
+{
+    struct pair *pair = arg;
+
+    assert_int_equal(result->code, RAY_OK);
+    (void)snprintf(pair->token, sizeof pair->token, "%s",
+                   ((const Rayos__Cluster__TokenMade *)result->body)->text);
+    pair->has_token = true;
+}
+
+static bool has_token(void *arg)
+{
+    return ((const struct pair *)arg)->has_token;
+}
+
+static void make_token(struct pair *pair, bool is_ephemeral)
+{
+    Rayos__Cluster__TokenRequest request = RAYOS__CLUSTER__TOKEN_REQUEST__INIT;
+    const ProtobufCMessageDescriptor *made = &rayos__cluster__token_made__descriptor;
+
+    request.is_ephemeral = is_ephemeral;
+    assert_int_equal(ray_rpc_stream_start(pair->home.client, "token.create", &request.base, made,
+                                          made, MEMBER_FIX_WAIT_MS, on_item, on_token, pair, NULL,
+                                          NULL),
+                     RAY_OK);
+    assert_true(member_fix_run(&pair->home, has_token, pair));
+}
+
+static enum coord_replica_role role_of(const struct member_fix *fix)
+{
+    struct coord_replica_status status = {.role = COORD_REPLICA_WAITING};
+
+    if (fix->member->replica != NULL) {
+        coord_replica_status(fix->member->replica, &status);
+    }
+    return status.role;
+}
+
+static size_t count_servers(const struct member_fix *fix)
+{
+    struct coord_replica_status status;
+
+    coord_replica_status(fix->member->replica, &status);
+    return status.config.count;
+}
+
+static bool is_observer(struct pair *pair)
+{
+    return pair->away.member->replica != NULL &&
+           coord_replica_has_view(pair->away.member->replica) &&
+           coord_fsm_cluster(coord_replica_fsm(pair->away.member->replica)) != NULL;
+}
+
+static bool is_standby(struct pair *pair)
+{
+    return count_servers(&pair->home) == 2 && role_of(&pair->away) == COORD_REPLICA_FOLLOWER &&
+           count_servers(&pair->away) == 2 && member_fix_has_cluster(&pair->away);
+}
+
+static void join(struct pair *pair, bool is_ephemeral, bool (*is_in)(struct pair *pair))
+{
+    make_token(pair, is_ephemeral);
+    start(&pair->away, pair->token);
+    assert_true(run_both(pair, is_in));
+}
+
+static bool is_alone(void *arg)
+{
+    return count_servers(arg) == 1;
+}
+
+static void remove_away(struct pair *pair, const struct ray_id *id)
+{
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__NodeRemove body = RAYOS__REGISTRY__NODE_REMOVE__INIT;
+
+    body.node = member_id_field(id);
+    body.is_forced = true;
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_REMOVE;
+    command.node_remove = &body;
+    assert_int_equal(member_fix_propose(&pair->home, &command), RAY_OK);
+    assert_true(member_fix_run(&pair->home, is_alone, &pair->home));
+}
+
+static bool is_removed(struct pair *pair)
+{
+    return role_of(&pair->away) == COORD_REPLICA_REMOVED;
+}
+
+static bool is_status_shown(struct pair *pair)
+{
+    Rayos__Cluster__StatusRequest request = RAYOS__CLUSTER__STATUS_REQUEST__INIT;
+    struct member_fix_outcome outcome;
+
+    return member_fix_call(&pair->away, "cluster.status", &request.base, NULL,
+                           &rayos__cluster__status__descriptor, &outcome) == RAY_OK;
+}
+
+/* A peer that is dialled has a trouble as long as it is not there. */
+static bool has_hung_up(struct pair *pair)
+{
+    return ray_link_trouble(pair->away.member->link, &pair->home.member->id)[0] == '\0';
+}
+
+static bool says_so(struct pair *pair)
+{
+    const char *trouble = pair->away.member->trouble.text;
+
+    return strstr(trouble, "the cluster has removed this node") != NULL;
+}
+
+/* It says why it serves nobody, now and after the next start, and dials nobody. */
+static void check_removed(struct pair *pair)
+{
+    assert_true(run_both(pair, says_so));
+    assert_string_equal(member_state_name(pair->away.member), "removed");
+    assert_int_equal(member_fix_label(&pair->away, "blue"), RAY_EDENIED);
+    assert_true(is_status_shown(pair));
+    assert_true(run_both(pair, has_hung_up));
+}
+
+static void check_return(struct pair *pair)
+{
+    struct ray_id id = pair->away.member->id;
+
+    member_fix_crash(&pair->away);
+    remove_away(pair, &id);
+    start(&pair->away, NULL);
+    assert_true(run_both(pair, is_removed));
+    check_removed(pair);
+    member_fix_crash(&pair->away);
+    start(&pair->away, NULL);
+    assert_int_equal(role_of(&pair->away), COORD_REPLICA_REMOVED);
+    check_removed(pair);
+}
+
+static void test_observer(void **state)
+{
+    join(*state, true, is_observer);
+    check_return(*state);
+}
+
+static void test_standby(void **state)
+{
+    join(*state, false, is_standby);
+    check_return(*state);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_observer, open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(test_standby, open_pair, close_pair),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,72 @@
+/* link_former.c - a node that was removed while it was off.
+ *
+ * The registry has neither it nor its keys any more, so a member cannot answer it as a member, and
+ * what it says in clear ("not a member here") is nobody's word. Who is refused so asks once more,
+ * as a former member: the keys of those that it knows are still there, so it knows for certain who
+ * answers. What it hears is of no use to anybody else: that a node is not known here is said in
+ * clear, too, so nobody has to prove that it was that node. */
+#include <string.h>
+
+#include "net/link_impl.h"
+
+bool link_former_asks(struct link_peer *peer, struct ray_hello *hello)
+{
+    bool asks = peer->is_refused && peer->set->config.on_removed != NULL;
+
+    peer->is_refused = false; /* the next one is as a member again */
+    if (asks) {
+        hello->kind = RAY_PEER_FORMER;
+        hello->cluster_epoch = 0; /* the answer says the other's */
+    }
+    return asks;
+}
+
+static void put_u64(uint8_t *out, uint64_t value)
+{
+    for (unsigned i = 0; i < 8; i++) {
+        out[i] = (uint8_t)(value >> (8 * i));
+    }
+}
+
+static uint64_t get_u64(const uint8_t *bytes)
+{
+    uint64_t value = 0;
+
+    for (unsigned i = 0; i < 8; i++) {
+        value |= (uint64_t)bytes[i] << (8 * i);
+    }
+    return value;
+}
+
+int link_former_terms(const struct link_set *set, const struct ray_hello *hello,
+                      struct ray_peer_terms *out, struct ray_err *err)
+{
+    const struct ray_link_config *config = &set->config;
+    struct ray_link_removal removal = {0};
+
+    if (config->removed == NULL || config->removed(config->arg, &hello->from, &removal) != RAY_OK) {
+        return ray_fail(err, RAY_ENOTFOUND, "nothing is known of a removal");
+    }
+    out->has_payload = true;
+    out->payload_size = LINK_REMOVAL_PAYLOAD_SIZE;
+    out->payload[0] = RAY_LINK_PURPOSE_REMOVED;
+    put_u64(out->payload + 1, removal.last_number);
+    put_u64(out->payload + 9, removal.cluster_epoch);
+    return RAY_OK;
+}
+
+void link_former_heard(struct link_set *set, const struct ray_peer *proven, struct ray_err *out)
+{
+    const struct ray_link_config *config = &set->config;
+    struct ray_link_removal removal;
+
+    if (proven->payload_size != LINK_REMOVAL_PAYLOAD_SIZE ||
+        proven->payload[0] != RAY_LINK_PURPOSE_REMOVED) {
+        (void)ray_fail(out, RAY_EMALFORMED, "the peer does not say why it refuses this node");
+        return;
+    }
+    removal.last_number = get_u64(proven->payload + 1);
+    removal.cluster_epoch = get_u64(proven->payload + 9);
+    (void)ray_fail(out, RAY_EDENIED, "the peer says that the cluster has removed this node");
+    config->on_removed(config->arg, &proven->hello.to, &removal);
+}

@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "base/err.h"
+#include "base/varint.h"
 #include "net/rpc.h"
 
 enum { TAG = 6 << 3 | 2, SIZE_BYTES_MAX = RAY_RPC_BUNDLE_HEAD_SIZE_MAX - 1 };
@@ -12,15 +13,9 @@ static_assert((int)RAY_RPC_MESSAGE_SIZE_MAX < 1 << (7 * SIZE_BYTES_MAX), "a size
 
 size_t ray_rpc_bundle_head(uint8_t out[static RAY_RPC_BUNDLE_HEAD_SIZE_MAX], size_t size)
 {
-    size_t at = 0;
-
     assert(size > 0 && size <= RAY_RPC_MESSAGE_SIZE_MAX);
-    out[at++] = TAG;
-    for (; size > 0x7f; size >>= 7) {
-        out[at++] = (uint8_t)(size | 0x80);
-    }
-    out[at++] = (uint8_t)size;
-    return at;
+    out[0] = TAG;
+    return (size_t)(ray_varint_put(out + 1, size) - out);
 }
 
 bool ray_rpc_bundle_is(const uint8_t *bytes, size_t size)
@@ -32,23 +27,21 @@ int ray_rpc_bundle_next(const uint8_t *bytes, size_t size, size_t *at, const uin
                         size_t *out_size)
 {
     size_t place = *at;
-    size_t length = 0;
-    uint8_t byte = 0x80;
+    uint64_t length = 0;
+    size_t used;
 
     assert(place <= size);
     if (!ray_rpc_bundle_is(bytes + place, size - place)) {
         return RAY_EMALFORMED;
     }
     place++;
-    for (unsigned i = 0; i < SIZE_BYTES_MAX && place < size && byte > 0x7f; i++) {
-        byte = bytes[place++];
-        length |= (size_t)(byte & 0x7f) << (7 * i);
-    }
-    if (byte > 0x7f || length == 0 || length > size - place) {
+    used = ray_varint_take_short(bytes + place, size - place, SIZE_BYTES_MAX, &length);
+    place += used;
+    if (used == 0 || length == 0 || length > size - place) {
         return RAY_EMALFORMED;
     }
     *out_message = bytes + place;
-    *out_size = length;
-    *at = place + length;
+    *out_size = (size_t)length;
+    *at = place + (size_t)length;
     return RAY_OK;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "base/varint.h"
 #include "coordinator/api/impl.h"
 #include "net/proto_codec.h"
 
@@ -63,19 +64,14 @@ struct span {
 
 static bool take_varint(struct span *rest, uint64_t *out)
 {
-    uint64_t value = 0;
+    size_t size = ray_varint_take_short(rest->at, rest->size, RAY_VARINT_HEAD_SIZE_MAX, out);
 
-    for (unsigned shift = 0; shift < 35 && rest->size > 0; shift += 7) {
-        uint8_t byte = *rest->at++;
-
-        rest->size--;
-        value |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte <= 0x7f) {
-            *out = value;
-            return true;
-        }
+    if (size == 0) {
+        return false;
     }
-    return false;
+    rest->at += size;
+    rest->size -= size;
+    return true;
 }
 
 /* A field that is a message. */
@@ -98,11 +94,7 @@ static bool take_message(struct span *rest, uint64_t *out_number, struct span *o
 static uint8_t *put_head(uint8_t *at, size_t size)
 {
     *at++ = HEADER_FIELD << 3 | TYPE_MESSAGE;
-    for (; size > 0x7f; size >>= 7) {
-        *at++ = (uint8_t)(size | 0x80);
-    }
-    *at++ = (uint8_t)size;
-    return at;
+    return ray_varint_put(at, size);
 }
 
 /* The usual form: a header, then the one field that says what to do, whose bytes stay as they

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/varint.h"
 #include "coordinator/api/impl.h"
 #include "net/proto_codec.h"
 
@@ -33,18 +34,12 @@ struct batch_facts {
 static struct batch_facts facts_of(const uint8_t *bytes, size_t size)
 {
     struct batch_facts facts = {.revision = 0};
-    uint64_t value = 0;
 
     for (size_t at = 0; at < size;) {
         uint8_t tag = bytes[at++];
+        uint64_t value = 0;
 
-        value = 0;
-        for (unsigned shift = 0; at < size && shift < 64; shift += 7) {
-            value |= (uint64_t)(bytes[at] & 0x7f) << shift;
-            if (bytes[at++] < 0x80) {
-                break;
-            }
-        }
+        at += ray_varint_take(bytes + at, size - at, &value);
         if (tag == TAG_EVENT) {
             at = value <= size - at ? at + (size_t)value : size;
             facts.event_count++;

@@ -4,37 +4,19 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/varint.h"
+
 enum { TYPE_VARINT = 0, TYPE_FIXED64 = 1, TYPE_BYTES = 2, TYPE_FIXED32 = 5 };
-enum { VARINT_SIZE_MAX = 10, NUMBER_WRITTEN_MAX = 15 };
-
-static size_t varint_size(uint64_t value)
-{
-    size_t size = 1;
-
-    while (value >= 0x80) {
-        value >>= 7;
-        size++;
-    }
-    return size;
-}
+enum { NUMBER_WRITTEN_MAX = 15 };
 
 size_t coord_wire_uint_size(uint64_t value)
 {
-    return value == 0 ? 0 : 1 + varint_size(value);
+    return value == 0 ? 0 : 1 + ray_varint_size(value);
 }
 
 size_t coord_wire_bytes_size(size_t size)
 {
-    return 1 + varint_size(size) + size;
-}
-
-static void put_varint(struct coord_wire_writer *writer, uint64_t value)
-{
-    while (value >= 0x80) {
-        *writer->at++ = (uint8_t)(value | 0x80);
-        value >>= 7;
-    }
-    *writer->at++ = (uint8_t)value;
+    return 1 + ray_varint_size(size) + size;
 }
 
 void coord_wire_put_uint(struct coord_wire_writer *writer, uint32_t number, uint64_t value)
@@ -42,7 +24,7 @@ void coord_wire_put_uint(struct coord_wire_writer *writer, uint32_t number, uint
     assert(number > 0 && number <= NUMBER_WRITTEN_MAX);
     if (value != 0) {
         *writer->at++ = (uint8_t)(number << 3 | TYPE_VARINT);
-        put_varint(writer, value);
+        writer->at = ray_varint_put(writer->at, value);
     }
 }
 
@@ -50,7 +32,7 @@ void coord_wire_put_length(struct coord_wire_writer *writer, uint32_t number, si
 {
     assert(number > 0 && number <= NUMBER_WRITTEN_MAX);
     *writer->at++ = (uint8_t)(number << 3 | TYPE_BYTES);
-    put_varint(writer, size);
+    writer->at = ray_varint_put(writer->at, size);
 }
 
 void coord_wire_put_bytes(struct coord_wire_writer *writer, uint32_t number, const uint8_t *bytes,
@@ -65,23 +47,14 @@ void coord_wire_put_bytes(struct coord_wire_writer *writer, uint32_t number, con
 
 static bool get_varint(struct coord_wire_reader *reader, uint64_t *out)
 {
-    uint64_t value = 0;
+    size_t size = ray_varint_take(reader->at, (size_t)(reader->end - reader->at), out);
 
-    for (unsigned i = 0; i < VARINT_SIZE_MAX && reader->at < reader->end; i++) {
-        uint8_t byte = *reader->at++;
-
-        /* The tenth byte has room for one bit. */
-        if (i == VARINT_SIZE_MAX - 1 && byte > 1) {
-            break;
-        }
-        value |= (uint64_t)(byte & 0x7f) << (7 * i);
-        if (byte < 0x80) {
-            *out = value;
-            return true;
-        }
+    if (size == 0) {
+        reader->is_bad = true;
+        return false;
     }
-    reader->is_bad = true;
-    return false;
+    reader->at += size;
+    return true;
 }
 
 static bool skip(struct coord_wire_reader *reader, size_t size)

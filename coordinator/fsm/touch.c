@@ -4,8 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/varint.h"
 #include "coordinator/fsm/state.h"
-#include "coordinator/fsm/wire.h"
 #include "coordinator/mutant.h"
 
 enum { EVENT_HEAD_SIZE_MAX = 24 };
@@ -231,13 +231,13 @@ static void wrap_event(struct coord_fsm_event *event, uint8_t *bytes, size_t siz
     uint8_t *at = head;
 
     *at++ = 1 << 3;
-    at = fsm_put_varint(at, event->revision);
+    at = ray_varint_put(at, event->revision);
     if (event->sub_index > 0) {
         *at++ = 2 << 3;
-        at = fsm_put_varint(at, event->sub_index);
+        at = ray_varint_put(at, event->sub_index);
     }
     *at++ = 3 << 3 | 2;
-    at = fsm_put_varint(at, size);
+    at = ray_varint_put(at, size);
     event->packed_size = (size_t)(at - head) + size;
     event->packed = memcpy(bytes - (at - head), head, (size_t)(at - head));
 }

@@ -2,6 +2,7 @@
  * history, wherever the listing began and however its pages lay between the changes. */
 #include "base/buf.h"
 #include "base/test.h"
+#include "base/varint.h"
 #include "coordinator/fsm/fsm_fixture.h"
 
 enum { GUEST = 100, GUESTS = 4, VOLUME = 200, VOLUMES = 4, MIGRATION = 300, IMAGE = 400 };
@@ -94,13 +95,9 @@ static bool is_told(const struct watch *watch, const struct coord_fsm_event *eve
 
 static void put_varint(struct ray_buf *out, uint64_t value)
 {
-    uint8_t bytes[10];
-    size_t size = 0;
+    uint8_t bytes[RAY_VARINT_SIZE_MAX];
+    size_t size = (size_t)(ray_varint_put(bytes, value) - bytes);
 
-    do {
-        bytes[size++] = (uint8_t)((value & 0x7f) | (value > 0x7f ? 0x80 : 0));
-        value >>= 7;
-    } while (value > 0);
     assert_int_equal(ray_buf_append(out, bytes, size), RAY_OK);
 }
 

@@ -11,28 +11,14 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/varint.h"
+
 enum fsm_wire_type { FSM_WIRE_VARINT = 0, FSM_WIRE_BYTES = 2 };
-
-static inline size_t fsm_varint_size(uint64_t value)
-{
-    /* Seven bits a byte; zero has one. */
-    return ((size_t)(63 - __builtin_clzll(value | 1)) / 7) + 1;
-}
-
-static inline uint8_t *fsm_put_varint(uint8_t *at, uint64_t value)
-{
-    while (value >= 0x80) {
-        *at++ = (uint8_t)(value | 0x80);
-        value >>= 7;
-    }
-    *at++ = (uint8_t)value;
-    return at;
-}
 
 /* Numbers of fields below 16: their tags have one byte. */
 static inline size_t fsm_number_size(uint64_t value)
 {
-    return value == 0 ? 0 : 1 + fsm_varint_size(value);
+    return value == 0 ? 0 : 1 + ray_varint_size(value);
 }
 
 static inline uint8_t *fsm_put_number(uint8_t *at, unsigned field, uint64_t value)
@@ -41,19 +27,19 @@ static inline uint8_t *fsm_put_number(uint8_t *at, unsigned field, uint64_t valu
         return at;
     }
     *at++ = (uint8_t)(field << 3 | FSM_WIRE_VARINT);
-    return fsm_put_varint(at, value);
+    return ray_varint_put(at, value);
 }
 
 /* Also of an empty member of `repeated`, or an empty message. */
 static inline size_t fsm_part_size(size_t size)
 {
-    return 1 + fsm_varint_size(size) + size;
+    return 1 + ray_varint_size(size) + size;
 }
 
 static inline uint8_t *fsm_put_part_head(uint8_t *at, unsigned field, size_t size)
 {
     *at++ = (uint8_t)(field << 3 | FSM_WIRE_BYTES);
-    return fsm_put_varint(at, size);
+    return ray_varint_put(at, size);
 }
 
 static inline size_t fsm_bytes_size(size_t size)

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/varint.h"
 #include "coordinator/mutant.h"
 #include "coordinator/replica/impl.h"
 #include "net/proto_codec.h"
@@ -50,18 +51,6 @@ void replica_packet_answer(struct coord_replica *r, struct replica_peer *peer,
     }
 }
 
-static size_t varint(const uint8_t *bytes, size_t size, uint64_t *out)
-{
-    *out = 0;
-    for (size_t i = 0; i < size && i < 10; i++) {
-        *out |= (uint64_t)(bytes[i] & 0x7f) << (7 * i);
-        if (bytes[i] <= 0x7f) {
-            return i + 1;
-        }
-    }
-    return 0;
-}
-
 /* The items at the front that fit into one message; all are ours, of {tag, length, bytes}. */
 static size_t front(const struct ray_buf *packet)
 {
@@ -71,11 +60,11 @@ static size_t front(const struct ray_buf *packet)
         return packet->size;
     }
     while (at < packet->size) {
-        uint64_t tag;
-        uint64_t length;
-        size_t next = at + varint(packet->data + at, packet->size - at, &tag);
+        uint64_t tag = 0;
+        uint64_t length = 0;
+        size_t next = at + ray_varint_take(packet->data + at, packet->size - at, &tag);
 
-        next += varint(packet->data + next, packet->size - next, &length);
+        next += ray_varint_take(packet->data + next, packet->size - next, &length);
         next += (size_t)length;
         assert(next > at && next <= packet->size);
         if (next > REPLICA_PACKET_SIZE_MAX) {

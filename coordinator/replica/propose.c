@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/varint.h"
 #include "coordinator/mutant.h"
 #include "coordinator/replica/impl.h"
 #include "net/proto/registry.pb-c.h"
@@ -17,9 +18,9 @@
 
 enum {
     STAMP_SIZE_MAX = 16,
-    TIME_SIZE = 10,          /* of a varint that has room for every time */
-    TAG_HEADER = 1 << 3 | 2, /* Command.header */
-    TAG_TIME = 6 << 3 | 0,   /* Header.time_us */
+    TIME_SIZE = RAY_VARINT_SIZE_MAX, /* room for every time */
+    TAG_HEADER = 1 << 3 | 2,         /* Command.header */
+    TAG_TIME = 6 << 3 | 0,           /* Header.time_us */
     BATCH_SIZE_MAX = 1 << 20,
 };
 
@@ -126,47 +127,24 @@ static void look_at(const Rayos__Registry__Command *command, struct replica_requ
     }
 }
 
-static size_t varint_size(uint64_t value)
-{
-    size_t size = 1;
-
-    for (; value > 0x7f; value >>= 7) {
-        size++;
-    }
-    return size;
-}
-
-static uint8_t *put_varint(uint8_t *out, uint64_t value, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        *out++ = (uint8_t)((value & 0x7f) | (i + 1 < size ? 0x80 : 0));
-        value >>= 7;
-    }
-    return out;
-}
-
 /* The length of the header that a command begins with, and of the field's own head. False: it
  * begins with something else. */
 static bool find_header(const uint8_t *command, size_t size, size_t *out_head_size,
                         size_t *out_header_size)
 {
     uint64_t length = 0;
-    size_t at = 1;
+    size_t used;
 
-    if (size < 2 || command[0] != TAG_HEADER) {
+    if (size == 0 || command[0] != TAG_HEADER) {
         return false;
     }
-    for (unsigned shift = 0; at < size && shift < 32; shift += 7) {
-        uint8_t byte = command[at++];
-
-        length |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte <= 0x7f) {
-            *out_head_size = at;
-            *out_header_size = (size_t)length;
-            return length <= size - at;
-        }
+    used = ray_varint_take_short(command + 1, size - 1, RAY_VARINT_HEAD_SIZE_MAX, &length);
+    if (used == 0 || length > size - 1 - used) {
+        return false;
     }
-    return false;
+    *out_head_size = 1 + used;
+    *out_header_size = (size_t)length;
+    return true;
 }
 
 /* Copies the command with room for Header.time_us at its header's end, where the last of equal
@@ -186,12 +164,12 @@ static int copy_command(struct replica_request *request, const uint8_t *command,
     }
     request->command = out;
     *out++ = TAG_HEADER;
-    out = put_varint(out, header_size + 1 + TIME_SIZE, varint_size(header_size + 1 + TIME_SIZE));
+    out = ray_varint_put(out, header_size + 1 + TIME_SIZE);
     memcpy(out, command + head_size, header_size);
     out += header_size;
     *out++ = TAG_TIME;
     request->time_offset = (size_t)(out - request->command);
-    out = put_varint(out, 0, TIME_SIZE);
+    out = ray_varint_put_padded(out, 0, TIME_SIZE);
     memcpy(out, command + head_size + header_size, size - head_size - header_size);
     out += size - head_size - header_size;
     request->size = (size_t)(out - request->command);
@@ -254,7 +232,7 @@ static size_t gather(struct coord_replica *r, struct coord_entry *entries, uint3
         uint32_t next = request->next;
 
         if (may_append(r, request, index + count)) {
-            (void)put_varint(request->command + request->time_offset, now_us, TIME_SIZE);
+            (void)ray_varint_put_padded(request->command + request->time_offset, now_us, TIME_SIZE);
             entries[count] = (struct coord_entry){.type = COORD_ENTRY_COMMAND,
                                                   .size = (uint32_t)request->size,
                                                   .data = request->command};

@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/fault.h"
+#include "base/varint.h"
 #include "coordinator/mutant.h"
 #include "net/proto/registry.pb-c.h"
 #include "net/proto_codec.h"
@@ -277,15 +278,9 @@ static bool passes(const struct watcher *watcher, const struct coord_fsm_event *
 
 static int put_varint(struct ray_buf *out, uint64_t value)
 {
-    uint8_t bytes[10];
-    size_t size = 0;
+    uint8_t bytes[RAY_VARINT_SIZE_MAX];
 
-    while (value >= 0x80) {
-        bytes[size++] = (uint8_t)(value | 0x80);
-        value >>= 7;
-    }
-    bytes[size++] = (uint8_t)value;
-    return ray_buf_append(out, bytes, size);
+    return ray_buf_append(out, bytes, (size_t)(ray_varint_put(bytes, value) - bytes));
 }
 
 /* Field 1 of a WatchBatch. */

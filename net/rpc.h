@@ -1,9 +1,10 @@
 /* net/rpc.h - one request/reply and stream layer over message carriers.
  *
  * A connection carries messages of at most RAY_RPC_MESSAGE_SIZE_MAX bytes in order; the
- * envelope is net/proto/rpc.proto. A call has a method name and a body, and gets any number
- * of items, then exactly one end (a last body, or an error with code, text, next step).
- * Carriers: Unix SOCK_SEQPACKET here; between machines net/rpc_link.h and net/rpc_bulk.h.
+ * envelope is net/proto/rpc.proto. A call has a method name and a body (which travels in parts
+ * where it is larger than a message, and the service takes that), and gets any number of items,
+ * then exactly one end (a last body, or an error with code, text, next step). Carriers: Unix
+ * SOCK_SEQPACKET here; between machines net/rpc_link.h and net/rpc_bulk.h.
  *
  * Memory: create/destroy; bodies handed to callbacks are borrowed for the call.
  * Threads: the loop's.  Blocks: never (queues are bounded: a peer that does not read gets
@@ -25,7 +26,8 @@
 
 enum {
     RAY_RPC_MESSAGE_SIZE_MAX = 65536,
-    RAY_RPC_BODY_SIZE_MAX = 60000, /* leaves room for the envelope */
+    RAY_RPC_BODY_SIZE_MAX = 60000,               /* leaves room for the envelope */
+    RAY_RPC_LARGE_SIZE_MAX = (512 << 10) + 8192, /* body of a request that comes in parts */
     RAY_RPC_METHOD_SIZE_MAX = 64,
     RAY_RPC_CALLS_PER_CONN_MAX = 256,    /* in flight */
     RAY_RPC_CONN_COUNT_MAX = 256,        /* per server */
@@ -73,6 +75,9 @@ int ray_rpc_unix_listen(const char *path, mode_t mode, int *out_fd, struct ray_e
 int ray_rpc_server_create_fd(struct ray_rpc_server **out_server, struct ray_loop *loop, int fd,
                              const struct ray_rpc_method *methods, void *arg, struct ray_err *err);
 void ray_rpc_server_destroy(struct ray_rpc_server *server); /* ends open calls; NULL is fine */
+/* From now on requests may be larger than a message, up to RAY_RPC_LARGE_SIZE_MAX. What is held of
+ * those that are not whole yet is bounded, per server and per user. */
+void ray_rpc_server_take_large(struct ray_rpc_server *server);
 
 const struct ray_rpc_peer *ray_rpc_call_peer(const struct ray_rpc_call *call);
 /* How long the caller still waits, for calls made on its behalf; 0: for ever. */
@@ -118,7 +123,8 @@ void ray_rpc_client_destroy(struct ray_rpc_client *client); /* open calls end wi
 
 /* timeout_ms 0: none. Items are of type `output`, as the end is; `on_item` may be NULL (items are
  * then an error); `on_end` runs exactly once, never from within this function. Returns RAY_EAGAIN
- * when too many are in flight. *out_id may be NULL; it is for cancel. fds may be NULL. */
+ * when too many are in flight, RAY_ETOOBIG for an input above RAY_RPC_LARGE_SIZE_MAX. *out_id may
+ * be NULL; it is for cancel. fds may be NULL. */
 int ray_rpc_call_start(struct ray_rpc_client *client, const char *method,
                        const ProtobufCMessage *input, const int *fds, size_t fd_count,
                        const ProtobufCMessageDescriptor *output, uint64_t timeout_ms,

@@ -14,7 +14,9 @@
 enum { SLOW_POLL_MS = 5 };
 
 static_assert((int)RAY_RPC_MESSAGE_SIZE_MAX <= (int)RAY_BULK_MESSAGE_SIZE_MAX, "one message each");
-static_assert((int)RAY_RPC_QUEUE_HIGH_SIZE < (int)RAY_BULK_QUEUE_SIZE_MAX, "refused in time");
+static_assert((int)RAY_RPC_QUEUE_HIGH_SIZE + (int)RAY_RPC_LARGE_SIZE_MAX + 65536 <
+                  (int)RAY_BULK_QUEUE_SIZE_MAX,
+              "refused in time");
 
 struct bulk_carrier {
     struct ray_rpc_carrier base; /* first */
@@ -137,8 +139,9 @@ static void on_message(void *arg, const uint8_t *bytes, size_t size)
     if (size == 0 || size > RAY_RPC_MESSAGE_SIZE_MAX) {
         struct ray_err why = {0};
 
-        ray_fail(&why, RAY_EMALFORMED, "an rpc message of %zu bytes", size);
-        carrier_abort(&carrier->base, &why);
+        ray_fail(&why, RAY_EMALFORMED, "an rpc message of %zu bytes, at most %d", size,
+                 RAY_RPC_MESSAGE_SIZE_MAX);
+        ray_rpc_carrier_refuse(&carrier->base, &why);
     } else {
         carrier->base.user.on_message(carrier->base.user.arg, bytes, size, NULL, 0);
     }
@@ -218,6 +221,11 @@ int ray_rpc_bulk_server_create(struct ray_rpc_bulk_server **out_server, struct r
     ray_rpc_service_init(&server->service, methods, arg);
     *out_server = server;
     return RAY_OK;
+}
+
+void ray_rpc_bulk_server_take_large(struct ray_rpc_bulk_server *server)
+{
+    server->service.takes_large = true;
 }
 
 void ray_rpc_bulk_server_destroy(struct ray_rpc_bulk_server *server)

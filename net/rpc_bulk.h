@@ -22,6 +22,8 @@ int ray_rpc_bulk_server_create(struct ray_rpc_bulk_server **out_server, struct r
                                const struct ray_rpc_method *methods, void *arg,
                                struct ray_err *err);
 void ray_rpc_bulk_server_destroy(struct ray_rpc_bulk_server *server); /* NULL is fine */
+/* As ray_rpc_server_take_large. */
+void ray_rpc_bulk_server_take_large(struct ray_rpc_bulk_server *server);
 /* One more connection. Descriptor and seal are the server's on success, else stay the caller's.
  * RAY_EUNAVAILABLE: there are RAY_RPC_BULK_CONNS_MAX. */
 int ray_rpc_bulk_server_take(struct ray_rpc_bulk_server *server, int fd, struct ray_seal *seal,

@@ -42,6 +42,8 @@ struct ray_rpc_carrier_ops {
 struct ray_rpc_carrier_user {
     /* Descriptors not taken (set to -1) are closed afterwards. */
     void (*on_message)(void *arg, const uint8_t *bytes, size_t size, int *fds, size_t fd_count);
+    /* A message that is none, as `why` says: to tell the peer, and to abort. NULL: only aborted. */
+    void (*on_refused)(void *arg, const struct ray_err *why);
     void (*on_writable)(void *arg); /* the queue has fallen to RAY_RPC_QUEUE_LOW_SIZE */
     void (*on_close)(void *arg, const struct ray_err *why); /* at most once; then destroy it */
     void *arg;
@@ -53,6 +55,17 @@ struct ray_rpc_carrier {
     bool can_bundle;  /* the carrier's: what one turn sends may go in one packet */
     bool is_bundling; /* the user's: the peer takes that */
 };
+
+/* For carriers: what their user cannot be given. */
+static inline void ray_rpc_carrier_refuse(struct ray_rpc_carrier *carrier,
+                                          const struct ray_err *why)
+{
+    if (carrier->user.on_refused != NULL) {
+        carrier->user.on_refused(carrier->user.arg, why);
+    } else {
+        carrier->ops->abort(carrier, why);
+    }
+}
 
 /* calloc that fault injection can fail. */
 static inline void *ray_rpc_alloc(size_t size)

@@ -77,8 +77,8 @@ static void fail_all(struct ray_rpc_client *client, const struct ray_err *why)
 
 /* ---- sending ---- */
 
-static int client_post(struct ray_rpc_client *client, const struct ray_rpc_message *message,
-                       const int *fds, size_t fd_count, struct ray_err *err)
+int ray_rpc_client_post(struct ray_rpc_client *client, const struct ray_rpc_message *message,
+                        const int *fds, size_t fd_count, struct ray_err *err)
 {
     const uint8_t *bytes = NULL;
     size_t size = 0;
@@ -101,7 +101,7 @@ void ray_rpc_client_post_or_abort(struct ray_rpc_client *client,
         return;
     }
     ray_arena_reset(&client->send_arena);
-    rc = client_post(client, message, NULL, 0, &err);
+    rc = ray_rpc_client_post(client, message, NULL, 0, &err);
     if (rc != RAY_OK && rc != RAY_ECLOSED) { /* closed: what is still to be read ends it */
         client->carrier->ops->abort(client->carrier, &err);
     }
@@ -205,12 +205,27 @@ static int send_request(struct ray_rpc_client *client, const struct ray_rpc_mess
                         struct ray_err *err)
 {
     struct ray_rpc_message message = *head;
+    size_t size = protobuf_c_message_get_packed_size(input);
     int rc;
 
+    if (size > (fd_count > 0 ? RAY_RPC_BODY_SIZE_MAX : RAY_RPC_LARGE_SIZE_MAX)) {
+        (void)ray_fail(err, RAY_ETOOBIG, "%s with %zu bytes, a request has at most %d",
+                       message.method, size,
+                       fd_count > 0 ? RAY_RPC_BODY_SIZE_MAX : RAY_RPC_LARGE_SIZE_MAX);
+        (void)ray_next(err, "send less in one request");
+        return RAY_ETOOBIG;
+    }
+    if (size > RAY_RPC_BODY_SIZE_MAX) {
+        bool has_begun = false;
+
+        rc = ray_rpc_client_post_large(client, head, input, size, &has_begun, err);
+        client->last_id = has_begun ? head->id : client->last_id;
+        return rc;
+    }
     ray_arena_reset(&client->send_arena);
     rc = ray_proto_pack(input, RAY_RPC_BODY_SIZE_MAX, &client->send_arena, &message.body,
                         &message.body_size, err);
-    return rc != RAY_OK ? rc : client_post(client, &message, fds, fd_count, err);
+    return rc != RAY_OK ? rc : ray_rpc_client_post(client, &message, fds, fd_count, err);
 }
 
 /* Sends `request` and notes the call, whose fields the caller has set but the id. */

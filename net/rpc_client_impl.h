@@ -58,6 +58,14 @@ void ray_rpc_client_end(struct ray_rpc_client *client, struct ray_rpc_client_cal
 void ray_rpc_client_fail(struct ray_rpc_client *client, struct ray_rpc_client_call *call,
                          const struct ray_err *why);
 
+int ray_rpc_client_post(struct ray_rpc_client *client, const struct ray_rpc_message *message,
+                        const int *fds, size_t fd_count, struct ray_err *err);
+/* rpc_client_large.c: a request whose input of `size` bytes needs more than one message. The id is
+ * used up, whatever is returned, when *out_has_begun. */
+int ray_rpc_client_post_large(struct ray_rpc_client *client, const struct ray_rpc_message *head,
+                              const ProtobufCMessage *input, size_t size, bool *out_has_begun,
+                              struct ray_err *err);
+
 /* Cancel and credit: if they do not get through, the connection is of no use. */
 void ray_rpc_client_post_or_abort(struct ray_rpc_client *client,
                                   const struct ray_rpc_message *message);

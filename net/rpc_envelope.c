@@ -66,6 +66,33 @@ static int take_request(const Rayos__Rpc__Request *request, struct ray_rpc_messa
     return take_body(&request->body, message, err);
 }
 
+/* How large it may be is for the service to say. */
+static int take_large(const Rayos__Rpc__Large *large, struct ray_rpc_message *message,
+                      struct ray_err *err)
+{
+    int rc;
+
+    if (large->request == NULL || large->request->body.len > 0 || large->size == 0) {
+        return ray_fail(err, RAY_EMALFORMED, "large rpc request without a head or a size");
+    }
+    rc = take_request(large->request, message, err);
+    message->kind = RAY_RPC_LARGE;
+    message->large_size = large->size;
+    return rc;
+}
+
+static int take_part(const Rayos__Rpc__Part *part, struct ray_rpc_message *message,
+                     struct ray_err *err)
+{
+    int rc = take_id(part->id, message, err);
+
+    message->kind = RAY_RPC_PART;
+    if (rc == RAY_OK && part->body.len == 0) {
+        return ray_fail(err, RAY_EMALFORMED, "rpc part of no bytes");
+    }
+    return rc != RAY_OK ? rc : take_body(&part->body, message, err);
+}
+
 static int take_end(const Rayos__Rpc__End *end, struct ray_rpc_message *message,
                     struct ray_err *err)
 {
@@ -114,6 +141,10 @@ static int take_envelope(const Rayos__Rpc__Envelope *envelope, struct ray_rpc_me
         return take_id(envelope->cancel->id, message, err);
     case RAYOS__RPC__ENVELOPE__KIND_CREDIT:
         return take_credit(envelope->credit, message, err);
+    case RAYOS__RPC__ENVELOPE__KIND_LARGE:
+        return take_large(envelope->large, message, err);
+    case RAYOS__RPC__ENVELOPE__KIND_PART:
+        return take_part(envelope->part, message, err);
     default:
         return ray_fail(err, RAY_EMALFORMED, "rpc message of no known kind");
     }
@@ -142,6 +173,16 @@ int ray_rpc_envelope_decode(const uint8_t *bytes, size_t size, struct ray_arena 
     return rc;
 }
 
+static void fill_request(const struct ray_rpc_message *message, Rayos__Rpc__Request *request)
+{
+    assert(message->id != 0 && is_method_name(message->method));
+    request->id = message->id;
+    request->method = (char *)message->method;
+    request->deadline_ms = message->timeout_ms;
+    request->credit = message->credit;
+    request->takes_bundles = message->takes_bundles;
+}
+
 int ray_rpc_envelope_encode(const struct ray_rpc_message *message, struct ray_arena *arena,
                             const uint8_t **out_bytes, size_t *out_size, struct ray_err *err)
 {
@@ -151,6 +192,8 @@ int ray_rpc_envelope_encode(const struct ray_rpc_message *message, struct ray_ar
     Rayos__Rpc__End end = RAYOS__RPC__END__INIT;
     Rayos__Rpc__Cancel cancel = RAYOS__RPC__CANCEL__INIT;
     Rayos__Rpc__Credit credit = RAYOS__RPC__CREDIT__INIT;
+    Rayos__Rpc__Large large = RAYOS__RPC__LARGE__INIT;
+    Rayos__Rpc__Part part = RAYOS__RPC__PART__INIT;
     /* protobuf-c's structs know no const; pack only reads. */
     ProtobufCBinaryData body = {.len = message->body_size, .data = (uint8_t *)message->body};
 
@@ -160,15 +203,24 @@ int ray_rpc_envelope_encode(const struct ray_rpc_message *message, struct ray_ar
     }
     switch (message->kind) {
     case RAY_RPC_REQUEST:
-        assert(message->id != 0 && is_method_name(message->method));
-        request.id = message->id;
-        request.method = (char *)message->method;
-        request.deadline_ms = message->timeout_ms;
-        request.credit = message->credit;
-        request.takes_bundles = message->takes_bundles;
+        fill_request(message, &request);
         request.body = body;
         envelope.kind_case = RAYOS__RPC__ENVELOPE__KIND_REQUEST;
         envelope.request = &request;
+        break;
+    case RAY_RPC_LARGE:
+        assert(message->large_size > 0 && message->body_size == 0);
+        fill_request(message, &request);
+        large.request = &request;
+        large.size = message->large_size;
+        envelope.kind_case = RAYOS__RPC__ENVELOPE__KIND_LARGE;
+        envelope.large = &large;
+        break;
+    case RAY_RPC_PART:
+        part.id = message->id;
+        part.body = body;
+        envelope.kind_case = RAYOS__RPC__ENVELOPE__KIND_PART;
+        envelope.part = &part;
         break;
     case RAY_RPC_ITEM:
         item.id = message->id;

@@ -26,20 +26,23 @@ enum ray_rpc_kind {
     RAY_RPC_END,
     RAY_RPC_CANCEL,
     RAY_RPC_CREDIT,
+    RAY_RPC_LARGE, /* a request; its body comes in parts */
+    RAY_RPC_PART,
 };
 
 /* One message, flat; fields that its kind does not have are zero. */
 struct ray_rpc_message {
     enum ray_rpc_kind kind;
     uint64_t id;           /* 0 only in an end: the connection is refused */
-    const char *method;    /* request */
-    uint64_t timeout_ms;   /* request; 0: none */
-    uint32_t credit;       /* request, credit */
-    bool takes_bundles;    /* request, end */
+    const char *method;    /* request, large */
+    uint64_t timeout_ms;   /* request, large; 0: none */
+    uint32_t credit;       /* request, large, credit */
+    bool takes_bundles;    /* request, large, end */
+    uint64_t large_size;   /* large: of the body that follows */
     int code;              /* end: RAY_OK or an error */
     const char *text;      /* end */
     const char *next_step; /* end */
-    const uint8_t *body;   /* request, item, end */
+    const uint8_t *body;   /* request, part, item, end */
     size_t body_size;
 };
 

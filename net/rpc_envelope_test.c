@@ -29,6 +29,14 @@ static const struct ray_rpc_message samples[] = {
     {.kind = RAY_RPC_END, .id = 0, .code = RAY_EUNAVAILABLE, .text = "full"},
     {.kind = RAY_RPC_CANCEL, .id = 9},
     {.kind = RAY_RPC_CREDIT, .id = 9, .credit = RAY_RPC_CREDIT_MAX},
+    {.kind = RAY_RPC_LARGE,
+     .id = 3,
+     .method = "registry.propose",
+     .timeout_ms = 5000,
+     .credit = 1,
+     .takes_bundles = true,
+     .large_size = UINT64_MAX},
+    {.kind = RAY_RPC_PART, .id = 3, .body = body, .body_size = sizeof body},
 };
 
 struct fixture {
@@ -95,6 +103,7 @@ static void test_there_and_back(void **state)
         assert_int_equal(got.id, want->id);
         assert_int_equal(got.timeout_ms, want->timeout_ms);
         assert_int_equal(got.credit, want->credit);
+        assert_int_equal(got.large_size, want->large_size);
         assert_int_equal(got.code, want->code);
         assert_string_equal(text_of(got.method), text_of(want->method));
         assert_string_equal(text_of(got.text), text_of(want->text));
@@ -222,6 +231,38 @@ static void test_hostile_fields(void **state)
     refuse(fixture, &envelope);
 }
 
+static void test_large_fields(void **state)
+{
+    struct fixture *fixture = *state;
+    Rayos__Rpc__Envelope envelope = RAYOS__RPC__ENVELOPE__INIT;
+    Rayos__Rpc__Request request = RAYOS__RPC__REQUEST__INIT;
+    Rayos__Rpc__Large large = RAYOS__RPC__LARGE__INIT;
+    Rayos__Rpc__Part part = RAYOS__RPC__PART__INIT;
+    uint8_t byte = 1;
+
+    envelope.kind_case = RAYOS__RPC__ENVELOPE__KIND_LARGE;
+    envelope.large = &large;
+    large.size = 1;
+    refuse(fixture, &envelope); /* no head */
+    large.request = &request;
+    request.id = 1;
+    refuse(fixture, &envelope); /* no method */
+    request.method = (char *)(uintptr_t)"x";
+    large.size = 0;
+    refuse(fixture, &envelope);
+    large.size = 1;
+    request.body = (ProtobufCBinaryData){.len = 1, .data = &byte};
+    refuse(fixture, &envelope); /* a body in the head */
+
+    envelope.kind_case = RAYOS__RPC__ENVELOPE__KIND_PART;
+    envelope.part = &part;
+    part.id = 1;
+    refuse(fixture, &envelope); /* no bytes: it would never be whole */
+    part.id = 0;
+    part.body = request.body;
+    refuse(fixture, &envelope);
+}
+
 static void test_body_limit(void **state)
 {
     struct fixture *fixture = *state;
@@ -305,6 +346,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_truncations, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bit_flips, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hostile_fields, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_large_fields, setup, teardown),
         cmocka_unit_test_setup_teardown(test_body_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_memory_is_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_memory, setup, teardown),

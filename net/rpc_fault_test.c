@@ -31,12 +31,15 @@ static void scenario(void)
     Rayos__Rpc__Item item = RAYOS__RPC__ITEM__INIT;
     Rayos__Rpc__Empty empty = RAYOS__RPC__EMPTY__INIT;
     Rayos__Rpc__Credit credit = RAYOS__RPC__CREDIT__INIT;
+    static uint8_t large[300000]; /* in parts, and more than the socket takes at once */
 
     assert_non_null(fixture);
     credit.id = 80;
     credit.count = 20000; /* more than the socket takes at once: the queue is used */
     if (fixture_setup(fixture) == 0) {
         converse(fixture, "test.echo", &item.base, 0, false);
+        item.body = (ProtobufCBinaryData){.len = sizeof large, .data = large};
+        converse(fixture, "test.size", &item.base, 0, false);
         converse(fixture, "test.nothing", &empty.base, 0, false);
         converse(fixture, "test.stream", &credit.base, 0, false);
         converse(fixture, "test.hold", &empty.base, 0, true);

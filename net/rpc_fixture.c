@@ -136,6 +136,18 @@ static void run_big(struct ray_rpc_call *call, const ProtobufCMessage *input, vo
     free(bytes);
 }
 
+static void run_size(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
+{
+    const Rayos__Rpc__Item *item = (const Rayos__Rpc__Item *)input;
+    Rayos__Rpc__Item answer = RAYOS__RPC__ITEM__INIT;
+
+    (void)arg;
+    for (size_t i = 0; i < item->body.len; i++) {
+        answer.id = answer.id * 31 + item->body.data[i];
+    }
+    (void)ray_rpc_reply(call, &answer.base);
+}
+
 static void run_bye(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
 {
     struct fixture *fixture = arg;
@@ -153,6 +165,7 @@ static const struct ray_rpc_method methods[] = {
     {"test.fd", &rayos__rpc__empty__descriptor, run_fd},
     {"test.give", &rayos__rpc__empty__descriptor, run_give},
     {"test.big", &rayos__rpc__empty__descriptor, run_big},
+    {"test.size", &rayos__rpc__item__descriptor, run_size},
     {"test.bye", &rayos__rpc__empty__descriptor, run_bye},
     {NULL, NULL, NULL},
 };
@@ -192,6 +205,7 @@ int fixture_setup(struct fixture *fixture)
                                         methods, fixture, NULL);
     }
     if (rc == RAY_OK) {
+        ray_rpc_server_take_large(fixture->server);
         rc = ray_rpc_client_create_unix(&fixture->client, &fixture->loop, fixture->path, NULL);
     }
     return rc == RAY_OK ? 0 : -1;

@@ -64,6 +64,7 @@ void fixture_teardown(struct fixture *fixture);
 /* test.echo   Item -> the same Item          test.fail   Empty -> not_found with next step
  * test.stream Credit -> `count` Items, Empty test.hold   Empty -> nothing until released
  * test.fd     Empty -> Empty, keeps a descriptor         test.big Empty -> a reply too large
+ * test.size   Item -> an Item with a sum of the body's bytes as its id
  * test.bye    Empty -> destroys the server             test.give Empty -> Empty, a pipe */
 const struct ray_rpc_method *fixture_methods(void); /* `arg` is a struct fixture */
 int fixture_call(struct fixture *fixture, const char *method, const ProtobufCMessage *input,

@@ -154,6 +154,7 @@ static void feed_server(const uint8_t *data, size_t size)
     struct ray_rpc_session *session = NULL;
 
     ray_rpc_service_init(&service, methods, NULL);
+    service.takes_large = true;
     if (ray_rpc_session_create(&service, &session, &memory.base.user, NULL) != RAY_OK) {
         abort();
     }

@@ -13,6 +13,7 @@
 #include "net/proto_codec.h"
 #include "net/rpc_envelope.h"
 #include "net/rpc_fixture.h"
+#include "net/rpc_large.h"
 
 struct peer {
     struct fixture fixture;
@@ -108,11 +109,23 @@ static struct ray_rpc_message hear_message(struct peer *peer)
     return message;
 }
 
+/* It may be told why before. */
 static void assert_cut_off(struct peer *peer)
 {
-    uint8_t byte;
+    uint8_t bytes[1024];
+    struct ray_rpc_message message;
+    ssize_t size = hear(peer, bytes, sizeof bytes);
 
-    assert_int_equal(hear(peer, &byte, 1), 0);
+    if (size > 0) {
+        ray_arena_reset(&peer->arena);
+        assert_int_equal(ray_rpc_envelope_decode(bytes, (size_t)size, &peer->arena, &message, NULL),
+                         RAY_OK);
+        assert_int_equal(message.kind, RAY_RPC_END);
+        assert_int_equal(message.id, 0);
+        assert_int_equal(message.code, RAY_EINVAL);
+        size = hear(peer, bytes, sizeof bytes);
+    }
+    assert_int_equal(size, 0);
 }
 
 static void reconnect(struct peer *peer)
@@ -247,14 +260,137 @@ static void test_too_large(void **state)
 {
     struct peer *peer = *state;
     uint8_t *bytes = calloc(1, RAY_RPC_MESSAGE_SIZE_MAX + 1);
+    struct ray_rpc_message answer;
 
     send_bytes(peer, bytes, RAY_RPC_MESSAGE_SIZE_MAX + 1);
+    answer = hear_message(peer);
+    assert_int_equal(answer.kind, RAY_RPC_END);
+    assert_int_equal(answer.id, 0);
+    assert_int_equal(answer.code, RAY_EINVAL);
+    assert_non_null(strstr(answer.text, "65536"));
     assert_cut_off(peer);
     reconnect(peer);
     send_bytes(peer, bytes, 0); /* looks like the end */
     assert_cut_off(peer);
     free(bytes);
     assert_others_are_served(peer);
+}
+
+/* A request in parts whose parts are wrong. */
+static void test_parts_out_of_order(void **state)
+{
+    struct peer *peer = *state;
+    uint8_t bytes[8] = {0};
+    struct ray_rpc_message large = {
+        .kind = RAY_RPC_LARGE, .id = 2, .method = "test.size", .large_size = 8};
+    struct ray_rpc_message part = {
+        .kind = RAY_RPC_PART, .id = 2, .body = bytes, .body_size = sizeof bytes};
+    struct ray_rpc_message request = {.kind = RAY_RPC_REQUEST, .id = 3, .method = "test.echo"};
+
+    say(peer, &part); /* of nothing */
+    assert_cut_off(peer);
+    reconnect(peer);
+
+    say(peer, &large);
+    part.id = 3;
+    say(peer, &part); /* of another */
+    assert_cut_off(peer);
+    reconnect(peer);
+
+    part.id = 2;
+    large.large_size = 7;
+    say(peer, &large);
+    say(peer, &part); /* a byte too many */
+    assert_cut_off(peer);
+    reconnect(peer);
+
+    say(peer, &large);
+    say(peer, &request); /* between them */
+    assert_cut_off(peer);
+    reconnect(peer);
+
+    say(peer, &large);
+    large.id = 3;
+    say(peer, &large);
+    assert_cut_off(peer);
+    assert_others_are_served(peer);
+}
+
+/* What was refused or canceled: its parts are under way, and the connection goes on. */
+static void test_parts_too_late(void **state)
+{
+    struct peer *peer = *state;
+    uint8_t bytes[8] = {0};
+    struct ray_rpc_message large = {.kind = RAY_RPC_LARGE,
+                                    .id = 2,
+                                    .method = "test.size",
+                                    .large_size = RAY_RPC_LARGE_SIZE_MAX + 1};
+    struct ray_rpc_message part = {
+        .kind = RAY_RPC_PART, .id = 2, .body = bytes, .body_size = sizeof bytes};
+    struct ray_rpc_message cancel = {.kind = RAY_RPC_CANCEL, .id = 3};
+    struct ray_rpc_message request = {.kind = RAY_RPC_REQUEST, .id = 4, .method = "test.echo"};
+    struct ray_rpc_message answer;
+
+    say(peer, &large);
+    answer = hear_message(peer);
+    assert_int_equal(answer.kind, RAY_RPC_END);
+    assert_int_equal(answer.id, 2);
+    assert_int_equal(answer.code, RAY_EINVAL);
+    assert_non_null(strstr(answer.text, "532481 bytes"));
+    assert_non_null(strstr(answer.text, "at most 532480"));
+    assert_string_not_equal(answer.next_step, "");
+    say(peer, &part);
+
+    large.id = 3;
+    large.large_size = 9;
+    part.id = 3;
+    say(peer, &large);
+    say(peer, &part);
+    say(peer, &cancel);
+    say(peer, &part);
+    say(peer, &request);
+    answer = hear_message(peer);
+    assert_int_equal(answer.id, 4);
+    assert_int_equal(answer.code, RAY_OK);
+}
+
+/* Whoever announces and sends nothing holds no more than his share, and gives it back. */
+static void test_too_many_large(void **state)
+{
+    struct peer *peer = *state;
+    size_t held_max = geteuid() == 0 ? RAY_RPC_LARGE_HELD_MAX : RAY_RPC_LARGE_PER_UID_MAX;
+    size_t count = held_max / RAY_RPC_LARGE_SIZE_MAX;
+    struct ray_rpc_message large = {.kind = RAY_RPC_LARGE,
+                                    .id = 1,
+                                    .method = "test.size",
+                                    .large_size = RAY_RPC_LARGE_SIZE_MAX};
+    struct ray_rpc_message answer;
+    int *fds = calloc(count, sizeof *fds);
+
+    for (size_t i = 0; i < count; i++) {
+        say(peer, &large);
+        assert_others_are_served(peer); /* turns the loop, too */
+        fds[i] = peer->fd;
+        peer->fd = fixture_connect_raw(&peer->fixture);
+    }
+    say(peer, &large);
+    answer = hear_message(peer);
+    assert_int_equal(answer.id, 1);
+    assert_int_equal(answer.code, RAY_EUNAVAILABLE);
+    assert_string_not_equal(answer.next_step, "");
+
+    (void)close(fds[0]);
+    assert_others_are_served(peer);
+    assert_others_are_served(peer);
+    large.id = 2;
+    say(peer, &large);
+    large.id = 3; /* refused by its end, were there no room still */
+    say(peer, &large);
+    assert_cut_off(peer);
+    for (size_t i = 1; i < count; i++) {
+        (void)close(fds[i]);
+    }
+    free(fds);
 }
 
 static void send_with_fds(struct peer *peer, const uint8_t *bytes, size_t size, size_t fd_count)
@@ -469,6 +605,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_protocol_violations, setup, teardown),
         cmocka_unit_test_setup_teardown(test_late_words, setup, teardown),
         cmocka_unit_test_setup_teardown(test_too_large, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_parts_out_of_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_parts_too_late, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_too_many_large, setup, teardown),
         cmocka_unit_test_setup_teardown(test_descriptors, setup, teardown),
         cmocka_unit_test_setup_teardown(test_too_many_calls, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stream_unread, setup, teardown),

@@ -429,8 +429,9 @@ static void receive_envelope(struct link_carrier *carrier, const uint8_t *bytes,
     if (size == 0 || size > RAY_RPC_MESSAGE_SIZE_MAX) {
         struct ray_err why = {0};
 
-        ray_fail(&why, RAY_EMALFORMED, "an rpc message of %zu bytes", size);
-        carrier_abort(&carrier->base, &why);
+        ray_fail(&why, RAY_EMALFORMED, "an rpc message of %zu bytes, at most %d", size,
+                 RAY_RPC_MESSAGE_SIZE_MAX);
+        ray_rpc_carrier_refuse(&carrier->base, &why);
     } else {
         user->on_message(user->arg, bytes, size, NULL, 0);
     }

@@ -199,6 +199,11 @@ int ray_rpc_server_create_unix(struct ray_rpc_server **out_server, struct ray_lo
     return RAY_OK;
 }
 
+void ray_rpc_server_take_large(struct ray_rpc_server *server)
+{
+    server->service.takes_large = true;
+}
+
 void ray_rpc_server_destroy(struct ray_rpc_server *server)
 {
     struct stat st;

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "net/proto_codec.h"
 #include "net/rpc_envelope.h"
+#include "net/rpc_large.h"
 #include "net/rpc_session_impl.h"
 
 static void session_release(struct ray_rpc_session *session)
@@ -21,6 +22,7 @@ static void session_release(struct ray_rpc_session *session)
     session->hold_count--;
     if (session->hold_count == 0) {
         assert(session->carrier == NULL && TAILQ_EMPTY(&session->calls));
+        assert(session->large == NULL);
         ray_arena_fini(&session->receive_arena);
         ray_arena_fini(&session->send_arena);
         free(session);
@@ -124,22 +126,39 @@ static struct ray_rpc_call *call_create(struct ray_rpc_session *session,
     return call;
 }
 
-static void receive_request(struct ray_rpc_session *session, const struct ray_rpc_message *message,
-                            int *fds, size_t fd_count)
+/* A connection that breaks the rules ends; the peer hears why, where it still listens. */
+static void session_refuse(struct ray_rpc_session *session, const struct ray_err *why)
+{
+    (void)ray_rpc_session_post_err(session, 0, why);
+    session->carrier->ops->abort(session->carrier, why);
+}
+
+/* Whether the head of a request, or of one in parts, is in order; else the connection ends. */
+static bool take_head(struct ray_rpc_session *session, const struct ray_rpc_message *message)
+{
+    struct ray_err err = {0};
+
+    if (message->id <= session->last_id || session->large != NULL) {
+        (void)ray_fail(&err, RAY_EMALFORMED,
+                       "rpc request whose id does not rise, or between the parts of another");
+        session_refuse(session, &err);
+        return false;
+    }
+    session->last_id = message->id;
+    if (message->takes_bundles && session->carrier->can_bundle) {
+        session->carrier->is_bundling = true;
+    }
+    return true;
+}
+
+static void run_request(struct ray_rpc_session *session, const struct ray_rpc_message *message,
+                        int *fds, size_t fd_count)
 {
     const struct ray_rpc_method *method = NULL;
     ProtobufCMessage *input = NULL;
     struct ray_rpc_call *call = NULL;
     struct ray_err err = {0};
 
-    if (message->id <= session->last_id) {
-        ray_rpc_session_abort(session, RAY_EMALFORMED, "rpc request whose id does not rise");
-        return;
-    }
-    session->last_id = message->id;
-    if (message->takes_bundles && session->carrier->can_bundle) {
-        session->carrier->is_bundling = true;
-    }
     if (request_check(session, message, &method, &input, &err) == RAY_OK) {
         call = call_create(session, message, fds, fd_count);
         if (call == NULL) {
@@ -155,10 +174,39 @@ static void receive_request(struct ray_rpc_session *session, const struct ray_rp
     method->run(call, input, session->service->methods_arg);
 }
 
+static void receive_large(struct ray_rpc_session *session, const struct ray_rpc_message *message)
+{
+    struct ray_err err = {0};
+
+    if (take_head(session, message) && ray_rpc_large_begin(session, message, &err) != RAY_OK) {
+        (void)ray_rpc_session_post_err(session, message->id, &err);
+    }
+}
+
+static void receive_part(struct ray_rpc_session *session, const struct ray_rpc_message *message)
+{
+    struct ray_rpc_message request;
+    struct ray_err err = {0};
+    int rc = ray_rpc_large_add(session, message, &request, &err);
+
+    if (rc == RAY_OK) {
+        run_request(session, &request, NULL, 0);
+        if (session->service != NULL) {
+            ray_rpc_large_drop(session);
+        }
+    } else if (rc != RAY_EAGAIN) {
+        session_refuse(session, &err);
+    }
+}
+
 static void receive_cancel(struct ray_rpc_session *session, uint64_t id)
 {
     struct ray_rpc_call *call = call_find(session, id);
 
+    if (call == NULL && id == session->last_id) {
+        ray_rpc_large_drop(session); /* perhaps its parts are still to come */
+        return;
+    }
     if (call == NULL || call->is_canceled) {
         return; /* it ended while the cancel was under way */
     }
@@ -203,11 +251,45 @@ static void receive_credit(struct ray_rpc_session *session, const struct ray_rpc
         return; /* it ended while the credit was under way */
     }
     if (call->credit > RAY_RPC_CREDIT_MAX - message->credit) {
-        ray_rpc_session_abort(session, RAY_EMALFORMED, "rpc credit above its limit");
+        struct ray_err err = {0};
+
+        (void)ray_fail(&err, RAY_EMALFORMED, "rpc credit above its limit");
+        session_refuse(session, &err);
         return;
     }
     call->credit += message->credit;
     session_drain(session);
+}
+
+static void receive(struct ray_rpc_session *session, const struct ray_rpc_message *message,
+                    int *fds, size_t fd_count)
+{
+    struct ray_err err = {0};
+
+    switch (message->kind) {
+    case RAY_RPC_REQUEST:
+        if (take_head(session, message)) {
+            run_request(session, message, fds, fd_count);
+        }
+        break;
+    case RAY_RPC_LARGE:
+        receive_large(session, message);
+        break;
+    case RAY_RPC_PART:
+        receive_part(session, message);
+        break;
+    case RAY_RPC_CANCEL:
+        receive_cancel(session, message->id);
+        break;
+    case RAY_RPC_CREDIT:
+        receive_credit(session, message);
+        break;
+    case RAY_RPC_ITEM:
+    case RAY_RPC_END:
+        (void)ray_fail(&err, RAY_EMALFORMED, "rpc message that only a server sends");
+        session_refuse(session, &err);
+        break;
+    }
 }
 
 static void on_message(void *arg, const uint8_t *bytes, size_t size, int *fds, size_t fd_count)
@@ -219,16 +301,19 @@ static void on_message(void *arg, const uint8_t *bytes, size_t size, int *fds, s
     session->hold_count++;
     ray_arena_reset(&session->receive_arena);
     if (ray_rpc_envelope_decode(bytes, size, &session->receive_arena, &message, &err) != RAY_OK) {
-        session->carrier->ops->abort(session->carrier, &err);
-    } else if (message.kind == RAY_RPC_REQUEST) {
-        receive_request(session, &message, fds, fd_count);
-    } else if (message.kind == RAY_RPC_CANCEL) {
-        receive_cancel(session, message.id);
-    } else if (message.kind == RAY_RPC_CREDIT) {
-        receive_credit(session, &message);
+        session_refuse(session, &err);
     } else {
-        ray_rpc_session_abort(session, RAY_EMALFORMED, "rpc message that only a server sends");
+        receive(session, &message, fds, fd_count);
     }
+    session_release(session);
+}
+
+static void on_refused(void *arg, const struct ray_err *why)
+{
+    struct ray_rpc_session *session = arg;
+
+    session->hold_count++;
+    session_refuse(session, why);
     session_release(session);
 }
 
@@ -254,6 +339,7 @@ static void session_close(struct ray_rpc_session *session)
         session->carrier->ops->destroy(session->carrier);
         session->carrier = NULL;
     }
+    ray_rpc_large_drop(session);
     session->service = NULL;
     LIST_REMOVE(session, entry);
     service->session_count--;
@@ -297,8 +383,11 @@ int ray_rpc_session_create(struct ray_rpc_service *service, struct ray_rpc_sessi
     LIST_INSERT_HEAD(&service->sessions, session, entry);
     service->session_count++;
     *out_session = session;
-    *out_user = (struct ray_rpc_carrier_user){
-        .on_message = on_message, .on_writable = on_writable, .on_close = on_close, .arg = session};
+    *out_user = (struct ray_rpc_carrier_user){.on_message = on_message,
+                                              .on_refused = on_refused,
+                                              .on_writable = on_writable,
+                                              .on_close = on_close,
+                                              .arg = session};
     return RAY_OK;
 }
 

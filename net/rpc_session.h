@@ -7,6 +7,7 @@
 #ifndef RAY_NET_RPC_SESSION_H
 #define RAY_NET_RPC_SESSION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/queue.h>
 #include <sys/types.h>
@@ -28,6 +29,8 @@ struct ray_rpc_service {
     size_t session_count;
     struct ray_rpc_call_list orphans; /* the peer is gone, the method has not ended them */
     size_t call_count;                /* orphans too */
+    bool takes_large;                 /* requests may come in parts */
+    size_t large_size;                /* of those that are not whole yet */
 };
 
 void ray_rpc_service_init(struct ray_rpc_service *service, const struct ray_rpc_method *methods,

@@ -14,6 +14,8 @@
 
 enum { RAY_RPC_SEND_ARENA_SIZE_MAX = 4 * RAY_RPC_MESSAGE_SIZE_MAX };
 
+struct ray_rpc_large; /* rpc_large.h */
+
 struct ray_rpc_call {
     TAILQ_ENTRY(ray_rpc_call) entry;
     struct ray_rpc_session *session; /* NULL: the peer is gone */
@@ -41,7 +43,8 @@ struct ray_rpc_session {
     struct ray_rpc_call_list calls;
     size_t call_count;
     uint64_t last_id;
-    unsigned hold_count; /* one for being open */
+    struct ray_rpc_large *large; /* the request that comes in parts; NULL: none */
+    unsigned hold_count;         /* one for being open */
     struct ray_arena receive_arena;
     struct ray_arena send_arena;
 };

@@ -389,8 +389,14 @@ static int receive_one(struct unix_carrier *unix_carrier, struct ray_err *err)
     }
     fd_count = take_fds(&message, fds);
     if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+        struct ray_err refusal = {0};
+
         ray_rpc_close_fds(fds, fd_count);
-        return ray_fail(err, RAY_EMALFORMED, "a message of too many bytes or descriptors");
+        (void)ray_fail(&refusal, RAY_EMALFORMED,
+                       "an rpc message of more than %d bytes or %d descriptors",
+                       RAY_RPC_MESSAGE_SIZE_MAX, RAY_RPC_FD_COUNT_MAX);
+        ray_rpc_carrier_refuse(&unix_carrier->base, &refusal);
+        return RAY_OK; /* who called looks at whether it goes on */
     }
     if (ray_rpc_bundle_is(unix_carrier->input, (size_t)size)) {
         ray_rpc_close_fds(fds, fd_count); /* none goes with a bundle */

@@ -234,6 +234,7 @@ static int start_loop(struct rayosd *rayosd, const struct ray_args *args, struct
     }
     if (rc == RAY_OK) {
         rayosd->socket_fd = -1; /* the server's now */
+        ray_rpc_server_take_large(rayosd->server);
         rc = rayosd_watchdog_init(&rayosd->watchdog, &rayosd->loop, rayosd->logger, take_pulse,
                                   rayosd, err);
     }

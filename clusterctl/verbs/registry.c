@@ -310,6 +310,15 @@ static int read_label(struct labelling *labelling, char *word, struct ray_err *e
     return RAY_OK;
 }
 
+/* The registry takes them in the order of their keys. */
+static int compare_labels(const void *a, const void *b)
+{
+    const Rayos__Registry__Label *const *one = a;
+    const Rayos__Registry__Label *const *other = b;
+
+    return strcmp((*one)->key, (*other)->key);
+}
+
 static int find_id(const struct ray_args *args, Rayos__Registry__Kind kind, struct ray_id *out,
                    struct ray_err *err)
 {
@@ -425,6 +434,7 @@ static int label(const struct ray_args *args, struct labelling *labelling,
     }
     change.kind = kind;
     change.id = (ProtobufCBinaryData){.len = RAY_ID_SIZE, .data = id.bytes};
+    qsort(labelling->set, labelling->set_count, sizeof(*labelling->set), compare_labels);
     change.n_set = labelling->set_count;
     change.set = labelling->set;
     change.n_remove = labelling->removed_count;

@@ -166,6 +166,12 @@ int member_command_adopt(struct coord_member *m, const uint8_t *bytes, size_t si
     struct span in = {bytes, size};
     int rc;
 
+    if (size > COORD_FSM_COMMAND_SIZE_MAX) {
+        (void)ray_fail(err, RAY_ETOOBIG, "a command of %zu bytes, at most %d", size,
+                       COORD_FSM_COMMAND_SIZE_MAX);
+        (void)ray_next(err, "make several commands of it");
+        return RAY_ETOOBIG;
+    }
     ray_arena_reset(&m->arena);
     rc = adopt_usual(m, in, principal, out, err);
     return rc == RAY_EAGAIN ? adopt_any(m, in, principal, out, err) : rc;

@@ -233,9 +233,14 @@ int member_guests_init(struct coord_member *m, struct ray_err *err)
 {
     int rc = ray_rpc_bulk_server_create(&m->joiners, m->config.loop, joiner_methods, m, err);
 
-    return rc == RAY_OK ? ray_rpc_bulk_server_create(&m->operators, m->config.loop,
-                                                     coord_member_methods(), m, err)
-                        : rc;
+    if (rc == RAY_OK) {
+        rc = ray_rpc_bulk_server_create(&m->operators, m->config.loop, coord_member_methods(), m,
+                                        err);
+    }
+    if (rc == RAY_OK) {
+        ray_rpc_bulk_server_take_large(m->operators);
+    }
+    return rc;
 }
 
 void member_guests_fini(struct coord_member *m)

@@ -108,7 +108,11 @@ static int serve(struct member_fix *fix, struct ray_err *err)
         ray_rpc_server_create_unix(&fix->server, &fix->loop, member_fix_path(fix, "sock", path),
                                    S_IRUSR | S_IWUSR, coord_member_methods(), fix->member, err);
 
-    return rc == RAY_OK ? member_fix_connect(fix, err) : rc;
+    if (rc == RAY_OK) {
+        ray_rpc_server_take_large(fix->server);
+        rc = member_fix_connect(fix, err);
+    }
+    return rc;
 }
 
 int member_fix_start(struct member_fix *fix, const char *credential, struct ray_err *err)

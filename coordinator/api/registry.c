@@ -94,6 +94,7 @@ void member_query(struct coord_member *m, const struct member_caller *caller,
     const Rayos__Cluster__QueryRequest *request = (const Rayos__Cluster__QueryRequest *)input;
     struct query_ask *query_ask = member_ask_new(m, caller, call, sizeof *query_ask);
     struct ray_err err = {0};
+    int rc;
 
     if (query_ask == NULL) {
         return;
@@ -102,8 +103,10 @@ void member_query(struct coord_member *m, const struct member_caller *caller,
     ray_buf_init(&query_ask->answer, COORD_FSM_PAGE_SIZE_MAX + COORD_FSM_RECORD_SIZE_MAX);
     query_ask->ask.on_release = on_query_release;
     query_ask->ask.on_shown = on_query_shown;
-    if (ray_buf_append(&query_ask->query, request->query.data, request->query.len) != RAY_OK) {
-        (void)ray_fail(&err, RAY_ENOMEM, "a query");
+    rc = ray_buf_append(&query_ask->query, request->query.data, request->query.len);
+    if (rc != RAY_OK) {
+        (void)ray_fail(&err, rc, "a query of %zu bytes, at most %d", request->query.len,
+                       RAY_RPC_BODY_SIZE_MAX);
         member_ask_fail(&query_ask->ask, &err);
         return;
     }

@@ -108,7 +108,8 @@ struct coord_member {
     struct ray_err trouble;      /* why it is FAILED, or joins and joins */
     struct member_roster roster; /* roster.c */
     bool has_dialled_roster;
-    bool is_roster_late; /* it could not be kept, and that was said */
+    bool is_roster_doubted; /* a read is under way, which tells whether it is true */
+    bool is_roster_late;    /* it could not be kept, and that was said */
     struct member_creation *creation;
     bool is_resuming; /* create.c */
     struct member_joining *joining;

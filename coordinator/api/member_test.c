@@ -249,7 +249,16 @@ static void a_damaged_roster_is_made_anew(void **state)
     assert_non_null(member_roster_find(&fix->member->roster, &fix->member->id));
 }
 
-/* What was joined later is not forgotten while an older registry is replayed. */
+static bool is_roster_of_registry(void *arg)
+{
+    const struct member_fix *fix = arg;
+    struct coord_fsm *fsm = coord_replica_fsm(fix->member->replica);
+
+    return !member_roster_is_ahead(&fix->member->roster, fsm) && fix->member->roster.count == 1;
+}
+
+/* What was joined later is not forgotten while an older registry is replayed; but a revision that
+ * the cluster has not reached was never one. */
 static void an_old_registry_does_not_change_the_roster(void **state)
 {
     struct member_fix *fix = *state;
@@ -266,18 +275,19 @@ static void an_old_registry_does_not_change_the_roster(void **state)
     memset(ahead->lines[ahead->count].link_key, 7, RAY_KEY_SIZE);
     ahead->count++;
     assert_int_equal(member_roster_keep(fix->member, ahead, NULL), RAY_OK);
-    member_fix_crash(fix);
+    member_fix_stop(fix);
 
     start(fix, NULL);
-    assert_true(member_fix_run(fix, member_fix_has_cluster, fix));
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(member_fix_label(fix, "blue"), RAY_OK);
         member_roster_turn(fix->member);
     }
     assert_true(member_roster_is_same(&fix->member->roster, ahead));
     assert_int_equal(member_roster_known(fix->member, &ahead->lines[1].id, keys[0], keys[1]),
                      RAY_OK);
     assert_int_equal(keys[0][0], 7);
+    assert_true(member_fix_run(fix, is_roster_of_registry, fix));
+    assert_int_equal(member_roster_known(fix->member, &ahead->lines[1].id, keys[0], keys[1]),
+                     RAY_ENOTFOUND);
     free(ahead);
 }
 

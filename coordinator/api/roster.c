@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { COMPARE_S = 5 };
+
 /* The registry here does not decide: there is none, or it is older than what was kept. */
 static bool is_needed(const struct coord_member *m)
 {
@@ -98,6 +100,40 @@ static void hang_up(struct coord_member *m)
     m->has_dialled_roster = false;
 }
 
+/* ---- a revision that nobody has reached ---- */
+
+static void on_compared(void *arg, int status, uint64_t revision)
+{
+    struct coord_member *m = arg;
+
+    m->is_roster_doubted = false;
+    if (status != RAY_OK || !member_roster_is_ahead(&m->roster, coord_replica_fsm(m->replica))) {
+        return;
+    }
+    ray_log(m->config.logger, RAY_LOG_WARN, "member",
+            "the roster is of revision %llu, the registry has got to %llu: it is made anew",
+            (unsigned long long)m->roster.revision, (unsigned long long)revision);
+    m->roster.revision = revision;
+    m->roster.cluster_epoch =
+        coord_fsm_cluster(coord_replica_fsm(m->replica))->cluster.cluster_epoch;
+    m->has_node_news = true;
+}
+
+/* It may have been made of what one member said (an observer's is). What the registry shows after a
+ * linearizable read is no older than anything that was ever true. */
+static void compare_with_leader(struct coord_member *m)
+{
+    uint64_t deadline_ns = ray_clock_boottime_ns() + COMPARE_S * RAY_NS_PER_S;
+    struct coord_replica_status status;
+
+    coord_replica_status(m->replica, &status);
+    if (!m->is_roster_doubted && status.is_quorate &&
+        coord_fsm_cluster(coord_replica_fsm(m->replica)) != NULL) {
+        m->is_roster_doubted =
+            coord_replica_read(m->replica, deadline_ns, on_compared, m, NULL, NULL) == RAY_OK;
+    }
+}
+
 static void refresh(struct coord_member *m)
 {
     struct member_roster *now = calloc(1, sizeof *now);
@@ -127,6 +163,7 @@ void member_roster_turn(struct coord_member *m)
     }
     if (is_needed(m)) {
         dial(m);
+        compare_with_leader(m);
         return;
     }
     if (m->has_dialled_roster) {

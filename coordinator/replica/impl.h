@@ -49,6 +49,7 @@ enum {
     REPLICA_RENEW_MS = 2000, /* a renewal of a peer that has no answer by then has none */
     REPLICA_RENEWALS_MAX = 8192,
     REPLICA_VIEW_FRESH_MS = 3000, /* of bookmarks that come once a second */
+    REPLICA_DOUBT_MS = 5000,      /* for the leader's word on a view */
 };
 
 /* In what coord_replica_cancel takes. */
@@ -156,6 +157,7 @@ struct replica_request {
     struct replica_peer *peer; /* forwarded to; or asked by (is_remote) */
     uint64_t epoch;
     uint64_t rider;       /* of a command: the renewal that goes with it; 0: none */
+    uint64_t shown_index; /* of a read that was forwarded: what a view showed then; 0: none */
     uint64_t entry_index; /* of a renewal: the command that it went with; 0: none */
     uint64_t entry_term;
     struct replica_peer *to; /* of renewals: forwarded to, while `peer` is who asked */
@@ -248,6 +250,8 @@ struct coord_replica {
     struct coord_fsm *fsm;
     struct coord_fsm *view; /* outside of the configuration (view.c); NULL: none */
     uint64_t view_heard_ns;
+    bool is_view_doubted; /* the leader is being asked */
+    bool is_view_refuted;
     struct coord_watch_ring ring;
     struct ray_arena arena;         /* of one received message */
     struct ray_arena request_arena; /* of one request; callbacks may make one at any time */
@@ -346,6 +350,10 @@ struct coord_fsm *replica_state(const struct coord_replica *r);
 /* Whether the state is the view: a part of the registry. */
 bool replica_is_viewing(const struct coord_replica *r);
 void replica_view_turn(struct coord_replica *r);
+/* The leader has committed up to `index`, and was asked when `shown_index` was shown here. */
+void replica_view_compare(struct coord_replica *r, uint64_t shown_index, uint64_t index);
+/* At the beginning of a turn: a view that was found untrue goes. */
+void replica_view_refute(struct coord_replica *r);
 
 /* ---- apply.c ---- */
 

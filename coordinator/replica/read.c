@@ -113,6 +113,7 @@ static bool ask_leader(struct coord_replica *r, struct replica_peer *leader,
     }
     request->peer = leader;
     request->epoch = leader->epoch;
+    request->shown_index = replica_is_viewing(r) ? coord_fsm_index(r->view) : 0;
     replica_request_move(&r->reads, request, REPLICA_REQUEST_FORWARDED);
     return true;
 }
@@ -230,6 +231,7 @@ void replica_read_answered(struct coord_replica *r, struct replica_peer *peer,
         return;
     }
     request->index = given->index;
+    replica_view_compare(r, request->shown_index, given->index);
     replica_request_move(&r->reads, request, REPLICA_REQUEST_WAITING);
 }
 

@@ -471,6 +471,7 @@ static void run_consensus(struct coord_replica *r)
 void coord_replica_turn(struct coord_replica *r)
 {
     r->is_turn_due = false;
+    replica_view_refute(r);
     if (replica_is_running(r)) {
         run_consensus(r);
     }

@@ -226,7 +226,8 @@ void coord_replica_told_removed(struct coord_replica *replica, const struct ray_
 /* What such a node knows of the registry is a view (coord_fsm_view_create) that its owner gets from
  * a member: from now on coord_replica_fsm gives it, until its own state has got as far. The view is
  * the replica's, whatever is returned. The member that it is from heard the leader at `heard_ns`,
- * on the clock of this node. RAY_EAGAIN: it shows less than what is here. */
+ * on the clock of this node. RAY_EAGAIN: it shows less than what is here (the leader is asked
+ * whether that is true); RAY_ECONFLICT: it is of a later cluster epoch. */
 int coord_replica_show(struct coord_replica *replica, struct coord_fsm *view, uint64_t heard_ns,
                        struct ray_err *err);
 /* A packed WatchBatch for that view. As coord_fsm_view_batch; RAY_ENOTFOUND: no view is here.

@@ -335,6 +335,102 @@ static void test_a_read_waits_for_the_view(void **state)
     replica_fix_close(&fix);
 }
 
+/* ---- a revision that nobody has reached ---- */
+
+static void answer_read(struct replica_fix *fix, const struct heard *heard, uint64_t index)
+{
+    Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
+    Rayos__Member__ReadGiven given = RAYOS__MEMBER__READ_GIVEN__INIT;
+    Rayos__Member__ReadGiven *items[] = {&given};
+
+    given.number = heard->read_number;
+    given.index = index;
+    packet.n_reads_given = 1;
+    packet.reads_given = items;
+    replica_fix_packet(fix, MEMBER, &packet);
+    replica_fix_run(fix, 0);
+}
+
+static int show_at(struct replica_fix *fix, uint64_t revision)
+{
+    return coord_replica_show(fix->replica, make_view(own_incarnation(fix), revision), fix->now_ns,
+                              NULL);
+}
+
+static void bookmark(struct replica_fix *fix, uint64_t revision)
+{
+    Rayos__Registry__WatchBatch batch = RAYOS__REGISTRY__WATCH_BATCH__INIT;
+    uint8_t bytes[32];
+    size_t size;
+
+    batch.revision = revision;
+    size = rayos__registry__watch_batch__pack(&batch, bytes);
+    assert_int_equal(coord_replica_show_batch(fix->replica, bytes, size, fix->now_ns, NULL),
+                     RAY_OK);
+}
+
+/* What one member has said does not keep out all others: the leader knows better. */
+static void test_a_revision_nobody_reached(void **state)
+{
+    struct replica_fix fix;
+    struct heard heard;
+    struct ray_id leader = replica_fix_id(MEMBER);
+
+    (void)state;
+    start(&fix, &heard);
+    hear_member(&fix, MEMBER, &leader);
+    assert_int_equal(show_at(&fix, 20), RAY_OK);
+    bookmark(&fix, UINT64_MAX);
+    assert_int_equal(show_at(&fix, 22), RAY_EAGAIN);
+    assert_int_equal(show_at(&fix, 23), RAY_EAGAIN);
+    replica_fix_run(&fix, 0);
+    assert_int_equal(heard.reads, 1); /* one question for all */
+    answer_read(&fix, &heard, 23);
+    assert_false(coord_replica_has_view(fix.replica));
+    assert_int_equal(show_at(&fix, 22), RAY_OK);
+    assert_int_equal(coord_fsm_index(coord_replica_fsm(fix.replica)), 22);
+    replica_fix_close(&fix);
+}
+
+/* A member that is behind is not taken for the truth, nor is an answer from before. */
+static void test_who_is_behind_refutes_nothing(void **state)
+{
+    struct replica_fix fix;
+    struct heard heard;
+    struct ray_id leader = replica_fix_id(MEMBER);
+
+    (void)state;
+    start(&fix, &heard);
+    hear_member(&fix, MEMBER, &leader);
+    assert_int_equal(show_at(&fix, 20), RAY_OK);
+    assert_int_equal(show_at(&fix, 19), RAY_EAGAIN);
+    replica_fix_run(&fix, 0);
+    bookmark(&fix, 30);
+    answer_read(&fix, &heard, 25); /* it was asked when 20 was shown */
+    assert_int_equal(coord_fsm_index(coord_replica_fsm(fix.replica)), 30);
+    replica_fix_run(&fix, 6000);
+    assert_int_equal(show_at(&fix, 29), RAY_EAGAIN);
+    replica_fix_run(&fix, 0);
+    assert_int_equal(heard.reads, 2);
+    answer_read(&fix, &heard, 30);
+    assert_int_equal(coord_fsm_index(coord_replica_fsm(fix.replica)), 30);
+    replica_fix_close(&fix);
+}
+
+/* Links are made under the cluster epoch, and prove it: no view raises it. */
+static void test_no_view_raises_the_epoch(void **state)
+{
+    struct replica_fix fix;
+    struct heard heard;
+
+    (void)state;
+    start(&fix, &heard);
+    fix.replica->meta.now.cluster_epoch = 0; /* the view's is one more */
+    assert_int_equal(show_at(&fix, 20), RAY_ECONFLICT);
+    assert_false(coord_replica_has_view(fix.replica));
+    replica_fix_close(&fix);
+}
+
 /* The member that is followed says that this node's own record is gone. */
 static void take_self_away(struct replica_fix *fix, uint64_t revision)
 {
@@ -434,6 +530,9 @@ int main(void)
         cmocka_unit_test(test_it_asks_to_be_admitted),
         cmocka_unit_test(test_renewals_go_to_the_leader_or_by_a_member),
         cmocka_unit_test(test_a_read_waits_for_the_view),
+        cmocka_unit_test(test_a_revision_nobody_reached),
+        cmocka_unit_test(test_who_is_behind_refutes_nothing),
+        cmocka_unit_test(test_no_view_raises_the_epoch),
         cmocka_unit_test(test_one_member_cannot_remove),
         cmocka_unit_test(test_removed_while_off),
     };

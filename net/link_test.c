@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sodium.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -395,6 +396,31 @@ static void test_moved_and_removed(void **state)
     assert_int_equal(proxy.line_count, 1); /* not dialled again */
     assert_int_equal(a->peers[1].up_count, 2);
     proxy_teardown(&proxy);
+    drop(world);
+}
+
+/* A link goes while another's message waits for the loop: that one is not lost with it. */
+static void test_removed_beside(void **state)
+{
+    struct world *world = make(3);
+    struct world_node *a = &world->nodes[0], *b = &world->nodes[1], *c = &world->nodes[2];
+    struct timespec a_while = {.tv_nsec = 50 * (long)RAY_NS_PER_MS};
+
+    (void)state;
+    world_add(a, b);
+    world_add(a, c);
+    assert_true(world_run_until_linked(a, b));
+    assert_true(world_run_until_linked(a, c));
+    world_turns(world, 5, 5);
+    for (uint64_t round = 1; round <= 5; round++) {
+        assert_int_equal(world_send(c, a, 100), RAY_OK);
+        c->link->ops->flush(c->link);
+        (void)nanosleep(&a_while, NULL); /* for the library's threads; the loop stands */
+        a->link->ops->remove_peer(a->link, &b->id);
+        run_until_total(a, c, round);
+        world_add(a, b);
+        assert_true(world_run_until_linked(a, b));
+    }
     drop(world);
 }
 
@@ -877,6 +903,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_both_dial),
         cmocka_unit_test(test_half_dead),
         cmocka_unit_test(test_moved_and_removed),
+        cmocka_unit_test(test_removed_beside),
         cmocka_unit_test(test_wrong_key),
         cmocka_unit_test(test_revoked_while_up),
         cmocka_unit_test(test_unknown_becomes_known),

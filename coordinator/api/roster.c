@@ -6,11 +6,10 @@
 
 enum { COMPARE_S = 5 };
 
-/* The registry here does not decide: there is none, or it is older than what was kept. */
 static bool is_needed(const struct coord_member *m)
 {
-    return m->replica == NULL || coord_fsm_cluster(coord_replica_fsm(m->replica)) == NULL ||
-           member_roster_is_ahead(&m->roster, coord_replica_fsm(m->replica));
+    return member_roster_decides(&m->roster,
+                                 m->replica == NULL ? NULL : coord_replica_fsm(m->replica));
 }
 
 int member_roster_load(struct coord_member *m, struct ray_err *err)
@@ -139,8 +138,8 @@ static void refresh(struct coord_member *m)
     struct member_roster *now = calloc(1, sizeof *now);
     struct ray_err err = {0};
 
-    if (now != NULL && member_roster_list(coord_replica_fsm(m->replica), &m->id, now) &&
-        now->count > 0 && !member_roster_is_same(now, &m->roster)) {
+    if (now != NULL &&
+        member_roster_renew(&m->roster, coord_replica_fsm(m->replica), &m->id, now)) {
         bool is_kept = member_roster_keep(m, now, &err) == RAY_OK;
 
         if (!is_kept && !m->is_roster_late) { /* tried again with the next turn */

@@ -251,3 +251,15 @@ bool member_roster_is_ahead(const struct member_roster *roster, const struct coo
     return cluster->cluster.cluster_epoch == roster->cluster_epoch &&
            coord_fsm_index(fsm) < roster->revision;
 }
+
+bool member_roster_decides(const struct member_roster *roster, const struct coord_fsm *fsm)
+{
+    return fsm == NULL || coord_fsm_cluster(fsm) == NULL || member_roster_is_ahead(roster, fsm);
+}
+
+bool member_roster_renew(const struct member_roster *kept, struct coord_fsm *fsm,
+                         const struct ray_id *self, struct member_roster *out)
+{
+    return !member_roster_decides(kept, fsm) && member_roster_list(fsm, self, out) &&
+           out->count > 0 && !member_roster_is_same(out, kept);
+}

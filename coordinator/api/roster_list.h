@@ -1,5 +1,6 @@
 /* coordinator/api/roster_list.h - the nodes that vote or may soon, with keys and addresses: what a
- * node has to know of others before its registry is here (roster.c keeps it as a fact).
+ * node has to know of others before its registry is here (roster.c keeps it as a fact). A library
+ * of its own, as the simulator runs it too.
  *
  * Memory: plain structs; `member_roster_message` borrows.  Threads: any.  Blocks: never.
  * Trust: bytes come from a disk, messages from a member: both are checked. */
@@ -63,5 +64,12 @@ bool member_roster_is_same(const struct member_roster *a, const struct member_ro
 /* That registry ends before the roster was made: it says less, or what is no longer so. A higher
  * cluster epoch is later than any revision of one before. */
 bool member_roster_is_ahead(const struct member_roster *roster, const struct coord_fsm *fsm);
+/* The roster says who is known, and not that registry (NULL: there is none): it has no cluster, or
+ * the roster is ahead. */
+bool member_roster_decides(const struct member_roster *roster, const struct coord_fsm *fsm);
+/* What is to be kept instead of `kept`: the registry decides, and says another one. false: nothing;
+ * *out may be written to all the same. */
+bool member_roster_renew(const struct member_roster *kept, struct coord_fsm *fsm,
+                         const struct ray_id *self, struct member_roster *out);
 
 #endif

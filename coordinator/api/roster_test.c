@@ -213,6 +213,30 @@ static void is_ahead_of_what_is_replayed(void **state)
     coord_fsm_destroy(empty);
 }
 
+static void who_decides_and_what_is_kept(void **state)
+{
+    struct case_state *c = *state;
+    struct member_roster kept = {.count = 0};
+    struct coord_fsm *empty = NULL;
+
+    assert_int_equal(coord_fsm_create(&empty, NULL), RAY_OK);
+    assert_true(member_roster_decides(&kept, NULL));
+    assert_true(member_roster_decides(&kept, empty)); /* it knows nobody */
+    assert_false(member_roster_renew(&kept, empty, &c->self, &c->roster));
+    assert_false(member_roster_decides(&kept, c->fix.fsm));
+    assert_true(member_roster_renew(&kept, c->fix.fsm, &c->self, &c->roster));
+    kept = c->roster;
+    assert_true(member_roster_decides(&kept, empty));
+    assert_false(member_roster_renew(&kept, c->fix.fsm, &c->self, &c->roster)); /* the same */
+
+    kept.count--; /* another one: it is replaced, but not by an older registry */
+    assert_true(member_roster_renew(&kept, c->fix.fsm, &c->self, &c->roster));
+    kept.revision++;
+    assert_true(member_roster_decides(&kept, c->fix.fsm));
+    assert_false(member_roster_renew(&kept, c->fix.fsm, &c->self, &c->roster));
+    coord_fsm_destroy(empty);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +245,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(takes_nothing_that_is_damaged, open_case, close_case),
         cmocka_unit_test_setup_teardown(has_a_limit_and_nobody_twice, open_case, close_case),
         cmocka_unit_test_setup_teardown(is_ahead_of_what_is_replayed, open_case, close_case),
+        cmocka_unit_test_setup_teardown(who_decides_and_what_is_kept, open_case, close_case),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

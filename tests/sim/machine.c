@@ -297,7 +297,7 @@ void sim_machine_wipe(struct sim_machine *machine)
     if (membership->server_ids[machine->index] > membership->lost_ids[machine->index]) {
         membership->lost_ids[machine->index] = membership->server_ids[machine->index];
     }
-    membership->rosters[machine->index] = (struct sim_roster){0};
+    membership->rosters[machine->index] = (struct member_roster){.count = 0};
     machine->was_damaged = false;
 }
 

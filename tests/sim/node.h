@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/id.h"
+#include "coordinator/api/roster_list.h"
 #include "coordinator/entry.h"
 #include "coordinator/env.h"
 #include "coordinator/store/disk.h"
@@ -69,14 +70,6 @@ struct sim_observer {
     void *arg;
 };
 
-/* What a machine keeps beside log and checkpoint (coordinator/api/roster.h): who replicates, as of
- * the newest state that it had, or that who let it in had. */
-struct sim_roster {
-    uint32_t members;       /* one bit per place */
-    uint64_t cluster_epoch; /* 0: none */
-    uint64_t revision;
-};
-
 /* Of the run, by place: what machines know of each other besides their disks. Only the whole
  * replica uses it. */
 struct sim_membership {
@@ -85,7 +78,7 @@ struct sim_membership {
     uint64_t boot_counters[SIM_NET_PLACES_MAX]; /* that the registry has */
     uint64_t admitted[SIM_NET_PLACES_MAX];      /* boots, by now */
     uint64_t admitted_index[SIM_NET_PLACES_MAX];
-    struct sim_roster rosters[SIM_NET_PLACES_MAX];
+    struct member_roster rosters[SIM_NET_PLACES_MAX]; /* kept beside log and checkpoint */
     uint64_t cluster_epoch;
     uint32_t recovered; /* one bit per place: it is to become the only voter */
     uint32_t removed;   /* an operator removes it by force */

@@ -29,63 +29,27 @@ static void show_executed(struct sim_node *node, const struct coord_entry *entry
 
 /* ---- rosters ---- */
 
-static bool is_ahead(const struct sim_roster *roster, const struct coord_fsm *fsm)
-{
-    const struct coord_object *cluster = coord_fsm_cluster(fsm);
-
-    if (roster->cluster_epoch == 0) {
-        return false;
-    }
-    if (cluster == NULL || cluster->cluster.cluster_epoch < roster->cluster_epoch) {
-        return true;
-    }
-    return cluster->cluster.cluster_epoch == roster->cluster_epoch &&
-           coord_fsm_index(fsm) < roster->revision;
-}
-
-/* Who replicates as far as is known here, and this node. */
-static struct sim_roster roster_of(const struct sim_node *node)
-{
-    struct coord_fsm *fsm = coord_replica_fsm(node->replica);
-    struct sim_roster roster = {.revision = coord_fsm_index(fsm)};
-
-    if (coord_fsm_cluster(fsm) == NULL) {
-        return (struct sim_roster){0};
-    }
-    roster.cluster_epoch = coord_fsm_cluster(fsm)->cluster.cluster_epoch;
-    for (uint32_t i = 0; i < node->world.cluster->node_count; i++) {
-        const struct coord_object *object =
-            coord_fsm_find(fsm, COORD_NODE, &node->world.cluster->nodes[i]);
-        bool is_in = object != NULL && object->node.state != COORD_NODE_REMOVED &&
-                     (object->node.role != COORD_NODE_OBSERVER || i == node->world.place);
-
-        roster.members |= is_in ? UINT32_C(1) << i : 0;
-    }
-    return roster;
-}
-
 static bool knows_member(void *arg, const struct ray_id *id)
 {
     const struct sim_node *node = arg;
-    const struct sim_roster *roster = &node->world.membership->rosters[node->world.place];
+    const struct member_roster *roster = &node->world.membership->rosters[node->world.place];
+    const struct coord_fsm *fsm = node->replica == NULL ? NULL : coord_replica_fsm(node->replica);
 
-    if (node->replica == NULL || !is_ahead(roster, coord_replica_fsm(node->replica))) {
-        return false;
-    }
-    for (uint32_t i = 0; i < node->world.cluster->node_count; i++) {
-        if (ray_id_equal(&node->world.cluster->nodes[i], id)) {
-            return (roster->members >> i & 1) != 0;
-        }
-    }
-    return false;
+    return member_roster_decides(roster, fsm) && member_roster_find(roster, id) != NULL;
+}
+
+static const struct ray_id *own_id(const struct sim_node *node)
+{
+    return &node->world.cluster->nodes[node->world.place];
 }
 
 static void keep_roster(struct sim_node *node)
 {
-    struct sim_roster *roster = &node->world.membership->rosters[node->world.place];
+    struct member_roster *kept = &node->world.membership->rosters[node->world.place];
+    struct member_roster now;
 
-    if (!is_ahead(roster, coord_replica_fsm(node->replica))) {
-        *roster = roster_of(node);
+    if (member_roster_renew(kept, coord_replica_fsm(node->replica), own_id(node), &now)) {
+        *kept = now;
     }
 }
 
@@ -111,7 +75,7 @@ static void tell_number(struct sim_node *node)
         if (object != NULL && object->node.raft_id > membership->server_ids[i]) {
             membership->server_ids[i] = object->node.raft_id;
             membership->boot_counters[i] = object->node.boot_counter;
-            membership->rosters[i] = roster_of(node);
+            (void)member_roster_list(fsm, own_id(node), &membership->rosters[i]);
         }
     }
 }

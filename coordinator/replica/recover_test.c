@@ -10,9 +10,7 @@ enum { CUTS_MAX = 64 };
 /* A member of its own cluster that has stopped. */
 static void make_member(struct replica_fix *fix)
 {
-    replica_fix_open(fix, true);
-    assert_int_equal(replica_fix_create(fix, NULL), RAY_OK);
-    replica_fix_run(fix, 0);
+    replica_fix_start(fix, true);
     replica_fix_found(fix);
     replica_fix_stop(fix);
 }

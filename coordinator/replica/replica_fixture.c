@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "net/proto/registry.pb-c.h"
 
 enum { SEGMENT_SIZE = 64 << 10, ROUNDS_MAX = 64, SERVER_ID = 7 };
 
@@ -103,6 +102,16 @@ struct ray_id replica_fix_id(unsigned number)
     return id;
 }
 
+struct ray_id replica_fix_boot(unsigned number)
+{
+    return replica_fix_id(number + 500);
+}
+
+static ProtobufCBinaryData bytes_of(const void *data, size_t size)
+{
+    return (ProtobufCBinaryData){.len = size, .data = (uint8_t *)(uintptr_t)data}; /* read only */
+}
+
 static void on_commit(void *arg)
 {
     ((struct replica_fix *)arg)->is_commit_begun = true;
@@ -186,6 +195,17 @@ int replica_fix_create(struct replica_fix *fix, struct ray_err *err)
     env_random(fix, config.incarnation.bytes, RAY_ID_SIZE);
     fix->role = COORD_REPLICA_FOLLOWER;
     return coord_replica_create(&fix->replica, &world, &config, &user, err);
+}
+
+void replica_fix_start(struct replica_fix *fix, bool is_founder)
+{
+    int rc;
+
+    replica_fix_open(fix, is_founder);
+    rc = replica_fix_create(fix, NULL);
+    assert(rc == RAY_OK);
+    (void)rc;
+    replica_fix_run(fix, 0);
 }
 
 int replica_fix_recover(struct replica_fix *fix, const struct ray_id *survivors, size_t count,
@@ -284,81 +304,163 @@ void replica_fix_packet(struct replica_fix *fix, unsigned peer, Rayos__Member__P
     free(bytes);
 }
 
+void replica_fix_greet(struct replica_fix *fix, unsigned peer, Rayos__Member__Hello *hello)
+{
+    Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
+    struct ray_id incarnation = replica_fix_boot(peer);
+
+    hello->incarnation = bytes_of(incarnation.bytes, RAY_ID_SIZE);
+    hello->boot_counter = 1;
+    packet.hello = hello;
+    replica_fix_packet(fix, peer, &packet);
+}
+
 void replica_fix_hello(struct replica_fix *fix, unsigned peer, uint64_t server_id,
                        uint64_t cluster_epoch)
 {
-    Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
     Rayos__Member__Hello hello = RAYOS__MEMBER__HELLO__INIT;
-    struct ray_id incarnation = replica_fix_id(peer + 500);
 
     hello.server_id = server_id;
-    hello.incarnation.data = incarnation.bytes;
-    hello.incarnation.len = RAY_ID_SIZE;
-    hello.boot_counter = 1;
     hello.cluster_epoch = cluster_epoch;
     hello.has_space = true;
-    packet.hello = &hello;
-    replica_fix_packet(fix, peer, &packet);
+    replica_fix_greet(fix, peer, &hello);
+}
+
+void replica_fix_frame(struct replica_fix *fix, unsigned peer, uint64_t from,
+                       struct coord_message *message)
+{
+    struct coord_replica_status status;
+    struct coord_frame frame = {.from = from, .messages = message, .count = 1};
+    uint8_t *bytes = malloc(COORD_FRAME_SIZE_MAX);
+    size_t size = 0;
+    int rc;
+
+    assert(bytes != NULL);
+    coord_replica_status(fix->replica, &status);
+    message->from = from;
+    frame.to = message->to = status.server_id;
+    rc = coord_frame_encode(&frame, bytes, COORD_FRAME_SIZE_MAX, &size, NULL);
+    assert(rc == RAY_OK);
+    (void)rc;
+    replica_fix_bytes(fix, peer, RAY_LINK_RAFT, bytes, size);
+    free(bytes);
+}
+
+/* ---- commands ---- */
+
+size_t replica_fix_pack(Rayos__Registry__Command *command, const char *principal,
+                        const struct ray_id *incarnation,
+                        uint8_t out[static REPLICA_FIX_COMMAND_SIZE_MAX])
+{
+    Rayos__Registry__Header header = RAYOS__REGISTRY__HEADER__INIT;
+    size_t size;
+
+    header.version = COORD_FSM_COMMAND_VERSION;
+    header.principal = (char *)(uintptr_t)principal;
+    header.reason = (char *)"test";
+    if (incarnation != NULL) {
+        header.incarnation = bytes_of(incarnation->bytes, RAY_ID_SIZE);
+    }
+    command->header = &header;
+    assert(rayos__registry__command__get_packed_size(command) <= REPLICA_FIX_COMMAND_SIZE_MAX);
+    size = rayos__registry__command__pack(command, out);
+    command->header = NULL;
+    return size;
 }
 
 size_t replica_fix_command(uint8_t out[static 512])
 {
     Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
-    Rayos__Registry__Header header = RAYOS__REGISTRY__HEADER__INIT;
     Rayos__Registry__ObjectDelete body = RAYOS__REGISTRY__OBJECT_DELETE__INIT;
     struct ray_id id = replica_fix_id(1);
+    uint8_t bytes[REPLICA_FIX_COMMAND_SIZE_MAX];
+    size_t size;
 
-    header.version = COORD_FSM_COMMAND_VERSION;
-    header.principal = (char *)"test";
-    header.reason = (char *)"test";
     body.kind = RAYOS__REGISTRY__KIND__KIND_IMAGE;
-    body.id.data = id.bytes;
-    body.id.len = RAY_ID_SIZE;
-    command.header = &header;
+    body.id = bytes_of(id.bytes, RAY_ID_SIZE);
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_OBJECT_DELETE;
     command.object_delete = &body;
-    assert(rayos__registry__command__get_packed_size(&command) <= 512);
-    return rayos__registry__command__pack(&command, out);
+    size = replica_fix_pack(&command, "test", NULL, bytes);
+    assert(size <= 512);
+    memcpy(out, bytes, size);
+    return size;
 }
 
-static ProtobufCBinaryData bytes_of(const void *data, size_t size)
+static void on_proposed(void *arg, int status, const struct coord_fsm_result *result)
 {
-    return (ProtobufCBinaryData){.len = size, .data = (uint8_t *)data};
+    if (status == RAY_OK && result->code != RAY_OK) {
+        (void)fprintf(stderr, "refused: %s\n", result->text);
+    }
+    assert(status == RAY_OK && result->code == RAY_OK);
+    *(bool *)arg = true;
 }
 
-static size_t pack_create(struct replica_fix *fix, uint8_t out[static 1024])
+void replica_fix_propose(struct replica_fix *fix, Rayos__Registry__Command *command)
 {
-    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
-    Rayos__Registry__Header header = RAYOS__REGISTRY__HEADER__INIT;
-    Rayos__Registry__ClusterCreate create = RAYOS__REGISTRY__CLUSTER_CREATE__INIT;
-    Rayos__Registry__Timing timing = RAYOS__REGISTRY__TIMING__INIT;
-    Rayos__Registry__Object self = RAYOS__REGISTRY__OBJECT__INIT;
-    Rayos__Registry__Node node = RAYOS__REGISTRY__NODE__INIT;
-    Rayos__Registry__Object admin = RAYOS__REGISTRY__OBJECT__INIT;
-    Rayos__Registry__Principal principal = RAYOS__REGISTRY__PRINCIPAL__INIT;
+    uint8_t bytes[REPLICA_FIX_COMMAND_SIZE_MAX];
     struct coord_replica_status status;
-    struct ray_id cluster = replica_fix_id(1000);
-    struct ray_id id = replica_fix_id(0);
-    struct ray_id admin_id = replica_fix_id(2000);
-    uint8_t key[COORD_SIGNATURE_SIZE] = {9};
+    bool is_done = false;
+    size_t size;
+    int rc;
 
     coord_replica_status(fix->replica, &status);
-    timing.profile = (char *)"lan";
-    timing.heartbeat_ms = 40;
-    timing.election_ms = 200;
-    timing.grant_ms = 3000;
-    timing.renew_ms = 500;
-    timing.margin_ms = 500;
-    timing.drift_ppm = 10000;
-    node.identity_key = node.link_key = bytes_of(key, COORD_KEY_SIZE);
-    node.link_key_signature = bytes_of(key, COORD_SIGNATURE_SIZE);
-    node.address = (char *)"a:1";
-    self.kind = RAYOS__REGISTRY__KIND__KIND_NODE;
-    self.id = bytes_of(id.bytes, RAY_ID_SIZE);
-    self.name = (char *)"n0";
-    self.body_case = RAYOS__REGISTRY__OBJECT__BODY_NODE;
-    self.node = &node;
-    principal.key = bytes_of(key, COORD_KEY_SIZE);
+    size = replica_fix_pack(command, "test", &status.incarnation, bytes);
+    rc = coord_replica_propose(fix->replica, bytes, size, UINT64_MAX, on_proposed, &is_done, NULL,
+                               NULL);
+    assert(rc == RAY_OK);
+    (void)rc;
+    replica_fix_run(fix, 0);
+    assert(is_done);
+}
+
+void replica_fix_timing(Rayos__Registry__Timing *out)
+{
+    out->profile = (char *)"lan";
+    out->heartbeat_ms = 40;
+    out->election_ms = 200;
+    out->grant_ms = 3000;
+    out->renew_ms = 500;
+    out->margin_ms = 500;
+    out->drift_ppm = 10000;
+}
+
+void replica_fix_describe(struct replica_fix_node *out, unsigned number)
+{
+    rayos__registry__object__init(&out->object);
+    rayos__registry__node__init(&out->node);
+    out->id = replica_fix_id(number);
+    memset(out->key, (int)number + 20, sizeof out->key);
+    memset(out->signature, (int)number + 21, sizeof out->signature);
+    (void)snprintf(out->name, sizeof out->name, "node-%u", number);
+    out->object.kind = RAYOS__REGISTRY__KIND__KIND_NODE;
+    out->object.id = bytes_of(out->id.bytes, RAY_ID_SIZE);
+    out->object.name = out->name;
+    out->object.body_case = RAYOS__REGISTRY__OBJECT__BODY_NODE;
+    out->object.node = &out->node;
+    out->node.identity_key = bytes_of(out->key, sizeof out->key);
+    out->node.link_key = bytes_of(out->key, sizeof out->key);
+    out->node.link_key_signature = bytes_of(out->signature, sizeof out->signature);
+    out->node.address = (char *)"a:1";
+    out->node.is_fit_for_leases = true;
+}
+
+void replica_fix_found(struct replica_fix *fix)
+{
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__ClusterCreate create = RAYOS__REGISTRY__CLUSTER_CREATE__INIT;
+    Rayos__Registry__Timing timing = RAYOS__REGISTRY__TIMING__INIT;
+    Rayos__Registry__Object admin = RAYOS__REGISTRY__OBJECT__INIT;
+    Rayos__Registry__Principal principal = RAYOS__REGISTRY__PRINCIPAL__INIT;
+    struct replica_fix_node self;
+    struct coord_replica_status status;
+    struct ray_id cluster = replica_fix_id(1000);
+    struct ray_id admin_id = replica_fix_id(2000);
+    uint8_t key[COORD_KEY_SIZE] = {9};
+
+    coord_replica_status(fix->replica, &status);
+    replica_fix_timing(&timing);
+    replica_fix_describe(&self, 0);
+    principal.key = bytes_of(key, sizeof key);
     principal.is_admin = true;
     admin.kind = RAYOS__REGISTRY__KIND__KIND_PRINCIPAL;
     admin.id = bytes_of(admin_id.bytes, RAY_ID_SIZE);
@@ -368,28 +470,41 @@ static size_t pack_create(struct replica_fix *fix, uint8_t out[static 1024])
     create.id = bytes_of(cluster.bytes, RAY_ID_SIZE);
     create.name = (char *)"test";
     create.timing = &timing;
-    create.node = &self;
+    create.node = &self.object;
     create.boot_counter = status.boot_counter;
     create.admin = &admin;
-    header.version = COORD_FSM_COMMAND_VERSION;
-    header.principal = (char *)"admin";
-    header.reason = (char *)"begin";
-    header.incarnation = bytes_of(status.incarnation.bytes, RAY_ID_SIZE);
-    command.header = &header;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_CLUSTER_CREATE;
     command.cluster_create = &create;
-    assert(rayos__registry__command__get_packed_size(&command) <= 1024);
-    return rayos__registry__command__pack(&command, out);
+    replica_fix_propose(fix, &command);
+    assert(coord_fsm_cluster(coord_replica_fsm(fix->replica)) != NULL);
 }
 
-void replica_fix_found(struct replica_fix *fix)
+void replica_fix_join(struct replica_fix *fix, unsigned number, bool is_ephemeral)
 {
-    uint8_t command[1024];
-    size_t size = pack_create(fix, command);
-    int rc = coord_replica_propose(fix->replica, command, size, UINT64_MAX, NULL, NULL, NULL, NULL);
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__NodeJoin join = RAYOS__REGISTRY__NODE_JOIN__INIT;
+    Rayos__Registry__NodeApprove approve = RAYOS__REGISTRY__NODE_APPROVE__INIT;
+    Rayos__Registry__NodeAdmit admit = RAYOS__REGISTRY__NODE_ADMIT__INIT;
+    struct ray_id incarnation = replica_fix_boot(number);
+    struct replica_fix_node node;
 
-    assert(rc == RAY_OK);
-    (void)rc;
-    replica_fix_run(fix, 0);
-    assert(coord_fsm_cluster(coord_replica_fsm(fix->replica)) != NULL);
+    replica_fix_describe(&node, number);
+    join.node = &node.object;
+    join.incarnation = bytes_of(incarnation.bytes, RAY_ID_SIZE);
+    join.boot_counter = 1;
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_JOIN;
+    command.node_join = &join;
+    replica_fix_propose(fix, &command);
+    approve.node = bytes_of(node.id.bytes, RAY_ID_SIZE);
+    approve.is_ephemeral = is_ephemeral;
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_APPROVE;
+    command.node_approve = &approve;
+    replica_fix_propose(fix, &command);
+    admit.node = approve.node;
+    admit.incarnation = join.incarnation;
+    admit.boot_counter = 1;
+    admit.cluster_epoch = 1;
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_ADMIT;
+    command.node_admit = &admit;
+    replica_fix_propose(fix, &command);
 }

@@ -51,13 +51,6 @@ static int propose(struct replica_fix *fix, struct heard *heard, uint64_t ms, ui
                                  on_done, heard, ticket, NULL);
 }
 
-static void start(struct replica_fix *fix, bool is_founder)
-{
-    replica_fix_open(fix, is_founder);
-    assert_int_equal(replica_fix_create(fix, NULL), RAY_OK);
-    replica_fix_run(fix, 0);
-}
-
 static void test_alone_it_leads(void **state)
 {
     struct replica_fix fix;
@@ -65,7 +58,7 @@ static void test_alone_it_leads(void **state)
     struct heard read = {.count = 0};
 
     (void)state;
-    start(&fix, true);
+    replica_fix_start(&fix, true);
     assert_int_equal(fix.role, COORD_REPLICA_LEADER);
     assert_int_equal(propose(&fix, &heard, 1000, NULL), RAY_OK);
     assert_int_equal(coord_replica_read(fix.replica, UINT64_MAX, on_read, &read, NULL, NULL),
@@ -84,7 +77,7 @@ static void test_requests_in_a_callback_do_not_wait(void **state)
     struct heard heard = {.again = 5};
 
     (void)state;
-    start(&fix, true);
+    replica_fix_start(&fix, true);
     assert_int_equal(propose(&fix, &heard, 1000, NULL), RAY_OK);
     replica_fix_run(&fix, 0); /* the clock stands still */
     assert_int_equal(heard.count, 6);
@@ -100,7 +93,7 @@ static void test_without_a_leader(void **state)
     uint64_t ticket;
 
     (void)state;
-    start(&fix, false);
+    replica_fix_start(&fix, false);
     assert_int_equal(fix.role, COORD_REPLICA_WAITING);
     assert_true(fix.timer_ns > fix.now_ns); /* it does not spin */
     assert_int_equal(propose(&fix, &heard, 500, NULL), RAY_OK);
@@ -147,7 +140,7 @@ static void test_a_deadline_of_a_callback_counts(void **state)
     size_t size = replica_fix_command(command);
 
     (void)state;
-    start(&fix, false);
+    replica_fix_start(&fix, false);
     do {
         assert_int_equal(coord_replica_propose(fix.replica, command, size,
                                                fix.now_ns + 500 * RAY_NS_PER_MS, on_late, &heard,
@@ -169,7 +162,7 @@ static void test_destroy_ends_requests(void **state)
     struct heard heard = {.count = 0};
 
     (void)state;
-    start(&fix, false);
+    replica_fix_start(&fix, false);
     assert_int_equal(propose(&fix, &heard, 500, NULL), RAY_OK);
     replica_fix_stop(&fix);
     assert_int_equal(heard.count, 1);
@@ -205,7 +198,7 @@ static void test_refilled_under_a_new_number(void **state)
     Rayos__Member__Standing standing = RAYOS__MEMBER__STANDING__INIT;
 
     (void)state;
-    start(&fix, false);
+    replica_fix_start(&fix, false);
     assert_int_equal(propose(&fix, &heard, 60000, NULL), RAY_OK);
     replica_fix_up(&fix, 1);
     replica_fix_hello(&fix, 1, 3, 1);
@@ -257,15 +250,11 @@ static void take_configuration(struct replica_fix *fix)
                                 .type = COORD_ENTRY_CHANGE,
                                 .size = (uint32_t)coord_config_encode(&config, change),
                                 .data = change};
-    struct coord_message append = {.type = COORD_APPEND, .from = 3, .to = 7, .term = 2};
-    struct coord_frame frame = {.from = 3, .to = 7, .messages = &append, .count = 1};
-    uint8_t bytes[1024];
-    size_t size;
+    struct coord_message append = {.type = COORD_APPEND, .term = 2};
 
     append.append.entries = &entry;
     append.append.count = 1;
-    assert_int_equal(coord_frame_encode(&frame, bytes, sizeof bytes, &size, NULL), RAY_OK);
-    replica_fix_bytes(fix, 1, RAY_LINK_RAFT, bytes, size);
+    replica_fix_frame(fix, 1, 3, &append);
     replica_fix_run(fix, 0);
 }
 
@@ -275,7 +264,7 @@ static void test_removed_for_good(void **state)
     Rayos__Member__Standing standing = RAYOS__MEMBER__STANDING__INIT;
 
     (void)state;
-    start(&fix, false);
+    replica_fix_start(&fix, false);
     for (unsigned peer = 1; peer <= 2; peer++) {
         replica_fix_up(&fix, peer);
         replica_fix_hello(&fix, peer, peer + 2, 1);
@@ -308,7 +297,7 @@ static void hear_answer(int code, int result_code, int expected)
     uint8_t bytes[64];
     uint64_t ticket;
 
-    start(&fix, false);
+    replica_fix_start(&fix, false);
     replica_fix_up(&fix, 1);
     replica_fix_hello(&fix, 1, 3, 1);
     take_configuration(&fix);
@@ -347,7 +336,7 @@ static void test_a_later_boot_of_the_same_node(void **state)
     struct ray_id other = replica_fix_id(77);
 
     (void)state;
-    start(&fix, false);
+    replica_fix_start(&fix, false);
     coord_replica_status(fix.replica, &status);
     replica_fix_up(&fix, 1);
     replica_fix_hello(&fix, 1, 3, 1);

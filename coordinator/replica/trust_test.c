@@ -8,7 +8,7 @@
 #include "coordinator/replica/impl.h"
 #include "coordinator/replica/replica_fixture.h"
 
-enum { COLLEAGUE = 1, OBSERVER = 2, STRANGER = 3, COMMAND_SIZE_MAX = 4096 };
+enum { COLLEAGUE = 1, OBSERVER = 2, STRANGER = 3 };
 
 struct house {
     struct replica_fix fix; /* first: found by the link's address */
@@ -21,94 +21,9 @@ struct house {
     size_t size_max;   /* of a message that was sent */
 };
 
-/* ---- commands ---- */
-
 static ProtobufCBinaryData bytes_of(void *bytes, size_t size)
 {
     return (ProtobufCBinaryData){.len = size, .data = bytes};
-}
-
-static size_t pack(Rayos__Registry__Command *command, const char *principal,
-                   const struct ray_id *incarnation, uint8_t out[static COMMAND_SIZE_MAX])
-{
-    Rayos__Registry__Header header = RAYOS__REGISTRY__HEADER__INIT;
-    size_t size;
-
-    header.version = COORD_FSM_COMMAND_VERSION;
-    header.principal = (char *)(uintptr_t)principal;
-    header.reason = (char *)"test";
-    if (incarnation != NULL) {
-        header.incarnation = replica_id_field(incarnation);
-    }
-    command->header = &header;
-    assert_true(rayos__registry__command__get_packed_size(command) <= COMMAND_SIZE_MAX);
-    size = rayos__registry__command__pack(command, out);
-    command->header = NULL;
-    return size;
-}
-
-static void on_done(void *arg, int status, const struct coord_fsm_result *result)
-{
-    assert_int_equal(status, RAY_OK);
-    if (result->code != RAY_OK) {
-        fail_msg("%s", result->text);
-    }
-    (*(int *)arg)++;
-}
-
-static void propose(struct house *house, Rayos__Registry__Command *command)
-{
-    uint8_t bytes[COMMAND_SIZE_MAX];
-    size_t size = pack(command, "test", &house->fix.replica->meta.now.incarnation, bytes);
-    int count = 0;
-
-    assert_int_equal(coord_replica_propose(house->fix.replica, bytes, size, UINT64_MAX, on_done,
-                                           &count, NULL, NULL),
-                     RAY_OK);
-    replica_fix_run(&house->fix, 0);
-    assert_int_equal(count, 1);
-}
-
-static struct ray_id boot_of(unsigned node)
-{
-    return replica_fix_id(node + 500); /* as replica_fix_hello says it */
-}
-
-static void join(struct house *house, unsigned number, bool is_ephemeral)
-{
-    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
-    Rayos__Registry__NodeJoin body = RAYOS__REGISTRY__NODE_JOIN__INIT;
-    Rayos__Registry__NodeApprove approve = RAYOS__REGISTRY__NODE_APPROVE__INIT;
-    Rayos__Registry__Object object = RAYOS__REGISTRY__OBJECT__INIT;
-    Rayos__Registry__Node node = RAYOS__REGISTRY__NODE__INIT;
-    struct ray_id id = replica_fix_id(number);
-    struct ray_id incarnation = boot_of(number);
-    uint8_t key[COORD_SIGNATURE_SIZE];
-    char name[16];
-
-    memset(key, (int)number + 20, sizeof key);
-    (void)snprintf(name, sizeof name, "node-%u", number);
-    object.kind = RAYOS__REGISTRY__KIND__KIND_NODE;
-    object.id = replica_id_field(&id);
-    object.name = name;
-    object.body_case = RAYOS__REGISTRY__OBJECT__BODY_NODE;
-    object.node = &node;
-    node.identity_key = bytes_of(key, COORD_KEY_SIZE);
-    node.link_key = bytes_of(key, COORD_KEY_SIZE);
-    node.link_key_signature = bytes_of(key, sizeof key);
-    node.address = (char *)"a:1";
-    node.is_fit_for_leases = true;
-    body.node = &object;
-    body.incarnation = replica_id_field(&incarnation);
-    body.boot_counter = 1;
-    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_JOIN;
-    command.node_join = &body;
-    propose(house, &command);
-    approve.node = replica_id_field(&id);
-    approve.is_ephemeral = is_ephemeral;
-    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_APPROVE;
-    command.node_approve = &approve;
-    propose(house, &command);
 }
 
 /* ---- what is sent ---- */
@@ -120,7 +35,8 @@ static void note_answers(struct house *house, const uint8_t *bytes, size_t size)
     assert_non_null(packet);
     for (size_t i = 0; i < packet->n_proposed; i++) {
         house->answer_code = packet->proposed[i]->code;
-        if (house->answer_code == RAY_OK && packet->proposed[i]->result.len < COMMAND_SIZE_MAX) {
+        if (house->answer_code == RAY_OK &&
+            packet->proposed[i]->result.len < REPLICA_FIX_COMMAND_SIZE_MAX) {
             Rayos__Registry__Result *result = rayos__registry__result__unpack(
                 NULL, packet->proposed[i]->result.len, packet->proposed[i]->result.data);
 
@@ -188,8 +104,8 @@ static void move_in(struct house *house)
     assert_int_equal(replica_fix_create(&house->fix, NULL), RAY_OK);
     replica_fix_run(&house->fix, 0);
     replica_fix_found(&house->fix);
-    join(house, COLLEAGUE, false);
-    join(house, OBSERVER, true);
+    replica_fix_join(&house->fix, COLLEAGUE, false);
+    replica_fix_join(&house->fix, OBSERVER, true);
     greet(house, COLLEAGUE);
     greet(house, OBSERVER);
     replica_fix_run(&house->fix, 3000); /* members are looked at once a second */
@@ -357,7 +273,7 @@ static void remove_node(struct house *house, unsigned number)
     body.is_forced = true;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_REMOVE;
     command.node_remove = &body;
-    propose(house, &command);
+    replica_fix_propose(&house->fix, &command);
 }
 
 static void test_says_who_is_removed(void **state)
@@ -381,13 +297,7 @@ static void test_says_who_is_removed(void **state)
 
 static void frame_in(struct house *house, unsigned node, struct coord_message *message)
 {
-    struct coord_frame frame = {
-        .from = number_of(house, node), .to = 1, .messages = message, .count = 1};
-    uint8_t bytes[512];
-    size_t size;
-
-    assert_int_equal(coord_frame_encode(&frame, bytes, sizeof bytes, &size, NULL), RAY_OK);
-    replica_fix_bytes(&house->fix, node, RAY_LINK_RAFT, bytes, size);
+    replica_fix_frame(&house->fix, node, number_of(house, node), message);
     replica_fix_run(&house->fix, 0);
 }
 
@@ -447,12 +357,12 @@ static int ask(struct house *house, unsigned node, Rayos__Registry__Command *com
     Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
     Rayos__Member__Propose item = RAYOS__MEMBER__PROPOSE__INIT;
     Rayos__Member__Propose *items[] = {&item};
-    uint8_t bytes[COMMAND_SIZE_MAX];
+    uint8_t bytes[REPLICA_FIX_COMMAND_SIZE_MAX];
     int before = house->answer_count;
 
     item.number = 1;
     item.command.data = bytes;
-    item.command.len = pack(command, principal, incarnation, bytes);
+    item.command.len = replica_fix_pack(command, principal, incarnation, bytes);
     packet.n_proposals = 1;
     packet.proposals = items;
     replica_fix_packet(&house->fix, node, &packet);
@@ -523,8 +433,8 @@ static void test_words_for_principals(void **state)
     struct house house;
     Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
     Rayos__Registry__VotersSet voters = RAYOS__REGISTRY__VOTERS_SET__INIT;
-    struct ray_id of_colleague = boot_of(COLLEAGUE);
-    struct ray_id of_observer = boot_of(OBSERVER);
+    struct ray_id of_colleague = replica_fix_boot(COLLEAGUE);
+    struct ray_id of_observer = replica_fix_boot(OBSERVER);
 
     (void)state;
     move_in(&house);
@@ -546,8 +456,8 @@ static void test_words_about_nodes(void **state)
     Rayos__Registry__NodeAdmit admit = RAYOS__REGISTRY__NODE_ADMIT__INIT;
     struct ray_id self = replica_fix_id(OBSERVER);
     struct ray_id other = replica_fix_id(COLLEAGUE);
-    struct ray_id boot = boot_of(OBSERVER);
-    struct ray_id others_boot = boot_of(COLLEAGUE);
+    struct ray_id boot = replica_fix_boot(OBSERVER);
+    struct ray_id others_boot = replica_fix_boot(COLLEAGUE);
 
     (void)state;
     move_in(&house);
@@ -605,7 +515,7 @@ static void test_snapshots_are_for_members(void **state)
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_VOTERS_SET;
     command.voters_set = &voters;
     for (int i = 0; i < 60; i++) {
-        propose(&house, &command);
+        replica_fix_propose(&house.fix, &command);
     }
     assert_true(house.fix.replica->snapshot_index > 0);
     ask_for_snapshot(&house, OBSERVER);
@@ -698,12 +608,12 @@ static void test_who_has_left_is_not_dialled(void **state)
     drain.is_drained = true;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_DRAIN;
     command.node_drain = &drain;
-    propose(&house, &command);
+    replica_fix_propose(&house.fix, &command);
     replica_fix_run(&house.fix, 3000); /* out of the configuration */
     body.node = replica_id_field(&id);
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_REMOVE;
     command.node_remove = &body;
-    propose(&house, &command);
+    replica_fix_propose(&house.fix, &command);
     replica_fix_run(&house.fix, 3000);
     assert_int_equal(house.removed_count, 0); /* it still has to be told */
     house.fix.link.user.on_down(house.fix.link.user.arg, &id, peer->epoch);
@@ -717,19 +627,14 @@ static void test_who_has_left_is_not_dialled(void **state)
 
 static void say_leader(struct house *house, unsigned node, uint64_t term, unsigned leader)
 {
-    Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
     Rayos__Member__Hello hello = RAYOS__MEMBER__HELLO__INIT;
-    struct ray_id incarnation = boot_of(node);
     struct ray_id id = replica_fix_id(leader);
 
     hello.server_id = 20 + node;
-    hello.incarnation = replica_id_field(&incarnation);
-    hello.boot_counter = 1;
     hello.cluster_epoch = 1;
     hello.term = term;
     hello.leader = replica_id_field(&id);
-    packet.hello = &hello;
-    replica_fix_packet(&house->fix, node, &packet);
+    replica_fix_greet(&house->fix, node, &hello);
     replica_fix_run(&house->fix, 0);
 }
 

@@ -18,19 +18,6 @@ struct turn_fix {
     struct coord_entry entries[ENTRIES_MAX]; /* from index 1 */
 };
 
-static void frame(struct turn_fix *turn, unsigned peer, uint64_t from,
-                  struct coord_message *message)
-{
-    static uint8_t bytes[COORD_FRAME_SIZE_MAX];
-    struct coord_frame whole = {.from = from, .to = SELF, .messages = message, .count = 1};
-    size_t size;
-
-    message->from = from;
-    message->to = SELF;
-    assert_int_equal(coord_frame_encode(&whole, bytes, sizeof bytes, &size, NULL), RAY_OK);
-    replica_fix_bytes(&turn->fix, peer, RAY_LINK_RAFT, bytes, size);
-}
-
 /* Entries from `first` on, of the leader `from` at `term`. */
 static void append(struct turn_fix *turn, unsigned peer, uint64_t from, uint64_t term,
                    uint64_t first)
@@ -41,7 +28,7 @@ static void append(struct turn_fix *turn, unsigned peer, uint64_t from, uint64_t
     message.append.prev_term = first > 1 ? turn->entries[first - 2].term : 0;
     message.append.entries = &turn->entries[first - 1];
     message.append.count = ENTRIES_MAX - (first - 1);
-    frame(turn, peer, from, &message);
+    replica_fix_frame(&turn->fix, peer, from, &message);
 }
 
 static void disk(struct turn_fix *turn)
@@ -133,7 +120,7 @@ static void elect(struct turn_fix *turn)
 
             vote.vote_result.is_granted = true;
             vote.vote_result.is_pre_vote = is_pre != 0;
-            frame(turn, PEER_THIRD, THIRD, &vote);
+            replica_fix_frame(&turn->fix, PEER_THIRD, THIRD, &vote);
             settle(turn);
         }
     }
@@ -203,9 +190,7 @@ static void test_a_crowd_of_readers_waits_for_turns(void **state)
     struct reader reader = {.fix = &fix};
 
     (void)state;
-    replica_fix_open(&fix, true);
-    assert_int_equal(replica_fix_create(&fix, NULL), RAY_OK);
-    replica_fix_run(&fix, 0);
+    replica_fix_start(&fix, true);
     for (int i = 0; i < READERS; i++) {
         assert_int_equal(coord_replica_read(fix.replica, UINT64_MAX, on_read, &reader, NULL, NULL),
                          RAY_OK);

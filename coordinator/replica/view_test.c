@@ -50,47 +50,30 @@ static void on_packet(void *arg, const struct ray_id *peer, const Rayos__Member_
 /* ---- what a member tells ---- */
 
 struct parts {
-    Rayos__Registry__Object object;
-    Rayos__Registry__Node node;
+    struct replica_fix_node described;
     Rayos__Registry__Entry entry;
-    struct ray_id id;
-    uint8_t key[COORD_KEY_SIZE];
-    uint8_t signature[COORD_SIGNATURE_SIZE];
-    char name[16];
 };
 
-static ProtobufCBinaryData bytes_of(void *bytes, size_t size)
+static ProtobufCBinaryData bytes_of(const void *bytes, size_t size)
 {
-    return (ProtobufCBinaryData){.len = size, .data = bytes};
+    return (ProtobufCBinaryData){.len = size, .data = (uint8_t *)(uintptr_t)bytes};
 }
 
-static void describe(struct parts *parts, unsigned number, struct ray_id *incarnation,
+static void describe(struct parts *parts, unsigned number, const struct ray_id *incarnation,
                      uint64_t revision)
 {
-    rayos__registry__object__init(&parts->object);
-    rayos__registry__node__init(&parts->node);
+    Rayos__Registry__Node *node = &parts->described.node;
+
+    replica_fix_describe(&parts->described, number);
     rayos__registry__entry__init(&parts->entry);
-    parts->id = replica_fix_id(number);
-    memset(parts->key, (int)number + 1, sizeof parts->key);
-    memset(parts->signature, (int)number + 2, sizeof parts->signature);
-    (void)snprintf(parts->name, sizeof parts->name, "node-%u", number);
-    parts->object.kind = RAYOS__REGISTRY__KIND__KIND_NODE;
-    parts->object.id = bytes_of(parts->id.bytes, RAY_ID_SIZE);
-    parts->object.name = parts->name;
-    parts->object.revision = revision;
-    parts->object.body_case = RAYOS__REGISTRY__OBJECT__BODY_NODE;
-    parts->object.node = &parts->node;
-    parts->node.identity_key = bytes_of(parts->key, sizeof parts->key);
-    parts->node.link_key = bytes_of(parts->key, sizeof parts->key);
-    parts->node.link_key_signature = bytes_of(parts->signature, sizeof parts->signature);
-    parts->node.address = (char *)"a:1";
-    parts->node.state = RAYOS__REGISTRY__NODE_STATE__NODE_MEMBER;
-    parts->node.role =
+    parts->described.object.revision = revision;
+    node->state = RAYOS__REGISTRY__NODE_STATE__NODE_MEMBER;
+    node->role =
         number == SELF ? RAYOS__REGISTRY__ROLE__ROLE_OBSERVER : RAYOS__REGISTRY__ROLE__ROLE_VOTER;
-    parts->node.raft_id = number == SELF ? 7 : number + 2;
-    parts->node.incarnation = bytes_of(incarnation->bytes, RAY_ID_SIZE);
-    parts->node.boot_counter = number == SELF && incarnation->bytes[0] == 'n' ? 0 : 1;
-    parts->entry.object = &parts->object;
+    node->raft_id = number == SELF ? 7 : number + 2;
+    node->incarnation = bytes_of(incarnation->bytes, RAY_ID_SIZE);
+    node->boot_counter = number == SELF && incarnation->bytes[0] == 'n' ? 0 : 1;
+    parts->entry.object = &parts->described.object;
 }
 
 /* Cluster, this node with that incarnation, and one member. */
@@ -103,7 +86,7 @@ static struct coord_fsm *make_view(struct ray_id incarnation, uint64_t revision)
     Rayos__Registry__Entry entry = RAYOS__REGISTRY__ENTRY__INIT;
     struct ray_id cluster_id = replica_fix_id(1000);
     struct ray_id self_id = replica_fix_id(SELF);
-    struct ray_id theirs = replica_fix_id(MEMBER + 500);
+    struct ray_id theirs = replica_fix_boot(MEMBER);
     struct parts self;
     struct parts member;
     Rayos__Registry__Entry *entries[] = {&entry, &self.entry, &member.entry};
@@ -111,13 +94,7 @@ static struct coord_fsm *make_view(struct ray_id incarnation, uint64_t revision)
     struct ray_buf cursor;
     struct coord_fsm *view = NULL;
 
-    timing.profile = (char *)"lan";
-    timing.heartbeat_ms = 40;
-    timing.election_ms = 200;
-    timing.grant_ms = 3000;
-    timing.renew_ms = 500;
-    timing.margin_ms = 500;
-    timing.drift_ppm = 10000;
+    replica_fix_timing(&timing);
     body.cluster_epoch = 1;
     body.feature_level = 1;
     body.timing = &timing;
@@ -148,20 +125,15 @@ static struct coord_fsm *make_view(struct ray_id incarnation, uint64_t revision)
 /* A member at the other end of a link, which says who leads. */
 static void hear_member(struct replica_fix *fix, unsigned peer, const struct ray_id *leader)
 {
-    Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
     Rayos__Member__Hello hello = RAYOS__MEMBER__HELLO__INIT;
-    struct ray_id incarnation = replica_fix_id(peer + 500);
 
     hello.server_id = peer + 2;
-    hello.incarnation = bytes_of(incarnation.bytes, RAY_ID_SIZE);
-    hello.boot_counter = 1;
     hello.cluster_epoch = 1;
     hello.term = 5;
     if (leader != NULL) {
-        hello.leader = bytes_of((uint8_t *)leader->bytes, RAY_ID_SIZE);
+        hello.leader = bytes_of(leader->bytes, RAY_ID_SIZE);
     }
-    packet.hello = &hello;
-    replica_fix_packet(fix, peer, &packet);
+    replica_fix_greet(fix, peer, &hello);
     replica_fix_run(fix, 0);
 }
 

@@ -150,9 +150,9 @@
     X(REPLICA_STANDING_OF_ANYBODY, "any node's word ends or renumbers another",                    \
       "test:coord_replica_trust")                                                                  \
     X(REPLICA_PROPOSALS_OF_ANYBODY, "any node proposes whatever it likes, as whoever it likes",    \
-      "test:coord_replica_trust")                                                                  \
+      "test:coord_replica_authority")                                                              \
     X(REPLICA_ANSWER_LOST, "an answer for which a full link has no room is forgotten",             \
-      "test:coord_replica_trust")                                                                  \
+      "test:coord_replica_peers")                                                                  \
     X(REPLICA_SNAPSHOT_FOR_ANYBODY, "any node gets the whole registry, tokens too",                \
       "test:coord_replica_trust")                                                                  \
     X(REPLICA_FRAMES_OF_ANYBODY, "a node outside of the configuration votes and leads",            \

@@ -56,6 +56,14 @@ void ray_arena_reset(struct ray_arena *arena)
     }
 }
 
+void ray_arena_wipe(struct ray_arena *arena)
+{
+    for (struct ray_arena_block *block = arena->blocks; block != NULL; block = block->next) {
+        explicit_bzero(block->data, block->used_size);
+    }
+    ray_arena_reset(arena);
+}
+
 static bool add_block(struct ray_arena *arena, size_t size)
 {
     size_t capacity = size > ARENA_BLOCK_SIZE_MIN ? size : ARENA_BLOCK_SIZE_MIN;

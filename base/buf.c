@@ -36,6 +36,14 @@ void ray_buf_clear(struct ray_buf *buf)
     }
 }
 
+void ray_buf_wipe(struct ray_buf *buf)
+{
+    if (buf->data != NULL) {
+        explicit_bzero(buf->data, buf->size);
+    }
+    ray_buf_clear(buf);
+}
+
 int ray_buf_reserve(struct ray_buf *buf, size_t more_size)
 {
     size_t capacity = buf->capacity;

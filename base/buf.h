@@ -19,6 +19,7 @@ struct ray_buf {
 void ray_buf_init(struct ray_buf *buf, size_t size_max);
 void ray_buf_fini(struct ray_buf *buf);
 void ray_buf_clear(struct ray_buf *buf);                    /* keeps the memory */
+void ray_buf_wipe(struct ray_buf *buf);                     /* the same; its bytes are zeroed */
 int ray_buf_reserve(struct ray_buf *buf, size_t more_size); /* RAY_ENOMEM, RAY_ETOOBIG */
 int ray_buf_append(struct ray_buf *buf, const void *bytes, size_t size);
 int ray_buf_appendf(struct ray_buf *buf, const char *fmt, ...)

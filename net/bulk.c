@@ -309,6 +309,9 @@ static void take_record(struct ray_bulk *bulk, uint8_t *record, size_t size)
         fail_with(bulk, RAY_EDENIED, "a record that the peer has not sealed");
     } else if (plain_size >= TYPE_SIZE && plain[0] == TYPE_MESSAGE) {
         bulk->user.on_message(bulk->user.arg, plain + TYPE_SIZE, plain_size - TYPE_SIZE);
+        if (bulk->user.is_secret) {
+            sodium_memzero(record, size); /* it was opened in place */
+        }
     } else if (plain_size == TYPE_SIZE && plain[0] == TYPE_FINISH) {
         take_finish(bulk);
     } else {

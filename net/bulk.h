@@ -13,6 +13,7 @@
 #ifndef RAY_NET_BULK_H
 #define RAY_NET_BULK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,6 +40,7 @@ struct ray_bulk_user {
      * their last records that all had come. A connection that merely ends is RAY_ECLOSED. */
     void (*on_close)(void *arg, const struct ray_err *why);
     void *arg;
+    bool is_secret; /* messages are zeroed once they were taken */
 };
 
 /* On success the descriptor (connected, non-blocking, stream) and the seal belong to the channel;

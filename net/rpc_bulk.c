@@ -179,7 +179,8 @@ static int carrier_create(struct bulk_carrier **out_carrier, struct ray_loop *lo
                           struct ray_err *err)
 {
     struct bulk_carrier *carrier = ray_rpc_alloc(sizeof *carrier);
-    struct ray_bulk_user bulk_user = {.on_message = on_message, .on_close = on_close};
+    struct ray_bulk_user bulk_user = {
+        .on_message = on_message, .on_close = on_close, .is_secret = true};
     int rc;
 
     if (carrier == NULL) {

@@ -44,10 +44,8 @@ void ray_rpc_session_abort(struct ray_rpc_session *session, int code, const char
     session->carrier->ops->abort(session->carrier, &err);
 }
 
-/* Sends one message; a peer that cannot be told is cut off. RAY_ETOOBIG leaves the
- * connection as it is when the message itself is too large. */
-static int session_post(struct ray_rpc_session *session, const struct ray_rpc_message *message,
-                        const int *fds, size_t fd_count, struct ray_err *err)
+static int post(struct ray_rpc_session *session, const struct ray_rpc_message *message,
+                const int *fds, size_t fd_count, struct ray_err *err)
 {
     const struct ray_rpc_carrier_ops *ops = session->carrier->ops;
     const uint8_t *bytes = NULL;
@@ -67,6 +65,18 @@ static int session_post(struct ray_rpc_session *session, const struct ray_rpc_me
         return RAY_ECLOSED;
     }
     return RAY_OK;
+}
+
+/* Sends one message; a peer that cannot be told is cut off. RAY_ETOOBIG leaves the
+ * connection as it is when the message itself is too large. What was sent may be secret: nothing
+ * of it stays. */
+static int session_post(struct ray_rpc_session *session, const struct ray_rpc_message *message,
+                        const int *fds, size_t fd_count, struct ray_err *err)
+{
+    int rc = post(session, message, fds, fd_count, err);
+
+    ray_arena_wipe(&session->send_arena);
+    return rc;
 }
 
 int ray_rpc_session_post_err(struct ray_rpc_session *session, uint64_t id,

@@ -77,8 +77,8 @@ static void fail_all(struct ray_rpc_client *client, const struct ray_err *why)
 
 /* ---- sending ---- */
 
-int ray_rpc_client_post(struct ray_rpc_client *client, const struct ray_rpc_message *message,
-                        const int *fds, size_t fd_count, struct ray_err *err)
+static int post(struct ray_rpc_client *client, const struct ray_rpc_message *message,
+                const int *fds, size_t fd_count, struct ray_err *err)
 {
     const uint8_t *bytes = NULL;
     size_t size = 0;
@@ -89,6 +89,15 @@ int ray_rpc_client_post(struct ray_rpc_client *client, const struct ray_rpc_mess
     }
     rc = client->carrier->ops->send(client->carrier, bytes, size, fds, fd_count);
     return rc != RAY_OK ? ray_fail(err, rc, "cannot send the call") : RAY_OK;
+}
+
+int ray_rpc_client_post(struct ray_rpc_client *client, const struct ray_rpc_message *message,
+                        const int *fds, size_t fd_count, struct ray_err *err)
+{
+    int rc = post(client, message, fds, fd_count, err);
+
+    ray_arena_wipe(&client->send_arena);
+    return rc;
 }
 
 void ray_rpc_client_post_or_abort(struct ray_rpc_client *client,

@@ -58,6 +58,7 @@ void ray_rpc_client_end(struct ray_rpc_client *client, struct ray_rpc_client_cal
 void ray_rpc_client_fail(struct ray_rpc_client *client, struct ray_rpc_client_call *call,
                          const struct ray_err *why);
 
+/* Of what is in the send arena; it may be secret, and nothing of it stays. */
 int ray_rpc_client_post(struct ray_rpc_client *client, const struct ray_rpc_message *message,
                         const int *fds, size_t fd_count, struct ray_err *err);
 /* rpc_client_large.c: a request whose input of `size` bytes needs more than one message. The id is

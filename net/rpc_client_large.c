@@ -4,6 +4,7 @@
  * between is canceled, and the server forgets its parts. */
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "net/rpc_client_impl.h"
 
@@ -61,6 +62,7 @@ int ray_rpc_client_post_large(struct ray_rpc_client *client, const struct ray_rp
     }
     (void)protobuf_c_message_pack(input, body);
     rc = post_all(client, head, body, size, out_has_begun, err);
+    explicit_bzero(body, size);
     free(body);
     return rc;
 }

@@ -134,5 +134,6 @@ void ray_rpc_client_on_message(void *arg, const uint8_t *bytes, size_t size, int
     } else {
         receive(client, &message, fds, fd_count); /* the carrier closes what is not taken */
     }
+    ray_arena_wipe(&client->receive_arena); /* answers may be secret */
     ray_rpc_client_release(client);
 }

@@ -108,6 +108,7 @@ void ray_rpc_large_drop(struct ray_rpc_session *session)
     if (session->large != NULL) {
         assert(session->service->large_size >= session->large->size);
         session->service->large_size -= session->large->size;
+        explicit_bzero(session->large->body, session->large->received_size);
         free(session->large);
         session->large = NULL;
     }

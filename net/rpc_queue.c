@@ -74,6 +74,7 @@ void ray_rpc_queue_pop(struct ray_rpc_queue *queue)
     }
     queue->size -= entry->size;
     ray_rpc_close_fds(entry->fds, entry->fd_count);
+    explicit_bzero(entry->bytes, entry->size);
     free(entry);
 }
 

@@ -305,6 +305,7 @@ static void on_message(void *arg, const uint8_t *bytes, size_t size, int *fds, s
     } else {
         receive(session, &message, fds, fd_count);
     }
+    ray_arena_wipe(&session->receive_arena); /* requests may be secret */
     session_release(session);
 }
 

@@ -9,7 +9,10 @@
  * To a peer that takes bundles (rpc_bundle.h) messages without descriptors gather in the outbox
  * until the end of the turn. Of a bundle that comes, what is not taken at once, because our own
  * queue is full or the turn has had enough of this peer, waits in `input`; nothing more is read
- * before. */
+ * before.
+ *
+ * Messages may be secret (a token, keys of a connection that is passed on): what was sent, dropped
+ * or taken is zeroed. */
 #include "net/rpc_unix.h"
 
 #include <assert.h>
@@ -59,6 +62,7 @@ static struct unix_carrier *from_base(struct ray_rpc_carrier *carrier)
 static void drop_output(struct unix_carrier *unix_carrier)
 {
     ray_rpc_queue_fini(&unix_carrier->queue);
+    ray_buf_wipe(&unix_carrier->outbox);
     ray_buf_fini(&unix_carrier->outbox);
     unix_carrier->outbox_count = 0;
     ray_turn_end_cancel(&unix_carrier->turn_end);
@@ -210,7 +214,7 @@ static int flush_outbox(struct unix_carrier *unix_carrier)
     }
     bytes = outbox_packet(unix_carrier, &size);
     rc = send_packet(unix_carrier, bytes, size, NULL, 0);
-    ray_buf_clear(&unix_carrier->outbox);
+    ray_buf_wipe(&unix_carrier->outbox);
     unix_carrier->outbox_count = 0;
     return rc;
 }
@@ -238,6 +242,27 @@ static void send_last(struct unix_carrier *unix_carrier)
     }
 }
 
+/* What it has grown out of holds messages, too. */
+static int reserve_outbox(struct unix_carrier *unix_carrier, size_t more_size)
+{
+    struct ray_buf *outbox = &unix_carrier->outbox;
+    struct ray_buf larger;
+    int rc;
+
+    if (more_size <= outbox->capacity - outbox->size) {
+        return RAY_OK;
+    }
+    ray_buf_init(&larger, outbox->size_max);
+    rc = ray_buf_reserve(&larger, outbox->size + more_size);
+    if (rc == RAY_OK) {
+        (void)ray_buf_append(&larger, outbox->data, outbox->size); /* there is room */
+        ray_buf_wipe(outbox);
+        ray_buf_fini(outbox);
+        *outbox = larger;
+    }
+    return rc;
+}
+
 static int add_to_outbox(struct unix_carrier *unix_carrier, const uint8_t *bytes, size_t size)
 {
     struct ray_buf *outbox = &unix_carrier->outbox;
@@ -249,7 +274,7 @@ static int add_to_outbox(struct unix_carrier *unix_carrier, const uint8_t *bytes
         rc = flush_outbox(unix_carrier);
     }
     if (rc == RAY_OK) {
-        rc = ray_buf_reserve(outbox, head_size + size);
+        rc = reserve_outbox(unix_carrier, head_size + size);
     }
     if (rc != RAY_OK) {
         return rc;
@@ -349,6 +374,7 @@ static int take_bundle(struct unix_carrier *unix_carrier, struct ray_err *err)
         }
     }
     if (unix_carrier->bundle_at == unix_carrier->bundle_size) {
+        explicit_bzero(unix_carrier->input, unix_carrier->bundle_size);
         unix_carrier->bundle_size = 0;
     }
     return RAY_OK;
@@ -406,6 +432,7 @@ static int receive_one(struct unix_carrier *unix_carrier, struct ray_err *err)
     }
     unix_carrier->burst_left--;
     user->on_message(user->arg, unix_carrier->input, (size_t)size, fds, fd_count);
+    explicit_bzero(unix_carrier->input, (size_t)size);
     ray_rpc_close_fds(fds, fd_count);
     return RAY_OK;
 }
@@ -455,6 +482,7 @@ static void release(struct unix_carrier *unix_carrier)
     assert(unix_carrier->hold_count > 0);
     unix_carrier->hold_count--;
     if (unix_carrier->hold_count == 0 && unix_carrier->is_destroyed) {
+        explicit_bzero(unix_carrier->input, unix_carrier->bundle_size); /* the rest of one */
         free(unix_carrier);
     }
 }

@@ -2,6 +2,7 @@
 #include "clusterctl/cli/output.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -52,15 +53,47 @@ static void print_names(FILE *stream, yyjson_mut_val *what, const struct output_
     }
 }
 
+/* ---- memory that may hold a secret (a token): zeroed before it is freed ---- */
+
+static void *wiping_malloc(void *context, size_t size)
+{
+    (void)context;
+    return malloc(size);
+}
+
+static void wiping_free(void *context, void *block)
+{
+    (void)context;
+    if (block != NULL) {
+        explicit_bzero(block, malloc_usable_size(block));
+        free(block);
+    }
+}
+
+static void *wiping_realloc(void *context, void *block, size_t old_size, size_t size)
+{
+    void *larger = malloc(size);
+
+    if (larger != NULL && block != NULL) {
+        memcpy(larger, block, old_size < size ? old_size : size);
+        wiping_free(context, block);
+    }
+    return larger;
+}
+
+static const yyjson_alc wiping = {
+    .malloc = wiping_malloc, .realloc = wiping_realloc, .free = wiping_free};
+
 static int print_json(FILE *stream, yyjson_mut_val *root, struct ray_err *err)
 {
-    char *text = yyjson_mut_val_write(root, YYJSON_WRITE_PRETTY_TWO_SPACES, NULL);
+    char *text =
+        yyjson_mut_val_write_opts(root, YYJSON_WRITE_PRETTY_TWO_SPACES, &wiping, NULL, NULL);
 
     if (text == NULL) {
         return ray_fail(err, RAY_ENOMEM, "output");
     }
     (void)fprintf(stream, "%s\n", text);
-    free(text);
+    wiping_free(NULL, text);
     return RAY_OK;
 }
 
@@ -124,7 +157,7 @@ int output_error(const struct ray_err *err)
 int output_message(const struct ray_args *args, const ProtobufCMessage *message,
                    const struct output_view *view)
 {
-    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(&wiping);
     yyjson_mut_val *root = output_from_message(doc, message);
     enum output_form form = OUTPUT_TABLE;
     struct ray_err err = {0};

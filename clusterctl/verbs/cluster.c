@@ -147,6 +147,12 @@ static int write_token(const char *path, const char *token, struct ray_err *err)
     return rc;
 }
 
+/* It has become "". */
+static void wipe(char *secret)
+{
+    sodium_memzero(secret, strlen(secret));
+}
+
 static int hand_out(const struct ray_args *args, Rayos__Cluster__TokenMade *made)
 {
     const char *path = ray_args_value(args, "file");
@@ -156,7 +162,7 @@ static int hand_out(const struct ray_args *args, Rayos__Cluster__TokenMade *made
         if (write_token(path, made->text, &err) != RAY_OK) {
             return output_error(&err);
         }
-        sodium_memzero(made->text, strlen(made->text)); /* it is in the file alone */
+        wipe(made->text); /* it is in the file alone */
     }
     return output_message(args, &made->base, &(const struct output_view){.name_key = "id"});
 }
@@ -185,6 +191,7 @@ static int run_token_create(const struct ray_args *args, void *context)
         return output_error(&err);
     }
     status = hand_out(args, (Rayos__Cluster__TokenMade *)body);
+    wipe(((Rayos__Cluster__TokenMade *)body)->text);
     protobuf_c_message_free_unpacked(body, NULL);
     return status;
 }

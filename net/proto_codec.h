@@ -13,6 +13,25 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/id.h"
+
+/* Fields of a message to be packed; they borrow. protobuf-c only reads what it packs, without
+ * saying const. */
+static inline ProtobufCBinaryData ray_proto_bytes(const void *bytes, size_t size)
+{
+    return (ProtobufCBinaryData){.len = size, .data = (uint8_t *)bytes};
+}
+
+static inline ProtobufCBinaryData ray_proto_id(const struct ray_id *id)
+{
+    return ray_proto_bytes(id->bytes, RAY_ID_SIZE);
+}
+
+/* Empty, so that the field is left out, when there is none. */
+static inline ProtobufCBinaryData ray_proto_optional_id(const struct ray_id *id)
+{
+    return ray_id_is_none(id) ? ray_proto_bytes(NULL, 0) : ray_proto_id(id);
+}
 
 /* RAY_EMALFORMED: not a message of this type.  RAY_ETOOBIG: it would need more memory
  * than the arena gives. `bytes` may be NULL when size is 0. */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/test.h"
+#include "net/proto_codec.h"
 #include "net/rpc_bundle.h"
 #include "net/rpc_envelope.h"
 #include "net/rpc_fixture.h"
@@ -126,7 +127,7 @@ static void echo(struct fixture *fixture, uint64_t id, size_t body_size,
     uint8_t *body = calloc(1, body_size + 1);
 
     item.id = id;
-    item.body = (ProtobufCBinaryData){.len = body_size, .data = body};
+    item.body = ray_proto_bytes(body, body_size);
     assert_int_equal(fixture_call(fixture, "test.echo", &item.base, 0, outcome, NULL), RAY_OK);
     free(body);
 }
@@ -193,7 +194,7 @@ static size_t request_with(uint64_t id, bool takes_bundles, size_t body_size, ui
     size_t size;
 
     item.id = id;
-    item.body = (ProtobufCBinaryData){.len = body_size, .data = filling};
+    item.body = ray_proto_bytes(filling, body_size);
     message.body_size = rayos__rpc__item__pack(&item, body);
     ray_arena_init(&arena, 1 << 16);
     assert_int_equal(ray_rpc_envelope_encode(&message, &arena, &bytes, &size, NULL), RAY_OK);

@@ -195,7 +195,7 @@ int ray_rpc_envelope_encode(const struct ray_rpc_message *message, struct ray_ar
     Rayos__Rpc__Large large = RAYOS__RPC__LARGE__INIT;
     Rayos__Rpc__Part part = RAYOS__RPC__PART__INIT;
     /* protobuf-c's structs know no const; pack only reads. */
-    ProtobufCBinaryData body = {.len = message->body_size, .data = (uint8_t *)message->body};
+    ProtobufCBinaryData body = ray_proto_bytes(message->body, message->body_size);
 
     if (message->body_size > RAY_RPC_BODY_SIZE_MAX) {
         return ray_fail(err, RAY_ETOOBIG, "rpc body of %zu bytes, at most %d", message->body_size,

@@ -9,6 +9,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "net/proto_codec.h"
+
 /* ---- methods ---- */
 
 static void run_echo(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
@@ -40,7 +42,7 @@ static void stream_pump(void *arg)
         int rc;
 
         item.id = stream->next;
-        item.body = (ProtobufCBinaryData){.len = stream->item_size, .data = bytes};
+        item.body = ray_proto_bytes(bytes, stream->item_size);
         rc = ray_rpc_send(stream->call, &item.base);
         if (rc == RAY_EAGAIN) {
             stream->blocked_count++;
@@ -130,8 +132,7 @@ static void run_big(struct ray_rpc_call *call, const ProtobufCMessage *input, vo
 
     (void)input;
     (void)arg;
-    item.body =
-        (ProtobufCBinaryData){.len = bytes != NULL ? RAY_RPC_BODY_SIZE_MAX : 0, .data = bytes};
+    item.body = ray_proto_bytes(bytes, bytes != NULL ? RAY_RPC_BODY_SIZE_MAX : 0);
     (void)ray_rpc_reply(call, &item.base);
     free(bytes);
 }

@@ -514,7 +514,7 @@ static void test_answers_unread(void **state)
     const uint8_t *bytes;
     size_t size, sent_count = 0;
 
-    item.body = (ProtobufCBinaryData){.len = 49000, .data = body};
+    item.body = ray_proto_bytes(body, 49000);
     for (unsigned quiet = 0; quiet < 50; request.id++) {
         ray_arena_reset(&peer->arena);
         assert_int_equal(ray_proto_pack(&item.base, 60000, &peer->arena, &request.body,

@@ -8,6 +8,7 @@
 #include "base/test.h"
 #include "net/link_fixture.h"
 #include "net/link_uv.h"
+#include "net/proto_codec.h"
 #include "net/rpc_bulk.h"
 #include "net/rpc_fixture.h"
 #include "net/rpc_link.h"
@@ -96,7 +97,7 @@ static void test_calls(void **state)
     uint8_t bytes[50000] = {1};
 
     item.id = 77;
-    item.body = (ProtobufCBinaryData){.len = sizeof bytes, .data = bytes};
+    item.body = ray_proto_bytes(bytes, sizeof bytes);
     for (int i = 0; i < 20; i++) {
         call(pair, "test.echo", &item.base, &outcome);
         assert_int_equal(outcome.code, RAY_OK);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/test.h"
+#include "net/proto_codec.h"
 #include "net/rpc.h"
 #include "net/rpc_fixture.h"
 
@@ -65,7 +66,7 @@ static void test_echo(void **state)
 
     item.id = 42;
     /* Item's own fields take a few bytes of the body. */
-    item.body = (ProtobufCBinaryData){.len = RAY_RPC_BODY_SIZE_MAX - 16, .data = bytes};
+    item.body = ray_proto_bytes(bytes, RAY_RPC_BODY_SIZE_MAX - 16);
     call(*state, "test.echo", &item.base, &outcome);
     assert_int_equal(outcome.code, RAY_OK);
     assert_int_equal(outcome.id, 42);
@@ -94,7 +95,7 @@ static void test_errors(void **state)
     assert_string_not_equal(outcome.next_step, "");
 
     /* Field 1 of Request is a number, field 2 a text: an Item's bytes are no Credit. */
-    item.body = (ProtobufCBinaryData){.len = 3, .data = (uint8_t *)"abc"};
+    item.body = ray_proto_bytes("abc", 3);
     call(*state, "test.stream", &item.base, &outcome);
     assert_int_equal(outcome.code, RAY_EINVAL); /* "invalid" on the wire */
 

@@ -21,6 +21,7 @@
 #include "base/fault.h"
 #include "net/frame.h"
 #include "net/proto/agent.pb-c.h"
+#include "net/proto_codec.h"
 
 enum { SYNC_PERIOD_MS = 1000, SYNC_FIRST_MS = 100 };
 
@@ -490,7 +491,7 @@ int ray_agent_exec(struct ray_agent_client *client, const char *const *argv, siz
     }
     exec.n_argv = arg_count;
     exec.argv = words;
-    exec.input = (ProtobufCBinaryData){.len = input_size, .data = (uint8_t *)input};
+    exec.input = ray_proto_bytes(input, input_size);
     exec.timeout_ms = timeout_ms;
     message.what_case = RAYOS__AGENT__REQUEST__WHAT_EXEC;
     message.exec = &exec;
@@ -537,8 +538,8 @@ static int send_chunks(struct ray_agent_client *client, uint64_t id, const uint8
         size_t left = size - at;
         int rc;
 
-        data.bytes.len = left < RAY_AGENT_DATA_SIZE_MAX ? left : RAY_AGENT_DATA_SIZE_MAX;
-        data.bytes.data = (uint8_t *)bytes + at;
+        data.bytes = ray_proto_bytes(
+            bytes + at, left < RAY_AGENT_DATA_SIZE_MAX ? left : RAY_AGENT_DATA_SIZE_MAX);
         message.id = id;
         message.what_case = RAYOS__AGENT__REQUEST__WHAT_DATA;
         message.data = &data;

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "clusterctl/lab/agent_client.h"
+#include "net/proto_codec.h"
 
 enum {
     POLL_MS = 100,
@@ -59,8 +60,8 @@ static bool send_unsent(struct lab_request *request)
             Rayos__Lab__ExecItem item = RAYOS__LAB__EXEC_ITEM__INIT;
 
             item.stream = stream;
-            item.data.data = unsent->data;
-            item.data.len = unsent->size < ITEM_SIZE_MAX ? unsent->size : ITEM_SIZE_MAX;
+            item.data = ray_proto_bytes(unsent->data, unsent->size < ITEM_SIZE_MAX ? unsent->size
+                                                                                   : ITEM_SIZE_MAX);
             if (ray_rpc_send(request->call, &item.base) != RAY_OK) {
                 return false; /* slow: on_drain follows; gone: on_cancel follows */
             }

@@ -16,6 +16,7 @@
 #include "clusterctl/verbs/operator_key.h"
 #include "clusterctl/verbs/registry.h"
 #include "net/proto/cluster.pb-c.h"
+#include "net/proto_codec.h"
 
 enum { REASON_SIZE = 128, LINE_SIZE = 2048 };
 
@@ -62,8 +63,7 @@ static int run_create(const struct ray_args *args, void *context)
     }
     request.name = text(args->positionals[0]);
     request.admin = text(ray_args_value(args, "admin"));
-    request.admin_key.data = (uint8_t *)(uintptr_t)ray_key_identity(key);
-    request.admin_key.len = RAY_KEY_SIZE;
+    request.admin_key = ray_proto_bytes(ray_key_identity(key), RAY_KEY_SIZE);
     request.timing = text(ray_args_value(args, "timing"));
     request.reason = text(cluster_reason(args, reason, sizeof reason));
     status =

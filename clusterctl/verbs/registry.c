@@ -15,6 +15,7 @@
 #include "clusterctl/verbs/node_call.h"
 #include "net/proto/cluster.pb-c.h"
 #include "net/proto/registry.pb-c.h"
+#include "net/proto_codec.h"
 
 enum {
     ANSWER_SIZE_MAX = 4 << 20,
@@ -230,8 +231,7 @@ static int collect(const struct ray_args *args, Rayos__Registry__Query *query, y
         }
         if (cursor != NULL) {
             memcpy(cursor, page.answer->cursor.data, page.answer->cursor.len);
-            query->cursor.data = cursor;
-            query->cursor.len = page.answer->cursor.len;
+            query->cursor = ray_proto_bytes(cursor, page.answer->cursor.len);
         }
         page_fini(&page);
         is_first = false;
@@ -253,7 +253,7 @@ static int run_query(const struct ray_args *args, void *context)
     (void)context;
     if (rc == RAY_OK && id_text != NULL) {
         rc = ray_id_parse(id_text, &id, &err);
-        query.id = (ProtobufCBinaryData){.len = RAY_ID_SIZE, .data = id.bytes};
+        query.id = ray_proto_id(&id);
     }
     if (args->positional_count > 1) {
         query.name = text(args->positionals[1]);
@@ -304,8 +304,7 @@ static int read_label(struct labelling *labelling, char *word, struct ray_err *e
     label = &labelling->labels[labelling->set_count];
     rayos__registry__label__init(label);
     label->key = word;
-    label->value.data = (uint8_t *)(equals + 1);
-    label->value.len = strlen(equals + 1);
+    label->value = ray_proto_bytes(equals + 1, strlen(equals + 1));
     labelling->set[labelling->set_count++] = label;
     return RAY_OK;
 }
@@ -362,7 +361,7 @@ static void close_session(const struct ray_args *args, const struct ray_id *id)
     Rayos__Cluster__SessionCloseRequest request = RAYOS__CLUSTER__SESSION_CLOSE_REQUEST__INIT;
     ProtobufCMessage *body = NULL;
 
-    request.id = (ProtobufCBinaryData){.len = RAY_ID_SIZE, .data = (uint8_t *)(uintptr_t)id->bytes};
+    request.id = ray_proto_id(id);
     if (cluster_call(args, "session.close", &request.base, &rayos__cluster__done__descriptor, &body,
                      NULL) == RAY_OK) {
         protobuf_c_message_free_unpacked(body, NULL);
@@ -412,7 +411,7 @@ static int change_once(const struct ray_args *args, Rayos__Registry__Command *co
         return rc;
     }
     header.reason = text(cluster_reason(args, reason, sizeof reason));
-    header.session = (ProtobufCBinaryData){.len = RAY_ID_SIZE, .data = session.bytes};
+    header.session = ray_proto_id(&session);
     header.sequence = 1;
     command->header = &header;
     rc = propose(args, command, out_revision, err);
@@ -433,7 +432,7 @@ static int label(const struct ray_args *args, struct labelling *labelling,
         return rc;
     }
     change.kind = kind;
-    change.id = (ProtobufCBinaryData){.len = RAY_ID_SIZE, .data = id.bytes};
+    change.id = ray_proto_id(&id);
     qsort(labelling->set, labelling->set_count, sizeof(*labelling->set), compare_labels);
     change.n_set = labelling->set_count;
     change.set = labelling->set;

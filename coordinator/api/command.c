@@ -9,19 +9,13 @@
 #include "coordinator/api/impl.h"
 #include "net/proto_codec.h"
 
-ProtobufCBinaryData member_id_field(const struct ray_id *id)
-{
-    /* protobuf-c packs from pointers without const. */
-    return (ProtobufCBinaryData){.len = RAY_ID_SIZE, .data = (uint8_t *)(uintptr_t)id->bytes};
-}
-
 static void complete_header(const struct coord_member *m, const char *principal,
                             Rayos__Registry__Header *header)
 {
     header->version = COORD_FSM_COMMAND_VERSION;
     header->principal = (char *)(uintptr_t)principal;
     header->time_us = 0; /* the leader's */
-    header->incarnation = member_id_field(&m->incarnation);
+    header->incarnation = ray_proto_id(&m->incarnation);
 }
 
 int member_command_pack(const struct coord_member *m, Rayos__Registry__Command *command,
@@ -245,17 +239,15 @@ void member_describe_self(const struct coord_member *m, struct member_self *out)
     rayos__registry__object__init(&out->object);
     rayos__registry__node__init(&out->node);
     ray_key_proof(m->key, out->proof);
-    out->node.identity_key.data = (uint8_t *)(uintptr_t)ray_key_identity(m->key);
-    out->node.identity_key.len = RAY_KEY_SIZE;
-    out->node.link_key.data = (uint8_t *)(uintptr_t)ray_key_static(m->key);
-    out->node.link_key.len = RAY_KEY_SIZE;
-    out->node.link_key_signature.data = out->proof + RAY_KEY_PROOF_SIZE - RAY_KEY_SIGNATURE_SIZE;
-    out->node.link_key_signature.len = RAY_KEY_SIGNATURE_SIZE;
+    out->node.identity_key = ray_proto_bytes(ray_key_identity(m->key), RAY_KEY_SIZE);
+    out->node.link_key = ray_proto_bytes(ray_key_static(m->key), RAY_KEY_SIZE);
+    out->node.link_key_signature = ray_proto_bytes(
+        out->proof + RAY_KEY_PROOF_SIZE - RAY_KEY_SIGNATURE_SIZE, RAY_KEY_SIGNATURE_SIZE);
     out->node.address = (char *)(uintptr_t)m->address;
     out->node.domain = (char *)(uintptr_t)m->domain;
     out->node.is_fit_for_leases = m->config.is_fit_for_leases;
     out->object.kind = RAYOS__REGISTRY__KIND__KIND_NODE;
-    out->object.id = member_id_field(&m->id);
+    out->object.id = ray_proto_id(&m->id);
     out->object.name = (char *)(uintptr_t)m->name;
     out->object.body_case = RAYOS__REGISTRY__OBJECT__BODY_NODE;
     out->object.node = &out->node;

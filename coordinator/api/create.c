@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "coordinator/api/impl.h"
+#include "net/proto_codec.h"
 
 enum { CREATE_TIMEOUT_MS = 30000, FOUNDER_SERVER_ID = 1, FIRST_BOOT = 1, FIRST_EPOCH = 1 };
 
@@ -107,12 +108,11 @@ static void add_tokens(struct coord_credential *credential, struct create_parts 
     for (size_t i = 0; i < credential->token_count; i++) {
         rayos__registry__token__init(&parts->token_bodies[i]);
         rayos__registry__object__init(&parts->tokens[i]);
-        parts->token_bodies[i].hash.data = credential->tokens[i];
-        parts->token_bodies[i].hash.len = RAY_TOKEN_VERIFIER_SIZE;
+        parts->token_bodies[i].hash =
+            ray_proto_bytes(credential->tokens[i], RAY_TOKEN_VERIFIER_SIZE);
         parts->token_bodies[i].uses_left = 1;
         parts->tokens[i].kind = RAYOS__REGISTRY__KIND__KIND_TOKEN;
-        parts->tokens[i].id.data = credential->tokens[i];
-        parts->tokens[i].id.len = RAY_ID_SIZE;
+        parts->tokens[i].id = ray_proto_bytes(credential->tokens[i], RAY_ID_SIZE);
         parts->tokens[i].body_case = RAYOS__REGISTRY__OBJECT__BODY_TOKEN;
         parts->tokens[i].token = &parts->token_bodies[i];
         parts->token_pointers[i] = &parts->tokens[i];
@@ -130,15 +130,14 @@ static int fill(struct member_creation *creation, struct create_parts *parts, st
     rayos__registry__object__init(&parts->admin);
     rayos__registry__principal__init(&parts->principal);
     member_describe_self(m, &parts->self);
-    parts->principal.key.data = creation->admin_key;
-    parts->principal.key.len = sizeof creation->admin_key;
+    parts->principal.key = ray_proto_bytes(creation->admin_key, sizeof creation->admin_key);
     parts->principal.is_admin = true;
     parts->admin.kind = RAYOS__REGISTRY__KIND__KIND_PRINCIPAL;
-    parts->admin.id = member_id_field(&creation->admin_id);
+    parts->admin.id = ray_proto_id(&creation->admin_id);
     parts->admin.name = creation->admin;
     parts->admin.body_case = RAYOS__REGISTRY__OBJECT__BODY_PRINCIPAL;
     parts->admin.principal = &parts->principal;
-    parts->create.id = member_id_field(&creation->cluster_id);
+    parts->create.id = ray_proto_id(&creation->cluster_id);
     parts->create.name = creation->name;
     parts->create.timing = &parts->timing;
     parts->create.node = &parts->self.object;
@@ -341,8 +340,7 @@ void member_create_by_credential(struct coord_member *m)
 
     request.name = m->credential.name;
     request.admin = m->credential.admin;
-    request.admin_key.data = m->credential.admin_key;
-    request.admin_key.len = sizeof m->credential.admin_key;
+    request.admin_key = ray_proto_bytes(m->credential.admin_key, sizeof m->credential.admin_key);
     request.timing = m->credential.timing;
     request.reason = (char *)(uintptr_t)"rayos.create";
     member_create_begin(m, NULL, &request);

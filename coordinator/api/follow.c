@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "coordinator/api/impl.h"
+#include "net/proto_codec.h"
 #include "net/rpc_link.h"
 
 enum {
@@ -162,7 +163,7 @@ static void watch(struct member_follow *follow)
     uint8_t bytes[128];
     struct ray_err err = {0};
 
-    filter.node = member_id_field(&m->id);
+    filter.node = ray_proto_id(&m->id);
     inner.filter = &filter;
     inner.after_revision = coord_fsm_index(coord_replica_fsm(m->replica));
     inner.with_pulse = true;
@@ -255,7 +256,7 @@ static void ask_page(struct member_follow *follow)
     struct ray_err err = {0};
     int rc = RAY_OK;
 
-    query.node = member_id_field(&m->id);
+    query.node = ray_proto_id(&m->id);
     query.count_max = FOLLOW_PAGE_COUNT;
     query.cursor = (ProtobufCBinaryData){follow->cursor.size, follow->cursor.data};
     request.query.len = rayos__registry__query__get_packed_size(&query);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "coordinator/api/join.h"
+#include "net/proto_codec.h"
 #include "net/rpc_bulk.h"
 
 /* ---- the door ---- */
@@ -167,8 +168,7 @@ static void propose_join(struct member_ask *ask, const Rayos__Cluster__JoinReque
     Rayos__Registry__Object object = RAYOS__REGISTRY__OBJECT__INIT;
     Rayos__Registry__Node node = RAYOS__REGISTRY__NODE__INIT;
 
-    node.identity_key.data = (uint8_t *)(uintptr_t)identity;
-    node.identity_key.len = RAY_KEY_SIZE;
+    node.identity_key = ray_proto_bytes(identity, RAY_KEY_SIZE);
     node.link_key = request->link_key;
     node.link_key_signature.data =
         request->key_proof.data + RAY_KEY_PROOF_SIZE - RAY_KEY_SIGNATURE_SIZE;
@@ -177,7 +177,7 @@ static void propose_join(struct member_ask *ask, const Rayos__Cluster__JoinReque
     node.domain = request->domain;
     node.is_fit_for_leases = request->is_fit_for_leases;
     object.kind = RAYOS__REGISTRY__KIND__KIND_NODE;
-    object.id = member_id_field(id);
+    object.id = ray_proto_id(id);
     object.name = request->name;
     object.body_case = RAYOS__REGISTRY__OBJECT__BODY_NODE;
     object.node = &node;

@@ -31,7 +31,6 @@ enum {
 
 #define MEMBER_OWN_PRINCIPAL "rayos" /* in what a node says of itself */
 
-#define MEMBER_FACT_ROSTER "roster"      /* a packed rayos.cluster.Joined */
 #define MEMBER_FACT_ROSTER "roster"      /* member_roster_pack */
 #define MEMBER_FACT_CLUSTER "cluster-id" /* the first one it joined: 16 bytes */
 #define MEMBER_FACT_BOOTS "boots"        /* starts before there was a membership: u64 */
@@ -254,7 +253,6 @@ struct member_command {
 };
 int member_command_adopt(struct coord_member *m, const uint8_t *bytes, size_t size,
                          const char *principal, struct member_command *out, struct ray_err *err);
-ProtobufCBinaryData member_id_field(const struct ray_id *id); /* borrows */
 /* What a status of the replica means to who asked; RAY_OK for RAY_OK. */
 int member_explain(int status, struct ray_err *err);
 /* lan, slow, wan. */

@@ -8,6 +8,7 @@
 #include "coordinator/api/dial.h"
 #include "coordinator/api/roster.h"
 #include "net/bulk_shake.h"
+#include "net/proto_codec.h"
 #include "net/rpc_bulk.h"
 
 enum { RETRY_MS = 1000, ANSWER_TIMEOUT_MS = 15000 };
@@ -174,15 +175,12 @@ static int ask(struct member_joining *joining, struct ray_err *err)
     request.name = m->name;
     request.address = m->address;
     request.domain = m->domain;
-    request.incarnation = member_id_field(&m->incarnation);
+    request.incarnation = ray_proto_id(&m->incarnation);
     request.boot_counter = joining->boot_counter;
     request.is_fit_for_leases = m->config.is_fit_for_leases;
-    request.key_proof.data = proof;
-    request.key_proof.len = sizeof proof;
-    request.link_key.data = (uint8_t *)(uintptr_t)ray_key_static(m->key);
-    request.link_key.len = RAY_KEY_SIZE;
-    request.token_hash.data = verifier;
-    request.token_hash.len = sizeof verifier;
+    request.key_proof = ray_proto_bytes(proof, sizeof proof);
+    request.link_key = ray_proto_bytes(ray_key_static(m->key), RAY_KEY_SIZE);
+    request.token_hash = ray_proto_bytes(verifier, sizeof verifier);
     return ray_rpc_call_start(joining->client, "node.join", &request.base, NULL, 0,
                               &rayos__cluster__joined__descriptor, ANSWER_TIMEOUT_MS, NULL,
                               on_answer, joining, NULL, err);

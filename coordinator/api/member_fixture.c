@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/atomic_file.h"
+#include "net/proto_codec.h"
 
 enum { OPEN_DIRS_MAX = 16 };
 
@@ -250,7 +251,7 @@ void member_fix_create_cluster(struct member_fix *fix)
     memset(key, 1, sizeof key);
     request.name = name;
     request.admin = admin;
-    request.admin_key = (ProtobufCBinaryData){.len = sizeof key, .data = key};
+    request.admin_key = ray_proto_bytes(key, sizeof key);
     must(member_fix_call(fix, "cluster.create", &request.base, NULL,
                          &rayos__cluster__created__descriptor, &outcome) == RAY_OK,
          outcome.text);
@@ -278,10 +279,9 @@ int member_fix_label(struct member_fix *fix, const char *value)
     char key[] = "color";
 
     label.key = key;
-    label.value.len = strlen(value);
-    label.value.data = (uint8_t *)(uintptr_t)value;
+    label.value = ray_proto_bytes(value, strlen(value));
     body.kind = RAYOS__REGISTRY__KIND__KIND_NODE;
-    body.id = member_id_field(&fix->member->id);
+    body.id = ray_proto_id(&fix->member->id);
     body.n_set = 1;
     body.set = labels;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_OBJECT_LABEL;

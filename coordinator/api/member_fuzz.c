@@ -160,9 +160,8 @@ static void join(struct fuzzed *fuzzed, ProtobufCMessage *message)
     int fds[2];
 
     ray_key_proof(fuzzed->joiner, proof);
-    request->key_proof = (ProtobufCBinaryData){.len = sizeof proof, .data = proof};
-    request->link_key.len = RAY_KEY_SIZE;
-    request->link_key.data = (uint8_t *)(uintptr_t)ray_key_static(fuzzed->joiner);
+    request->key_proof = ray_proto_bytes(proof, sizeof proof);
+    request->link_key = ray_proto_bytes(ray_key_static(fuzzed->joiner), RAY_KEY_SIZE);
     memcpy(peer.identity, ray_key_identity(fuzzed->joiner), RAY_KEY_SIZE);
     ray_key_node_id(peer.identity, &peer.hello.from);
 

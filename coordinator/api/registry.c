@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "coordinator/api/impl.h"
+#include "net/proto_codec.h"
 
 enum {
     PART_SIZE = 48 << 10,
@@ -53,8 +54,8 @@ static void send_parts(void *arg)
         size_t left = query_ask->answer.size - query_ask->sent;
         int rc;
 
-        part.bytes.data = query_ask->answer.data + query_ask->sent;
-        part.bytes.len = left < PART_SIZE ? left : PART_SIZE;
+        part.bytes = ray_proto_bytes(query_ask->answer.data + query_ask->sent,
+                                     left < PART_SIZE ? left : PART_SIZE);
         rc = ray_rpc_send(query_ask->ask.call, &part.base);
         if (rc == RAY_EAGAIN || rc == RAY_ECLOSED) {
             return; /* on_drain or on_cancel follows */
@@ -147,8 +148,7 @@ static void on_client_result(struct member_ask *ask, const struct coord_fsm_resu
     answer.text = (char *)(uintptr_t)result->text;
     answer.next_step = (char *)(uintptr_t)result->next_step;
     answer.revision = result->revision;
-    answer.body.data = (uint8_t *)(uintptr_t)result->body;
-    answer.body.len = result->body_size;
+    answer.body = ray_proto_bytes(result->body, result->body_size);
     member_ask_reply(ask, &answer.base);
 }
 
@@ -192,7 +192,7 @@ static void on_session_opened(struct member_ask *ask, const struct coord_fsm_res
     Rayos__Cluster__SessionOpened opened = RAYOS__CLUSTER__SESSION_OPENED__INIT;
 
     (void)result;
-    opened.id = member_id_field(&session_ask->id);
+    opened.id = ray_proto_id(&session_ask->id);
     opened.ttl_s = session_ask->ttl_s;
     member_ask_reply(ask, &opened.base);
 }
@@ -228,7 +228,7 @@ void member_session_open(struct coord_member *m, const struct member_caller *cal
         return;
     }
     session_ask->ask.on_result = on_session_opened;
-    open.id = member_id_field(&session_ask->id);
+    open.id = ray_proto_id(&session_ask->id);
     open.ttl_us = session_ask->ttl_s * 1000000;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_SESSION_OPEN;
     command.session_open = &open;

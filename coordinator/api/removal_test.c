@@ -5,6 +5,7 @@
 #include "base/test.h"
 #include "coordinator/api/member_fixture.h"
 #include "net/link_peer.h"
+#include "net/proto_codec.h"
 
 enum { STEP_MS = 5 };
 
@@ -163,7 +164,7 @@ static void remove_away(struct pair *pair, const struct ray_id *id)
     Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
     Rayos__Registry__NodeRemove body = RAYOS__REGISTRY__NODE_REMOVE__INIT;
 
-    body.node = member_id_field(id);
+    body.node = ray_proto_id(id);
     body.is_forced = true;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_REMOVE;
     command.node_remove = &body;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "coordinator/api/impl.h"
+#include "net/proto_codec.h"
 
 enum { REPORT_TIMEOUT_MS = 10000 };
 
@@ -80,12 +81,11 @@ void member_report_turn(struct coord_member *m)
     if (!is_due(m, self, message)) {
         return;
     }
-    report.node = member_id_field(&m->id);
+    report.node = ray_proto_id(&m->id);
     report.address = m->address;
     report.health = (char *)(uintptr_t)health_of(message);
     report.message = (char *)(uintptr_t)message;
-    report.facts.data = (uint8_t *)(uintptr_t)self->node.facts.data;
-    report.facts.len = self->node.facts.size;
+    report.facts = ray_proto_bytes(self->node.facts.data, self->node.facts.size);
     report.is_fit_for_leases = m->config.is_fit_for_leases;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_REPORT;
     command.node_report = &report;

@@ -156,15 +156,10 @@ bool member_roster_list(struct coord_fsm *fsm, const struct ray_id *self, struct
 
 /* ---- to bytes ---- */
 
-static ProtobufCBinaryData field(const uint8_t *bytes, size_t size)
-{
-    return (ProtobufCBinaryData){.len = size, .data = (uint8_t *)(uintptr_t)bytes}; /* read only */
-}
-
 void member_roster_describe(const struct member_roster *roster, struct member_roster_message *out)
 {
     rayos__cluster__joined__init(&out->joined);
-    out->joined.cluster_id = field(roster->cluster_id.bytes, RAY_ID_SIZE);
+    out->joined.cluster_id = ray_proto_id(&roster->cluster_id);
     out->joined.cluster_epoch = roster->cluster_epoch;
     out->joined.cluster = (char *)(uintptr_t)roster->cluster;
     out->joined.revision = roster->revision;
@@ -173,9 +168,9 @@ void member_roster_describe(const struct member_roster *roster, struct member_ro
         Rayos__Cluster__Member *member = &out->members[i];
 
         rayos__cluster__member__init(member);
-        member->id = field(line->id.bytes, RAY_ID_SIZE);
-        member->identity_key = field(line->identity_key, COORD_KEY_SIZE);
-        member->link_key = field(line->link_key, COORD_KEY_SIZE);
+        member->id = ray_proto_id(&line->id);
+        member->identity_key = ray_proto_bytes(line->identity_key, COORD_KEY_SIZE);
+        member->link_key = ray_proto_bytes(line->link_key, COORD_KEY_SIZE);
         member->address = (char *)(uintptr_t)line->address;
         out->pointers[i] = member;
     }

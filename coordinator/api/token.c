@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "coordinator/api/impl.h"
+#include "net/proto_codec.h"
 
 enum { TOKEN_TTL_S = 3600, TOKEN_TTL_S_MAX = 365 * 24 * 3600, TOKENS_SHOWN_MAX = 512 };
 
@@ -86,15 +87,13 @@ static void put_token(struct token_ask *token_ask, const Rayos__Cluster__TokenRe
     uint8_t verifier[RAY_TOKEN_VERIFIER_SIZE];
 
     ray_token_verifier(token_ask->token->secret, verifier);
-    token.hash.data = verifier;
-    token.hash.len = sizeof verifier;
+    token.hash = ray_proto_bytes(verifier, sizeof verifier);
     token.uses_left = token_ask->uses;
     token.ttl_us = token_ask->ttl_s * 1000000;
     token.needs_approval = request->needs_approval;
     token.is_ephemeral = request->is_ephemeral;
     object.kind = RAYOS__REGISTRY__KIND__KIND_TOKEN;
-    object.id.data = verifier;
-    object.id.len = RAY_ID_SIZE;
+    object.id = ray_proto_bytes(verifier, RAY_ID_SIZE);
     object.body_case = RAYOS__REGISTRY__OBJECT__BODY_TOKEN;
     object.token = &token;
     put.object = &object;
@@ -244,7 +243,7 @@ void member_token_remove(struct coord_member *m, const struct member_caller *cal
     }
     ask->on_result = on_token_removed;
     removal.kind = RAYOS__REGISTRY__KIND__KIND_TOKEN;
-    removal.id = member_id_field(&id);
+    removal.id = ray_proto_id(&id);
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_OBJECT_DELETE;
     command.object_delete = &removal;
     member_ask_propose(ask, &command, request->reason);

@@ -58,8 +58,8 @@ static int send_parts(struct watch_ask *watch)
         size_t left = watch->batch.size - watch->sent;
         int rc;
 
-        part.bytes.data = watch->batch.data + watch->sent;
-        part.bytes.len = left < PART_SIZE ? left : PART_SIZE;
+        part.bytes =
+            ray_proto_bytes(watch->batch.data + watch->sent, left < PART_SIZE ? left : PART_SIZE);
         part.is_last = part.bytes.len == left;
         if (part.is_last) {
             part.revision = watch->revision;

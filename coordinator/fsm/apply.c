@@ -453,7 +453,7 @@ int coord_fsm_result_pack(const struct coord_fsm_result *result, struct ray_buf 
     message.text = (char *)result->text;
     message.next_step = (char *)result->next_step;
     message.revision = result->revision;
-    message.body = (ProtobufCBinaryData){.len = result->body_size, .data = (uint8_t *)result->body};
+    message.body = ray_proto_bytes(result->body, result->body_size);
     size = rayos__registry__result__get_packed_size(&message);
     if (ray_buf_reserve(out, size) != RAY_OK) {
         return fsm_refuse(err, RAY_ENOMEM, "a result of %zu bytes", size);

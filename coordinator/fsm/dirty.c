@@ -215,7 +215,7 @@ int fsm_machine_pack(const struct coord_fsm *fsm, struct ray_arena *arena,
     message.tick_term_clock_us = fsm->tick_term_clock_us;
     message.event_sequence = fsm->event_sequence;
     message.record_count = fsm->objects.count + fsm->sessions.count;
-    message.hash = (ProtobufCBinaryData){.len = sizeof hash, .data = hash};
+    message.hash = ray_proto_bytes(hash, sizeof hash);
     return ray_proto_pack(&message.base, COORD_FSM_RECORD_SIZE_MAX, arena, out_bytes, out_size,
                           err);
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/proto_codec.h"
+
 #define BODY(command, part, member, MEMBER)                                                        \
     ((command)->message.body_case = RAYOS__REGISTRY__COMMAND__BODY_##MEMBER,                       \
      (command)->message.member = &(part))
@@ -22,10 +24,7 @@ struct ray_id fix_id(unsigned number)
 
 ProtobufCBinaryData fix_bytes(const struct ray_id *id)
 {
-    if (ray_id_is_none(id)) {
-        return (ProtobufCBinaryData){0};
-    }
-    return (ProtobufCBinaryData){.len = RAY_ID_SIZE, .data = (uint8_t *)id->bytes};
+    return ray_proto_optional_id(id);
 }
 
 unsigned fix_incarnation(unsigned node)

@@ -208,7 +208,7 @@ static int answer(struct coord_fsm *fsm, struct question *question, struct ray_b
     message.entries = question->entries;
     message.n_entries = question->count;
     if (has_more) {
-        message.cursor = (ProtobufCBinaryData){.len = sizeof key, .data = key};
+        message.cursor = ray_proto_bytes(key, sizeof key);
     }
     size = rayos__registry__answer__get_packed_size(&message);
     rc = ray_buf_reserve(out, size);

@@ -8,23 +8,11 @@
 
 #include "base/fault.h"
 #include "coordinator/fsm/state.h"
-
-static ProtobufCBinaryData id_bytes(const struct ray_id *id)
-{
-    if (ray_id_is_none(id)) {
-        return (ProtobufCBinaryData){0};
-    }
-    return (ProtobufCBinaryData){.len = RAY_ID_SIZE, .data = (uint8_t *)id->bytes};
-}
+#include "net/proto_codec.h"
 
 static ProtobufCBinaryData blob(const struct coord_bytes *bytes)
 {
-    return (ProtobufCBinaryData){.len = bytes->size, .data = (uint8_t *)bytes->data};
-}
-
-static ProtobufCBinaryData fixed(const uint8_t *bytes, size_t size)
-{
-    return (ProtobufCBinaryData){.len = size, .data = (uint8_t *)bytes};
+    return ray_proto_bytes(bytes->data, bytes->size);
 }
 
 /* Initialised message in the arena; leaves the calling function with NULL without memory. */
@@ -46,8 +34,8 @@ static Rayos__Registry__Epoch *epoch_message(struct ray_epoch epoch, struct ray_
 static Rayos__Registry__Home *home_message(const struct coord_home *home, struct ray_arena *arena)
 {
     NEW(message, Rayos__Registry__Home, rayos__registry__home);
-    message->node = id_bytes(&home->node);
-    message->incarnation = id_bytes(&home->incarnation);
+    message->node = ray_proto_optional_id(&home->node);
+    message->incarnation = ray_proto_optional_id(&home->incarnation);
     return message;
 }
 
@@ -70,7 +58,7 @@ static ProtobufCBinaryData *id_list(const struct ray_id *ids, size_t count, stru
     ProtobufCBinaryData *list = ray_arena_alloc(arena, (count + 1) * sizeof *list);
 
     for (size_t i = 0; list != NULL && i < count; i++) {
-        list[i] = id_bytes(&ids[i]);
+        list[i] = ray_proto_optional_id(&ids[i]);
     }
     return list;
 }
@@ -97,15 +85,16 @@ static Rayos__Registry__Cluster *cluster_message(const struct coord_cluster *clu
 static Rayos__Registry__Node *node_message(const struct coord_node *node, struct ray_arena *arena)
 {
     NEW(message, Rayos__Registry__Node, rayos__registry__node);
-    message->identity_key = fixed(node->identity_key, sizeof node->identity_key);
-    message->link_key = fixed(node->link_key, sizeof node->link_key);
-    message->link_key_signature = fixed(node->link_key_signature, sizeof node->link_key_signature);
+    message->identity_key = ray_proto_bytes(node->identity_key, sizeof node->identity_key);
+    message->link_key = ray_proto_bytes(node->link_key, sizeof node->link_key);
+    message->link_key_signature =
+        ray_proto_bytes(node->link_key_signature, sizeof node->link_key_signature);
     message->address = (char *)node->address;
     message->domain = (char *)node->domain;
     message->state = (Rayos__Registry__NodeState)node->state;
     message->role = (Rayos__Registry__Role)node->role;
     message->raft_id = node->raft_id;
-    message->incarnation = id_bytes(&node->incarnation);
+    message->incarnation = ray_proto_optional_id(&node->incarnation);
     message->boot_counter = node->boot_counter;
     message->admitted_revision = node->admitted_revision;
     message->numbered_revision = node->numbered_revision;
@@ -121,7 +110,7 @@ static Rayos__Registry__Principal *principal_message(const struct coord_principa
                                                      struct ray_arena *arena)
 {
     NEW(message, Rayos__Registry__Principal, rayos__registry__principal);
-    message->key = fixed(principal->key, sizeof principal->key);
+    message->key = ray_proto_bytes(principal->key, sizeof principal->key);
     message->is_admin = principal->is_admin;
     return message;
 }
@@ -130,7 +119,7 @@ static Rayos__Registry__Token *token_message(const struct coord_token *token,
                                              struct ray_arena *arena)
 {
     NEW(message, Rayos__Registry__Token, rayos__registry__token);
-    message->hash = fixed(token->hash, sizeof token->hash);
+    message->hash = ray_proto_bytes(token->hash, sizeof token->hash);
     message->uses_left = token->uses_left;
     message->expires_at_us = token->expires_at_us;
     message->needs_approval = token->needs_approval;
@@ -142,7 +131,7 @@ static Rayos__Registry__Volume *volume_message(const struct coord_volume *volume
                                                struct ray_arena *arena)
 {
     NEW(message, Rayos__Registry__Volume, rayos__registry__volume);
-    message->guest = id_bytes(&volume->guest);
+    message->guest = ray_proto_optional_id(&volume->guest);
     message->is_detaching = volume->is_detaching;
     if (volume->has_writer) {
         message->writer_epoch = epoch_message(volume->writer_epoch, arena);
@@ -167,7 +156,7 @@ static Rayos__Registry__Guest *guest_message(const struct coord_guest *guest,
     message->epoch_from = epoch_message(guest->epoch_from, arena);
     message->entry = (Rayos__Registry__Origin)guest->entry;
     message->has_run = guest->has_run;
-    message->migration = id_bytes(&guest->migration);
+    message->migration = ray_proto_optional_id(&guest->migration);
     message->n_volumes = guest->volume_count;
     message->volumes = id_list(guest->volumes, guest->volume_count, arena);
     message->state = (Rayos__Registry__GuestState)guest->state;
@@ -182,7 +171,7 @@ static Rayos__Registry__Migration *migration_message(const struct coord_migratio
                                                      struct ray_arena *arena)
 {
     NEW(message, Rayos__Registry__Migration, rayos__registry__migration);
-    message->guest = id_bytes(&migration->guest);
+    message->guest = ray_proto_optional_id(&migration->guest);
     message->from = home_message(&migration->from, arena);
     message->to = home_message(&migration->to, arena);
     message->epoch = epoch_message(migration->epoch, arena);
@@ -194,8 +183,8 @@ static Rayos__Registry__Presentation *
 presentation_message(const struct coord_presentation *presentation, struct ray_arena *arena)
 {
     NEW(message, Rayos__Registry__Presentation, rayos__registry__presentation);
-    message->guest = id_bytes(&presentation->guest);
-    message->node = id_bytes(&presentation->node);
+    message->guest = ray_proto_optional_id(&presentation->guest);
+    message->node = ray_proto_optional_id(&presentation->node);
     message->surface = (char *)presentation->surface;
     message->epoch = epoch_message(presentation->epoch, arena);
     return message->epoch != NULL ? message : NULL;
@@ -207,7 +196,7 @@ static Rayos__Registry__Operation *operation_message(const struct coord_operatio
     NEW(message, Rayos__Registry__Operation, rayos__registry__operation);
     message->state = (char *)operation->state;
     message->message = (char *)operation->message;
-    message->node = id_bytes(&operation->node);
+    message->node = ray_proto_optional_id(&operation->node);
     return message;
 }
 
@@ -219,7 +208,7 @@ static Rayos__Registry__Event *event_message(const struct coord_happening *happe
     message->what = (char *)happening->what;
     message->text = (char *)happening->text;
     message->object_kind = (Rayos__Registry__Kind)happening->object_kind;
-    message->object_id = id_bytes(&happening->object_id);
+    message->object_id = ray_proto_optional_id(&happening->object_id);
     message->time_us = happening->time_us;
     message->principal = (char *)happening->principal;
     return message;
@@ -294,7 +283,7 @@ Rayos__Registry__Object *fsm_object_message(const struct coord_object *object,
 {
     NEW(message, Rayos__Registry__Object, rayos__registry__object);
     message->kind = (Rayos__Registry__Kind)object->kind;
-    message->id = id_bytes(&object->id);
+    message->id = ray_proto_optional_id(&object->id);
     message->name = (char *)object->name;
     message->revision = object->revision;
     message->created_revision = object->created_revision;

@@ -7,6 +7,7 @@
 #include "base/varint.h"
 #include "coordinator/fsm/state.h"
 #include "coordinator/mutant.h"
+#include "net/proto_codec.h"
 
 enum { EVENT_HEAD_SIZE_MAX = 24 };
 
@@ -254,7 +255,7 @@ static int finish_removed(struct fsm_apply *apply, const struct fsm_touched *tou
         uint8_t *bytes;
 
         message.kind = (Rayos__Registry__Kind)object->pub.kind;
-        message.id = (ProtobufCBinaryData){.len = RAY_ID_SIZE, .data = object->pub.id.bytes};
+        message.id = ray_proto_id(&object->pub.id);
         message.name = object->pub.name;
         message.revision = apply->index;
         told.revision = event->revision;

@@ -6,12 +6,6 @@
 #include "net/proto/grant.pb-c.h"
 #include "net/proto_codec.h"
 
-static ProtobufCBinaryData id_field(const struct ray_id *id)
-{
-    /* protobuf-c only reads what it packs. */
-    return (ProtobufCBinaryData){.len = RAY_ID_SIZE, .data = (uint8_t *)id->bytes};
-}
-
 static ProtobufCBinaryData hash_field(const struct coord_lease_hash *hash)
 {
     static const struct coord_lease_hash none;
@@ -19,7 +13,7 @@ static ProtobufCBinaryData hash_field(const struct coord_lease_hash *hash)
     if (coord_lease_hash_equal(hash, &none)) {
         return (ProtobufCBinaryData){0};
     }
-    return (ProtobufCBinaryData){.len = sizeof hash->bytes, .data = (uint8_t *)hash->bytes};
+    return ray_proto_bytes(hash->bytes, sizeof hash->bytes);
 }
 
 static int take_hash(const ProtobufCBinaryData *field, struct coord_lease_hash *out,
@@ -48,8 +42,8 @@ int coord_lease_renew_encode(const struct coord_lease_renew *renew, struct ray_a
     Rayos__Grant__Renew message = RAYOS__GRANT__RENEW__INIT;
 
     assert(renew != NULL);
-    message.node = id_field(&renew->node);
-    message.incarnation = id_field(&renew->incarnation);
+    message.node = ray_proto_id(&renew->node);
+    message.incarnation = ray_proto_id(&renew->incarnation);
     message.cluster_epoch = renew->cluster_epoch;
     message.t_send_ns = renew->t_send_ns;
     message.hash = hash_field(&renew->hash);
@@ -106,7 +100,7 @@ static void fill_pair(struct packed_pair *packed, const struct coord_lease_pair 
     packed->epoch.index = pair->epoch.index;
     packed->from.cluster = pair->from.cluster;
     packed->from.index = pair->from.index;
-    packed->pair.id = id_field(&pair->id);
+    packed->pair.id = ray_proto_id(&pair->id);
     packed->pair.epoch = &packed->epoch;
     packed->pair.from = &packed->from;
     packed->pair.origin = (uint32_t)pair->origin;
@@ -120,8 +114,8 @@ int coord_lease_answer_encode(const struct coord_lease_answer *answer, struct ra
     struct packed_pair *packed = NULL;
 
     assert(answer != NULL && answer->pair_count <= COORD_LEASE_PAIRS_MAX);
-    message.node = id_field(&answer->node);
-    message.incarnation = id_field(&answer->incarnation);
+    message.node = ray_proto_id(&answer->node);
+    message.incarnation = ray_proto_id(&answer->incarnation);
     message.status = (uint32_t)answer->status;
     message.cluster_epoch = answer->cluster_epoch;
     message.t_send_ns = answer->t_send_ns;

@@ -187,18 +187,6 @@ static void order(struct search *search, const struct coord_place_cluster *clust
 
 /* ---- one step ---- */
 
-static uint64_t taken(const struct coord_place_request *request, uint32_t node, int resource)
-{
-    uint64_t amount = request->needs.of[resource];
-
-    if (resource == COORD_PLACE_DISK) {
-        for (uint32_t i = 0; i < request->volume_count; i++) {
-            amount += request->volumes[i].node != node ? request->volumes[i].size_mib : 0;
-        }
-    }
-    return amount;
-}
-
 static void take(struct search *search, uint32_t member, uint32_t node)
 {
     const struct coord_place_request *request = &search->question->members[member].request;
@@ -207,7 +195,7 @@ static void take(struct search *search, uint32_t member, uint32_t node)
     for (int i = 0; i < COORD_PLACE_RESOURCE_COUNT; i++) {
         /* At home its share is part of `used` already. */
         search->group->nodes[node].used.of[i] +=
-            request->home == node ? 0 : taken(request, node, i);
+            request->home == node ? 0 : coord_place_needed(request, node, i);
     }
 }
 
@@ -219,7 +207,7 @@ static void give_back(struct search *search, uint32_t member)
     search->places[member] = COORD_PLACE_NOWHERE;
     for (int i = 0; i < COORD_PLACE_RESOURCE_COUNT; i++) {
         search->group->nodes[node].used.of[i] -=
-            request->home == node ? 0 : taken(request, node, i);
+            request->home == node ? 0 : coord_place_needed(request, node, i);
     }
 }
 

@@ -174,7 +174,6 @@ static void count_relations(struct coord_place *place, const struct coord_place_
 
 /* ---- barriers ---- */
 
-/* Disk that `request` takes on `node`: its own, and volumes that are not there yet. */
 static uint64_t disk_needed(const struct coord_place_request *request, uint32_t node)
 {
     uint64_t needed = request->needs.of[COORD_PLACE_DISK];
@@ -185,7 +184,7 @@ static uint64_t disk_needed(const struct coord_place_request *request, uint32_t 
     return needed;
 }
 
-static uint64_t needed(const struct coord_place_request *request, uint32_t node, int resource)
+uint64_t coord_place_needed(const struct coord_place_request *request, uint32_t node, int resource)
 {
     return resource == COORD_PLACE_DISK ? disk_needed(request, node) : request->needs.of[resource];
 }
@@ -235,8 +234,9 @@ static uint32_t barriers_of(const struct coord_place *place,
     barriers |= bit_if(at->architecture != request->architecture, COORD_PLACE_BARRIER_ARCHITECTURE);
     barriers |= bit_if(at->cpu_level < request->cpu_level, COORD_PLACE_BARRIER_CPU_LEVEL);
     for (int i = 0; i < COORD_PLACE_RESOURCE_COUNT; i++) {
-        barriers |= bit_if(available(cluster, request, node, i) < needed(request, node, i),
-                           (enum coord_place_barrier)(COORD_PLACE_BARRIER_CPU + i));
+        barriers |=
+            bit_if(available(cluster, request, node, i) < coord_place_needed(request, node, i),
+                   (enum coord_place_barrier)(COORD_PLACE_BARRIER_CPU + i));
     }
     barriers |= bit_if(request->denied_by != NULL && request->denied_by[node] != 0,
                        COORD_PLACE_BARRIER_POLICY);
@@ -259,7 +259,8 @@ static int32_t headroom(const struct coord_place_cluster *cluster,
                         const struct coord_place_request *request, uint32_t node, int resource)
 {
     uint64_t total = cluster->nodes[node].total.of[resource];
-    uint64_t left = available(cluster, request, node, resource) - needed(request, node, resource);
+    uint64_t left =
+        available(cluster, request, node, resource) - coord_place_needed(request, node, resource);
 
     return total == 0 ? 0 : (int32_t)(left * 1000 / total);
 }
@@ -396,8 +397,8 @@ static void fill(const struct coord_place_cluster *cluster,
     case COORD_PLACE_BARRIER_DISK: {
         int resource = (int)(out->barrier - COORD_PLACE_BARRIER_CPU);
 
-        out->lacking =
-            needed(request, node, resource) - available(cluster, request, node, resource);
+        out->lacking = coord_place_needed(request, node, resource) -
+                       available(cluster, request, node, resource);
         break;
     }
     case COORD_PLACE_BARRIER_CPU_LEVEL:

@@ -149,6 +149,10 @@ int coord_place_find(struct coord_place *place, const struct coord_place_cluster
                      const struct coord_place_request *request,
                      struct coord_place_answer *out_answer, struct ray_err *err);
 
+/* What `request` takes of enum coord_place_resource on `node`; of its disk: also volumes that are
+ * not there yet. */
+uint64_t coord_place_needed(const struct coord_place_request *request, uint32_t node, int resource);
+
 /* What one node would have to have, or lose, so that one barrier falls. */
 struct coord_place_change {
     enum coord_place_barrier barrier;

@@ -12,6 +12,7 @@
 #include "coordinator/core/config.h"
 #include "coordinator/mutant.h"
 #include "coordinator/replica/impl.h"
+#include "net/proto_codec.h"
 
 /* ---- the registry as the book sees it ---- */
 
@@ -214,8 +215,7 @@ static void answer_remote(struct coord_replica *r, const struct replica_request 
 
         renewed.code = coord_lease_answer_encode(answer, &r->request_arena, &bytes, &size, NULL);
         if (renewed.code == RAY_OK) {
-            renewed.answer.data = (uint8_t *)bytes;
-            renewed.answer.len = size;
+            renewed.answer = ray_proto_bytes(bytes, size);
         }
     }
     packet.n_renewed = 1;
@@ -338,8 +338,7 @@ static void pass_on(struct coord_replica *r, struct replica_peer *leader,
         return;
     }
     item.number = replica_request_ticket(&r->renewals, request);
-    item.renew.data = (uint8_t *)bytes;
-    item.renew.len = size;
+    item.renew = ray_proto_bytes(bytes, size);
     item.is_relayed = request->is_remote;
     packet.n_renewals = 1;
     packet.renewals = items;
@@ -368,8 +367,7 @@ void replica_grants_ride(struct coord_replica *r, uint64_t ticket, struct replic
         RAY_OK) {
         return;
     }
-    propose->renew.data = (uint8_t *)bytes;
-    propose->renew.len = size;
+    propose->renew = ray_proto_bytes(bytes, size);
     propose->renew_number = replica_request_ticket(&r->renewals, request);
     request->to = leader;
     request->to_epoch = leader->epoch;

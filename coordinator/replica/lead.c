@@ -11,6 +11,7 @@
 #include "coordinator/mutant.h"
 #include "coordinator/replica/impl.h"
 #include "net/proto/registry.pb-c.h"
+#include "net/proto_codec.h"
 
 enum { OWN_COMMAND_SIZE_MAX = 4096, HEALTHY_ELECTIONS = 5, OUTSIDER_DUTIES = 2 };
 
@@ -24,8 +25,7 @@ static void propose(struct coord_replica *r, Rayos__Registry__Command *command, 
     header.version = COORD_FSM_COMMAND_VERSION;
     header.principal = (char *)replica_own_principal;
     header.reason = (char *)reason;
-    header.incarnation.data = r->meta.now.incarnation.bytes;
-    header.incarnation.len = RAY_ID_SIZE;
+    header.incarnation = ray_proto_id(&r->meta.now.incarnation);
     command->header = &header;
     size = rayos__registry__command__get_packed_size(command);
     if (size <= sizeof(bytes)) {
@@ -43,7 +43,7 @@ void replica_propose_office(struct coord_replica *r, Rayos__Registry__Command *c
 
 ProtobufCBinaryData replica_id_field(const struct ray_id *id)
 {
-    return (ProtobufCBinaryData){.len = RAY_ID_SIZE, .data = (uint8_t *)id->bytes};
+    return ray_proto_id(id);
 }
 
 /* ---- every member ---- */
@@ -61,8 +61,8 @@ static void ask_admission(struct coord_replica *r)
         ray_id_equal(&self->node.incarnation, &r->meta.now.incarnation)) {
         return;
     }
-    admit.node = replica_id_field(&r->meta.now.node_id);
-    admit.incarnation = replica_id_field(&r->meta.now.incarnation);
+    admit.node = ray_proto_id(&r->meta.now.node_id);
+    admit.incarnation = ray_proto_id(&r->meta.now.incarnation);
     admit.boot_counter = r->meta.now.boot_counter;
     admit.cluster_epoch = cluster->cluster.cluster_epoch;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_ADMIT;
@@ -256,7 +256,7 @@ static void write_roles(struct coord_replica *r)
             Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
             Rayos__Registry__NodeRole change = RAYOS__REGISTRY__NODE_ROLE__INIT;
 
-            change.node = replica_id_field(&id);
+            change.node = ray_proto_id(&id);
             change.raft_id = node->node.raft_id;
             change.role = (Rayos__Registry__Role)role;
             command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_ROLE;
@@ -294,8 +294,7 @@ static void compare_hash(struct coord_replica *r)
         return;
     }
     body.index = index;
-    body.hash.data = hash;
-    body.hash.len = sizeof(hash);
+    body.hash = ray_proto_bytes(hash, sizeof(hash));
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_HASH;
     command.hash = &body;
     r->hashed_index = index;
@@ -333,7 +332,7 @@ static void end_unwanted(struct coord_replica *r)
             epoch.cluster = guest->guest.epoch.cluster;
             epoch.index = guest->guest.epoch.index;
             outcome.entry = RAYOS__REGISTRY__ORIGIN__ORIGIN_DEATH;
-            outcome.guest = replica_id_field(&id);
+            outcome.guest = ray_proto_id(&id);
             outcome.expected_epoch = &epoch;
             command.body_case = RAYOS__REGISTRY__COMMAND__BODY_OUTCOME;
             command.outcome = &outcome;
@@ -372,7 +371,7 @@ static void note_duplicates(struct coord_replica *r)
         event.what = (char *)"duplicate-identity";
         event.text = text;
         event.object_kind = RAYOS__REGISTRY__KIND__KIND_NODE;
-        event.object_id = replica_id_field(&peer->node);
+        event.object_id = ray_proto_id(&peer->node);
         command.body_case = RAYOS__REGISTRY__COMMAND__BODY_EVENT_ADD;
         command.event_add = &event;
         replica_propose_office(r, &command, "two machines, one identity");

@@ -47,8 +47,7 @@ static void answer_remote(struct coord_replica *r, const struct replica_request 
     proposed.code = status;
     if (status == RAY_OK) {
         proposed.code = coord_fsm_result_pack(result, &bytes, NULL);
-        proposed.result.data = bytes.data;
-        proposed.result.len = bytes.size;
+        proposed.result = ray_proto_bytes(bytes.data, bytes.size);
     }
     packet.n_proposed = 1;
     packet.proposed = items;
@@ -312,8 +311,7 @@ static bool forward(struct coord_replica *r, struct replica_peer *leader,
     Rayos__Member__Propose *items[] = {&propose};
 
     propose.number = replica_request_ticket(&r->proposals, request);
-    propose.command.data = request->command;
-    propose.command.len = request->size;
+    propose.command = ray_proto_bytes(request->command, request->size);
     packet.n_proposals = 1;
     packet.proposals = items;
     replica_grants_ride(r, request->rider, leader, &propose);

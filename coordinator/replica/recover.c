@@ -13,6 +13,7 @@
 #include "base/fault.h"
 #include "coordinator/core/config.h"
 #include "coordinator/replica/impl.h"
+#include "net/proto_codec.h"
 
 enum {
     COMMAND_SIZE_MAX = COORD_FSM_COMMAND_SIZE_MAX,
@@ -111,7 +112,7 @@ static int check(const struct coord_replica *r, const struct coord_replica_recov
 static void put_ids(const struct ray_id *ids, size_t count, ProtobufCBinaryData *out)
 {
     for (size_t i = 0; i < count; i++) {
-        out[i] = replica_id_field(&ids[i]);
+        out[i] = ray_proto_id(&ids[i]);
     }
 }
 

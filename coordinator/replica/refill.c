@@ -22,6 +22,7 @@
 #include "coordinator/mutant.h"
 #include "coordinator/replica/impl.h"
 #include "net/proto/registry.pb-c.h"
+#include "net/proto_codec.h"
 
 /* Lives until the disk has answered, also when the replica is gone. */
 struct replica_wipe {
@@ -190,8 +191,8 @@ static void admit(struct coord_replica *r, const struct replica_peer *peer)
     Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
     Rayos__Registry__NodeAdmit body = RAYOS__REGISTRY__NODE_ADMIT__INIT;
 
-    body.node = replica_id_field(&peer->node);
-    body.incarnation = replica_id_field(&peer->said.incarnation);
+    body.node = ray_proto_id(&peer->node);
+    body.incarnation = ray_proto_id(&peer->said.incarnation);
     body.boot_counter = peer->said.boot_counter;
     body.cluster_epoch = coord_fsm_cluster(r->fsm)->cluster.cluster_epoch;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_ADMIT;
@@ -204,9 +205,9 @@ static void renumber(struct coord_replica *r, const struct replica_peer *peer, u
     Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
     Rayos__Registry__NodeRenumber body = RAYOS__REGISTRY__NODE_RENUMBER__INIT;
 
-    body.node = replica_id_field(&peer->node);
+    body.node = ray_proto_id(&peer->node);
     body.expected_raft_id = raft_id;
-    body.incarnation = replica_id_field(&peer->said.incarnation);
+    body.incarnation = ray_proto_id(&peer->said.incarnation);
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_RENUMBER;
     command.node_renumber = &body;
     replica_propose_office(r, &command, "its log or state was damaged");

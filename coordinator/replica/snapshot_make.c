@@ -10,6 +10,7 @@
 #include "coordinator/core/config.h"
 #include "coordinator/mutant.h"
 #include "coordinator/replica/impl.h"
+#include "net/proto_codec.h"
 
 enum { PIECE_SIZE = 256 << 10, PIECES_PER_TURN = 4 };
 
@@ -221,8 +222,7 @@ static void answer(struct coord_replica *r, struct replica_peer *peer,
     part.term = ask->term;
     part.chunk = ask->chunk;
     part.code = code;
-    part.data.data = (uint8_t *)data;
-    part.data.len = size;
+    part.data = ray_proto_bytes(data, size);
     packet.n_snapshot_parts = 1;
     packet.snapshot_parts = items;
     (void)replica_packet_add(r, peer, &packet); /* asked again after a while */

@@ -12,6 +12,7 @@
 #include "coordinator/mutant.h"
 #include "coordinator/replica/impl.h"
 #include "net/proto/registry.pb-c.h"
+#include "net/proto_codec.h"
 
 /* ---- of peers ---- */
 
@@ -102,7 +103,7 @@ void replica_standing_tell(struct coord_replica *r, struct replica_peer *peer,
     Rayos__Member__Standing *items[] = {item};
 
     item->about_server_id = peer->said.server_id;
-    item->about_incarnation = replica_id_field(&peer->said.incarnation);
+    item->about_incarnation = ray_proto_id(&peer->said.incarnation);
     packet.n_standings = 1;
     packet.standings = items;
     (void)replica_packet_add(r, peer, &packet); /* told again with the next duty */
@@ -129,8 +130,7 @@ static void tell_standing(struct coord_replica *r, struct replica_peer *peer)
     case REPLICA_STANDING_DUPLICATE:
         item.kind = RAYOS__MEMBER__STANDING_KIND__STANDING_DUPLICATE;
         latest_boot(peer, node, &item.boot_counter, &incarnation);
-        item.incarnation.data = incarnation.bytes;
-        item.incarnation.len = RAY_ID_SIZE;
+        item.incarnation = ray_proto_id(&incarnation);
         break;
     }
     replica_standing_tell(r, peer, &item);
@@ -396,7 +396,7 @@ static size_t list_members(struct coord_replica *r, ProtobufCBinaryData *out)
         const struct ray_id *node = node_of_server(r, config->servers[i].id);
 
         if (node != NULL) {
-            out[count++] = replica_id_field(node);
+            out[count++] = ray_proto_id(node);
         }
     }
     return count;
@@ -424,8 +424,7 @@ void replica_hello_say(struct coord_replica *r, struct replica_peer *peer)
     const struct ray_id *leader;
 
     hello.server_id = r->meta.now.server_id;
-    hello.incarnation.data = r->meta.now.incarnation.bytes;
-    hello.incarnation.len = RAY_ID_SIZE;
+    hello.incarnation = ray_proto_id(&r->meta.now.incarnation);
     hello.boot_counter = r->meta.now.boot_counter;
     hello.feature_level = COORD_FSM_FEATURE_LEVEL;
     hello.cluster_epoch = r->meta.now.cluster_epoch;
@@ -436,8 +435,7 @@ void replica_hello_say(struct coord_replica *r, struct replica_peer *peer)
     hello.n_members = list_members(r, members);
     leader = known_leader(r);
     if (leader != NULL) {
-        hello.leader.data = (uint8_t *)leader->bytes;
-        hello.leader.len = RAY_ID_SIZE;
+        hello.leader = ray_proto_id(leader);
     }
     packet.hello = &hello;
     peer->is_hello_due = replica_packet_add(r, peer, &packet) != RAY_OK;

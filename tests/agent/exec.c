@@ -17,6 +17,7 @@
 
 #include "base/child.h"
 #include "base/fault.h"
+#include "net/proto_codec.h"
 
 enum { CHUNK_SIZE = 65536, DRAIN_TURNS_MAX = 2, WORD_COUNT_MAX = 64 };
 
@@ -93,7 +94,7 @@ static bool stream_forward(struct stream *stream)
         return false;
     }
     output.stream = stream->number;
-    output.bytes = (ProtobufCBinaryData){.len = (size_t)got, .data = bytes};
+    output.bytes = ray_proto_bytes(bytes, (size_t)got);
     answer.id = stream->exec->id;
     answer.what_case = RAYOS__AGENT__ANSWER__WHAT_OUTPUT;
     answer.output = &output;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/atomic_file.h"
+#include "net/proto_codec.h"
 
 enum { CHUNK_SIZE = 65536 };
 
@@ -133,7 +134,7 @@ static bool get_step(struct port *port, const struct get *get)
         (void)port_send_done(port, get->id); /* unless the host is gone */
         return true;
     }
-    data.bytes = (ProtobufCBinaryData){.len = (size_t)got, .data = bytes};
+    data.bytes = ray_proto_bytes(bytes, (size_t)got);
     answer.id = get->id;
     answer.what_case = RAYOS__AGENT__ANSWER__WHAT_DATA;
     answer.data = &data;

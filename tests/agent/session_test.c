@@ -17,6 +17,7 @@
 #include "base/test.h"
 #include "net/frame.h"
 #include "net/proto/agent.pb-c.h"
+#include "net/proto_codec.h"
 
 enum { LIMIT_MS = 60000 };
 
@@ -362,7 +363,7 @@ static void send_data(struct fixture *f, uint64_t id, size_t size)
     uint8_t bytes[64] = {0};
 
     assert_true(size <= sizeof bytes);
-    data.bytes = (ProtobufCBinaryData){.len = size, .data = bytes};
+    data.bytes = ray_proto_bytes(bytes, size);
     request.id = id;
     request.what_case = RAYOS__AGENT__REQUEST__WHAT_DATA;
     request.data = &data;

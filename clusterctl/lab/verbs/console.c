@@ -9,6 +9,7 @@
 #include "clusterctl/lab/verbs/session.h"
 #include "clusterctl/lab/verbs/verbs.h"
 #include "net/proto/lab.pb-c.h"
+#include "net/proto_codec.h"
 
 enum { LEAVE_KEY = 0x1d, HISTORY_SIZE = 16 << 10 };
 
@@ -62,8 +63,7 @@ static void send_input(struct console *console, uint8_t *bytes, size_t size,
     Rayos__Lab__ConsoleWriteRequest request = RAYOS__LAB__CONSOLE_WRITE_REQUEST__INIT;
 
     request.node = console->node;
-    request.data.data = bytes;
-    request.data.len = size;
+    request.data = ray_proto_bytes(bytes, size);
     if (ray_rpc_call_start(console->session->client, "lab.console_write", &request.base, NULL, 0,
                            &rayos__lab__done__descriptor, LAB_CALL_TIMEOUT_MS, NULL, on_end,
                            console, NULL, NULL) != RAY_OK) {

@@ -8,16 +8,11 @@
 #include <unistd.h>
 
 #include "net/proto/cluster.pb-c.h"
+#include "net/proto_codec.h"
 #include "net/rpc_bulk.h"
 #include "tests/bench/nodes_load/nodes.h"
 
 enum { NAME_SIZE = 32, TIMEOUT_MS = 30000 };
-
-static ProtobufCBinaryData bytes_of(const void *data, size_t size)
-{
-    /* protobuf-c packs from pointers without const. */
-    return (ProtobufCBinaryData){.len = size, .data = (uint8_t *)(uintptr_t)data};
-}
 
 static void take(uint8_t *out, size_t size, const ProtobufCBinaryData *bytes)
 {
@@ -73,12 +68,12 @@ static void ask(struct node *node)
     ray_token_verifier(node->nodes->token->secret, verifier);
     (void)snprintf(name, sizeof name, "load-%llu", (unsigned long long)node->number);
     request.name = name;
-    request.incarnation = bytes_of(node->incarnation.bytes, RAY_ID_SIZE);
+    request.incarnation = ray_proto_id(&node->incarnation);
     request.boot_counter = 1;
     request.is_fit_for_leases = true;
-    request.key_proof = bytes_of(proof, sizeof proof);
-    request.link_key = bytes_of(ray_key_static(node->key), RAY_KEY_SIZE);
-    request.token_hash = bytes_of(verifier, sizeof verifier);
+    request.key_proof = ray_proto_bytes(proof, sizeof proof);
+    request.link_key = ray_proto_bytes(ray_key_static(node->key), RAY_KEY_SIZE);
+    request.token_hash = ray_proto_bytes(verifier, sizeof verifier);
     if (ray_rpc_call_start(node->client, "node.join", &request.base, NULL, 0,
                            &rayos__cluster__joined__descriptor, TIMEOUT_MS, NULL, on_joined, node,
                            NULL, &err) != RAY_OK) {

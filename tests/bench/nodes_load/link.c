@@ -64,8 +64,7 @@ static void renew(void *arg)
         nodes_die("a renewal", "no memory");
     }
     item.number = content.t_send_ns;
-    item.renew.data = (uint8_t *)(uintptr_t)bytes;
-    item.renew.len = size;
+    item.renew = ray_proto_bytes(bytes, size);
     packet.n_renewals = 1;
     packet.renewals = items;
     node->sent_ns = content.t_send_ns;
@@ -138,8 +137,7 @@ static void on_up(void *arg, const struct ray_id *peer, uint64_t epoch)
 
     (void)peer;
     (void)epoch;
-    hello.incarnation.data = node->incarnation.bytes;
-    hello.incarnation.len = RAY_ID_SIZE;
+    hello.incarnation = ray_proto_id(&node->incarnation);
     hello.boot_counter = 1;
     hello.cluster_epoch = nodes->cluster_epoch;
     packet.hello = &hello;

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/size.h"
+#include "net/proto_codec.h"
 
 enum { COMMAND_SIZE_MAX = LOAD_VALUE_SIZE_MAX + 512, SESSION_TTL_S = 3600, NAME_SIZE = 32 };
 
@@ -189,12 +190,6 @@ static void key_id(uint64_t key, uint8_t out[static RAY_ID_SIZE])
     }
 }
 
-static ProtobufCBinaryData bytes_of(const uint8_t *data, size_t size)
-{
-    /* protobuf-c packs from pointers without const. */
-    return (ProtobufCBinaryData){.len = size, .data = (uint8_t *)(uintptr_t)data};
-}
-
 void load_put(struct load_client *client, Rayos__Registry__Kind kind, uint64_t key,
               const uint8_t *value, size_t value_size)
 {
@@ -212,13 +207,13 @@ void load_put(struct load_client *client, Rayos__Registry__Kind kind, uint64_t k
     key_id(key, id);
     (void)snprintf(name, sizeof name, "load-%08" PRIu64, key);
     if (!ray_id_is_none(&client->session)) {
-        header.session = bytes_of(client->session.bytes, RAY_ID_SIZE);
+        header.session = ray_proto_id(&client->session);
         header.sequence = ++client->sequence;
     }
     object.kind = kind;
-    object.id = bytes_of(id, sizeof id);
+    object.id = ray_proto_bytes(id, sizeof id);
     object.name = name;
-    object.spec = bytes_of(value, value_size);
+    object.spec = ray_proto_bytes(value, value_size);
     if (kind == RAYOS__REGISTRY__KIND__KIND_GUEST) {
         object.body_case = RAYOS__REGISTRY__OBJECT__BODY_GUEST;
         object.guest = &guest;
@@ -227,7 +222,7 @@ void load_put(struct load_client *client, Rayos__Registry__Kind kind, uint64_t k
     command.header = &header;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_OBJECT_PUT;
     command.object_put = &put;
-    request.command = bytes_of(bytes, rayos__registry__command__pack(&command, bytes));
+    request.command = ray_proto_bytes(bytes, rayos__registry__command__pack(&command, bytes));
     client->begun_ns = ray_clock_monotonic_ns();
     if (ray_rpc_call_start(client->conn, "registry.propose", &request.base, NULL, 0,
                            &rayos__registry__result__descriptor, 0, NULL, on_end, client, NULL,
@@ -258,8 +253,8 @@ void load_get(struct load_client *client, uint64_t key)
 
     key_id(key, id);
     query.kind = RAYOS__REGISTRY__KIND__KIND_GUEST;
-    query.id = bytes_of(id, sizeof id);
-    request.query = bytes_of(bytes, rayos__registry__query__pack(&query, bytes));
+    query.id = ray_proto_bytes(id, sizeof id);
+    request.query = ray_proto_bytes(bytes, rayos__registry__query__pack(&query, bytes));
     request.is_linearizable = true;
     client->begun_ns = ray_clock_monotonic_ns();
     if (ray_rpc_stream_start(client->conn, "registry.query", &request.base,

@@ -4,6 +4,7 @@
 
 #include "net/proto/cluster.pb-c.h"
 #include "net/proto/registry.pb-c.h"
+#include "net/proto_codec.h"
 #include "tests/hosted/registry_clients/clients.h"
 
 enum {
@@ -12,12 +13,6 @@ enum {
     ANSWER_SIZE_MAX = 1 << 16,
     NAME_SIZE = 48
 };
-
-static ProtobufCBinaryData bytes_of(const void *data, size_t size)
-{
-    /* protobuf-c packs from pointers without const. */
-    return (ProtobufCBinaryData){.len = size, .data = (uint8_t *)(uintptr_t)data};
-}
 
 /* Of another seed the registers are others: a history begins with registers that are not there. */
 static void key_id(const struct clients_one *one, uint8_t out[static RAY_ID_SIZE])
@@ -44,7 +39,7 @@ static bool open_session(struct clients_one *one, struct ray_rpc_client *conn, u
 {
     Rayos__Cluster__SessionRequest request = RAYOS__CLUSTER__SESSION_REQUEST__INIT;
 
-    request.id = bytes_of(one->session.bytes, RAY_ID_SIZE);
+    request.id = ray_proto_id(&one->session);
     request.ttl_s = SESSION_TTL_S;
     return ray_rpc_call_start(conn, "session.open", &request.base, NULL, 0,
                               &rayos__cluster__session_opened__descriptor, timeout_ms, NULL,
@@ -89,13 +84,13 @@ static bool put(struct clients_one *one, struct ray_rpc_client *conn, uint64_t t
     key_id(one, id);
     (void)snprintf(name, sizeof name, "register-%" PRIu64 "-%" PRIu32, one->all->seed, one->op.key);
     if (!one->is_plain) {
-        header.session = bytes_of(one->session.bytes, RAY_ID_SIZE);
+        header.session = ray_proto_id(&one->session);
         header.sequence = one->op.sequence;
     }
     object.kind = RAYOS__REGISTRY__KIND__KIND_NETWORK;
-    object.id = bytes_of(id, sizeof id);
+    object.id = ray_proto_bytes(id, sizeof id);
     object.name = name;
-    object.spec = bytes_of(&one->op.value, sizeof one->op.value);
+    object.spec = ray_proto_bytes(&one->op.value, sizeof one->op.value);
     body.object = &object;
     if (one->op.kind == SIM_OP_SWAP) {
         body.expected_revision = one->expected_revision;
@@ -104,7 +99,7 @@ static bool put(struct clients_one *one, struct ray_rpc_client *conn, uint64_t t
     command.header = &header;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_OBJECT_PUT;
     command.object_put = &body;
-    request.command = bytes_of(bytes, rayos__registry__command__pack(&command, bytes));
+    request.command = ray_proto_bytes(bytes, rayos__registry__command__pack(&command, bytes));
     return ray_rpc_call_start(conn, "registry.propose", &request.base, NULL, 0,
                               &rayos__registry__result__descriptor, timeout_ms, NULL, on_put, one,
                               NULL, NULL) == RAY_OK;
@@ -169,8 +164,8 @@ static bool query(struct clients_one *one, struct ray_rpc_client *conn, uint64_t
     ray_buf_init(&one->answer, ANSWER_SIZE_MAX);
     key_id(one, id);
     query.kind = RAYOS__REGISTRY__KIND__KIND_NETWORK;
-    query.id = bytes_of(id, sizeof id);
-    request.query = bytes_of(bytes, rayos__registry__query__pack(&query, bytes));
+    query.id = ray_proto_bytes(id, sizeof id);
+    request.query = ray_proto_bytes(bytes, rayos__registry__query__pack(&query, bytes));
     request.is_linearizable = true;
     return ray_rpc_stream_start(conn, "registry.query", &request.base,
                                 &rayos__cluster__query_part__descriptor,

@@ -57,23 +57,31 @@ static int identify(const Rayos__Registry__Object *message, enum coord_kind *out
     return fsm_id(&message->id, "object", out_id, err);
 }
 
-/* A name goes over to its new owner, whichever of the two came first. */
-static void take_name(struct coord_fsm *view, enum coord_kind kind, const char *name,
+/* A name goes over to its new owner, whichever of the two came first: the one that has it as of the
+ * later revision. The other's own news come, or it had them. False: it is not for `owner`. */
+static bool take_name(struct coord_fsm *view, const Rayos__Registry__Object *message,
                       const struct fsm_object *owner)
 {
-    struct fsm_object *other = fsm_find_name(view, kind, name);
+    struct fsm_object *other = fsm_find_name(view, owner->pub.kind, message->name);
 
-    if (other != NULL && other != owner) {
-        (void)fsm_object_rename(view, other, "");
+    if (other == NULL || other == owner) {
+        return true;
     }
+    if (other->pub.revision > message->revision) {
+        return false;
+    }
+    (void)fsm_object_rename(view, other, "");
+    return true;
 }
 
 static int put(struct coord_fsm *view, const Rayos__Registry__Object *message, bool *out_is_new,
                struct ray_err *err)
 {
     struct fsm_object *object;
+    Rayos__Registry__Object taken;
     enum coord_kind kind;
     struct ray_id id;
+    char no_name[1] = "";
     int rc = identify(message, &kind, &id, err);
 
     if (rc != RAY_OK) {
@@ -95,9 +103,12 @@ static int put(struct coord_fsm *view, const Rayos__Registry__Object *message, b
         }
     }
     clear(view, object);
-    take_name(view, kind, message->name, object);
+    taken = *message;
+    if (!take_name(view, message, object)) {
+        taken.name = no_name;
+    }
     fsm_arena_reset(&view->scratch);
-    return fsm_object_read(view, object, message, err);
+    return fsm_object_read(view, object, &taken, err);
 }
 
 static bool is_held(const struct fsm_object *object)

@@ -261,6 +261,102 @@ static void test_a_view_is_the_filtered_whole(void **state)
     assert_true(most_guests > 1);
 }
 
+/* ---- a name that goes over ---- */
+
+struct told {
+    unsigned image;
+    const char *name;
+    uint64_t revision;
+};
+
+static void describe(const struct told *told, struct ray_id *id, Rayos__Registry__Object *out)
+{
+    *id = fix_id(told->image);
+    rayos__registry__object__init(out);
+    out->kind = RAYOS__REGISTRY__KIND__KIND_IMAGE;
+    out->id = fix_bytes(id);
+    out->name = (char *)(uintptr_t)told->name;
+    out->revision = told->revision;
+}
+
+static void tell_page(struct coord_fsm *view, const struct told *told, bool is_last)
+{
+    Rayos__Registry__Answer answer = RAYOS__REGISTRY__ANSWER__INIT;
+    Rayos__Registry__Entry entry = RAYOS__REGISTRY__ENTRY__INIT;
+    Rayos__Registry__Entry *entries[] = {&entry};
+    Rayos__Registry__Object object;
+    struct ray_id id;
+    struct ray_buf cursor;
+    uint8_t more[1] = {1};
+    uint8_t packed[512];
+    size_t size;
+
+    describe(told, &id, &object);
+    entry.object = &object;
+    answer.entries = entries;
+    answer.n_entries = 1;
+    answer.revision = told->revision;
+    answer.cursor = (ProtobufCBinaryData){is_last ? 0 : sizeof more, more};
+    ray_buf_init(&cursor, 16);
+    assert_true(rayos__registry__answer__get_packed_size(&answer) <= sizeof packed);
+    size = rayos__registry__answer__pack(&answer, packed);
+    assert_int_equal(coord_fsm_view_page(view, packed, size, &cursor, NULL), RAY_OK);
+    ray_buf_fini(&cursor);
+}
+
+static void tell_event(struct coord_fsm *view, const struct told *told)
+{
+    Rayos__Registry__WatchBatch batch = RAYOS__REGISTRY__WATCH_BATCH__INIT;
+    Rayos__Registry__WatchEvent event = RAYOS__REGISTRY__WATCH_EVENT__INIT;
+    Rayos__Registry__WatchEvent *events[] = {&event};
+    Rayos__Registry__Object object;
+    struct ray_id id;
+    uint8_t packed[512];
+    size_t size;
+
+    describe(told, &id, &object);
+    event.object = &object;
+    event.revision = told->revision;
+    batch.events = events;
+    batch.n_events = 1;
+    batch.revision = told->revision;
+    assert_true(rayos__registry__watch_batch__get_packed_size(&batch) <= sizeof packed);
+    size = rayos__registry__watch_batch__pack(&batch, packed);
+    assert_int_equal(coord_fsm_view_batch(view, packed, size, NULL), RAY_OK);
+}
+
+static void check_name(struct coord_fsm *view, unsigned image, const char *name)
+{
+    struct ray_id id = fix_id(image);
+    const struct coord_object *object = coord_fsm_find(view, COORD_IMAGE, &id);
+
+    assert_non_null(object);
+    assert_string_equal(object->name, name);
+}
+
+/* The list begins at 9; A has "x" at 10 and gives it up at 12, B has it at 14. The second page
+ * shows B so before the events tell of A. */
+static void test_a_name_stays_with_its_last_owner(void **state)
+{
+    enum { A = IMAGE, B = IMAGE + 1 };
+    const struct told a_before = {A, "w", 9}, b_after = {B, "x", 14};
+    const struct told events[] = {{A, "x", 10}, {A, "y", 12}, {B, "x", 14}};
+    struct coord_fsm *view = NULL;
+    struct ray_id node = fix_id(FIX_NODE_A);
+
+    (void)state;
+    assert_int_equal(coord_fsm_view_create(&view, &node, NULL), RAY_OK);
+    tell_page(view, &a_before, false);
+    tell_page(view, &b_after, true);
+    assert_int_equal(coord_fsm_index(view), 9);
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
+        tell_event(view, &events[i]);
+        check_name(view, B, "x");
+    }
+    check_name(view, A, "y");
+    coord_fsm_destroy(view);
+}
+
 static void test_what_is_refused(void **state)
 {
     struct fix fix;
@@ -294,6 +390,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_view_is_the_filtered_whole),
+        cmocka_unit_test(test_a_name_stays_with_its_last_owner),
         cmocka_unit_test(test_what_is_refused),
     };
 

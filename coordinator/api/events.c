@@ -111,6 +111,18 @@ static void on_drain(void *arg)
     move_on(arg);
 }
 
+void member_events_end(struct coord_member *m, const struct ray_err *why)
+{
+    struct member_events *events = LIST_FIRST(&m->events);
+
+    while (events != NULL) {
+        struct member_events *next = LIST_NEXT(events, entry);
+
+        member_ask_fail(&events->ask, why);
+        events = next;
+    }
+}
+
 void member_events_turn(struct coord_member *m)
 {
     struct member_events *events = LIST_FIRST(&m->events);
@@ -149,7 +161,8 @@ void member_events_method(struct coord_member *m, const struct member_caller *ca
         return;
     }
     events->ask.on_release = on_release;
-    if (member_require_replica(m, &err) != RAY_OK) {
+    if ((request->is_following ? member_require_stream(m, &err)
+                               : member_require_replica(m, &err)) != RAY_OK) {
         member_ask_fail(&events->ask, &err);
         return;
     }

@@ -107,6 +107,7 @@ struct coord_member {
     struct ray_err trouble;      /* why it is FAILED, or joins and joins */
     struct member_roster roster; /* roster.c */
     bool has_dialled_roster;
+    bool is_standing_still; /* since this turn */
     bool is_roster_doubted; /* a read is under way, which tells whether it is true */
     bool is_roster_late;    /* it could not be kept, and that was said */
     struct member_creation *creation;
@@ -184,6 +185,7 @@ bool member_is_removed(const struct coord_member *m);       /* for good: it serv
 /* Whether and how far this member may answer; text and next step otherwise. */
 int member_require_replica(struct coord_member *m, struct ray_err *err);
 int member_require_cluster(struct coord_member *m, struct ray_err *err);
+int member_require_stream(struct coord_member *m, struct ray_err *err); /* news may come here */
 uint64_t member_age_ms(const struct coord_member *m); /* UINT64_MAX: nobody was heard yet */
 /* The first cluster that this node was in is the only one until it is wiped. */
 int member_pin(struct coord_member *m, const struct ray_id *cluster_id, struct ray_err *err);
@@ -307,6 +309,9 @@ bool member_operator(struct coord_member *m, const uint8_t *identity, struct mem
 int member_watch_init(struct coord_member *m, struct coord_watch_ring *ring, struct ray_err *err);
 void member_watch_fini(struct coord_member *m);
 void member_watch_turn(struct coord_member *m);
+/* All that are open, with that. */
+void member_watch_end(struct coord_member *m, const struct ray_err *why);
+void member_events_end(struct coord_member *m, const struct ray_err *why);
 void member_events_turn(struct coord_member *m);
 
 /* ---- report.c: what this node says of itself ---- */

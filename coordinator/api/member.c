@@ -24,6 +24,8 @@ static void on_role(void *arg, enum coord_replica_role role)
     struct coord_member *m = arg;
 
     m->has_node_news = true;
+    m->is_standing_still = role == COORD_REPLICA_WAITING || role == COORD_REPLICA_QUARANTINED ||
+                           role == COORD_REPLICA_REMOVED;
     ray_log(m->config.logger, RAY_LOG_NOTICE, "member", "role=%s", member_role_name(role));
     if (role != COORD_REPLICA_LEADER) {
         leave_now(m);
@@ -187,6 +189,23 @@ int member_require_replica(struct coord_member *m, struct ray_err *err)
     return RAY_EUNAVAILABLE;
 }
 
+int member_require_stream(struct coord_member *m, struct ray_err *err)
+{
+    struct coord_replica_status status;
+    int rc = member_require_replica(m, err);
+
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    coord_replica_status(m->replica, &status);
+    if (status.role == COORD_REPLICA_QUARANTINED) {
+        (void)ray_fail(err, RAY_EUNAVAILABLE, "this member is quarantined: nothing moves here");
+        (void)ray_next(err, "ask another member");
+        return RAY_EUNAVAILABLE;
+    }
+    return RAY_OK;
+}
+
 int member_require_cluster(struct coord_member *m, struct ray_err *err)
 {
     int rc = member_require_replica(m, err);
@@ -286,6 +305,22 @@ static void tell_links(struct coord_member *m)
     ray_link_recheck(m->link);
 }
 
+/* Its own state moves no more: whoever hears news of it asks again, here or elsewhere, and goes on
+ * where he was. An observer lets a member answer (relay.c). */
+static void end_streams(struct coord_member *m)
+{
+    struct ray_err err = {0};
+
+    if (!m->is_standing_still) {
+        return;
+    }
+    m->is_standing_still = false; /* those that come now are another matter */
+    (void)ray_fail(&err, RAY_EUNAVAILABLE, "this node holds no part of the log any more");
+    (void)ray_next(&err, "ask again, after the last revision or number that came");
+    member_watch_end(m, &err);
+    member_events_end(m, &err);
+}
+
 void member_turn(struct coord_member *m)
 {
     if (m->replica == NULL) {
@@ -303,6 +338,7 @@ void member_turn(struct coord_member *m)
         member_operators_recheck(m);
     }
     member_follow_turn(m);
+    end_streams(m);
     member_watch_turn(m);
     member_events_turn(m);
     look_for_quorum(m);

@@ -215,6 +215,20 @@ void member_watch_fini(struct coord_member *m)
     ray_timer_fini(&m->hub_timer);
 }
 
+void member_watch_end(struct coord_member *m, const struct ray_err *why)
+{
+    struct member_ask *ask = LIST_FIRST(&m->asks);
+
+    while (ask != NULL) {
+        struct member_ask *next = LIST_NEXT(ask, entry);
+
+        if (ask->on_release == on_watch_release) {
+            member_ask_fail(ask, why);
+        }
+        ask = next;
+    }
+}
+
 void member_watch_turn(struct coord_member *m)
 {
     if (m->hub == NULL || coord_watch_hub_count(m->hub) == 0) {
@@ -271,7 +285,7 @@ void member_watch(struct coord_member *m, const struct member_caller *caller,
     ray_buf_init(&watch->batch, 4 * COORD_WATCH_BATCH_SIZE_MAX + COORD_FSM_RECORD_SIZE_MAX);
     watch->ask.on_release = on_watch_release;
     ray_rpc_call_on_drain(call, on_drain, watch);
-    rc = member_require_replica(m, &err);
+    rc = member_require_stream(m, &err);
     if (rc == RAY_OK) {
         rc = add(watch, (const Rayos__Cluster__WatchRequest *)input, &err);
     }

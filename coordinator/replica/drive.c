@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "coordinator/core/config.h"
 #include "coordinator/mutant.h"
 #include "coordinator/replica/impl.h"
@@ -101,6 +102,33 @@ static void follow_role(struct coord_replica *r, const struct coord_core_out *ou
     }
     if (out->state == COORD_FOLLOWER && coord_config_find(config, r->meta.now.server_id) == NULL) {
         r->role = COORD_REPLICA_WAITING;
+    }
+    if (out->state != COORD_LEADER && r->is_left_out) {
+        r->role = COORD_REPLICA_WAITING;
+    }
+}
+
+/* Whom a leader sends entries is a member, or about to be one. */
+static void hear_leader(struct coord_replica *r, const struct coord_message *message)
+{
+    bool is_of_leader = message->type == COORD_APPEND || message->type == COORD_SNAPSHOT;
+
+    if (is_of_leader && message->term >= r->meta.now.term) {
+        r->left_out_ns = 0;
+        r->is_left_out = false;
+    }
+}
+
+void replica_drive_left_out(struct coord_replica *r)
+{
+    if (r->left_out_ns == 0 || r->is_left_out || r->role == COORD_REPLICA_LEADER ||
+        replica_now_ns(r) - r->left_out_ns < REPLICA_LEFT_OUT_MS * RAY_NS_PER_MS) {
+        return;
+    }
+    r->is_left_out = true;
+    if (r->role != COORD_REPLICA_WAITING) {
+        r->role = COORD_REPLICA_WAITING;
+        replica_log(r, RAY_LOG_NOTICE, "the leader has no place for this node in the log any more");
     }
 }
 
@@ -240,8 +268,10 @@ void replica_receive_frame(struct coord_replica *r, struct replica_peer *peer, c
     /* Messages first: they may raise the term that an echo is for. */
     for (size_t i = 0; i < frame.count; i++) {
         struct coord_message message = what_fits(r, &frame.messages[i]);
-        int rc = coord_core_receive(r->core, replica_now_ms(r), &message, &out, &err);
+        int rc;
 
+        hear_leader(r, &message);
+        rc = coord_core_receive(r->core, replica_now_ms(r), &message, &out, &err);
         if (!replica_drive(r, rc, &out, &err)) {
             return;
         }

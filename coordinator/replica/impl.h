@@ -49,6 +49,7 @@ enum {
     REPLICA_RENEW_MS = 2000, /* a renewal of a peer that has no answer by then has none */
     REPLICA_RENEWALS_MAX = 8192,
     REPLICA_VIEW_FRESH_MS = 3000, /* of bookmarks that come once a second */
+    REPLICA_LEFT_OUT_MS = 2000,   /* of a leader's silence that has said so */
     REPLICA_DOUBT_MS = 5000,      /* for the leader's word on a view */
 };
 
@@ -270,7 +271,10 @@ struct coord_replica {
     struct ray_id heard_leader; /* by the newest term that colleagues say (trust.c) */
     struct ray_id vouched[REPLICA_VOUCHED_MAX]; /* members as colleagues say them */
     size_t vouched_count;
-    size_t named_count;       /* members of the newest configuration that a hello could name */
+    uint64_t left_out_ns; /* when a leader first named members without this node; 0: not since its
+                             last message */
+    bool is_left_out;     /* of the configuration, whatever the own log still says */
+    size_t named_count;   /* members of the newest configuration that a hello could name */
     uint64_t timing_revision; /* that the book knows of */
     struct replica_making making;
     struct replica_fetching fetching;
@@ -340,6 +344,8 @@ bool replica_drive(struct coord_replica *r, int rc, const struct coord_core_out 
                    const struct ray_err *err);
 void replica_receive_frame(struct coord_replica *r, struct replica_peer *peer, const uint8_t *bytes,
                            size_t size);
+/* Once a second: whether this node has left the configuration without its log having said so. */
+void replica_drive_left_out(struct coord_replica *r);
 /* At the end of a turn: frames for probes and echoes that found no message to go with. */
 void replica_send_due_frames(struct coord_replica *r);
 

@@ -409,6 +409,7 @@ void replica_lead_turn(struct coord_replica *r)
     }
     r->duty_ns = now_ns + r->config.duty_ms * RAY_NS_PER_MS;
     show_life(r);
+    replica_drive_left_out(r);
     coord_wal_tick(r->wal);
     if (coord_wal_queued_size(r->wal) == 0) {
         coord_wal_seal(r->wal); /* idle */

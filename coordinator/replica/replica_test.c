@@ -7,6 +7,7 @@
 #include "coordinator/core/message.h"
 #include "coordinator/replica/impl.h"
 #include "coordinator/replica/replica_fixture.h"
+#include "net/proto_codec.h"
 
 struct heard {
     struct replica_fix *fix;
@@ -178,7 +179,7 @@ static void say_by(struct replica_fix *fix, unsigned peer, Rayos__Member__Standi
     Rayos__Member__Standing *items[] = {standing};
 
     standing->about_server_id = meta->server_id;
-    standing->about_incarnation = replica_id_field(&meta->incarnation);
+    standing->about_incarnation = ray_proto_id(&meta->incarnation);
     packet.n_standings = 1;
     packet.standings = items;
     replica_fix_packet(fix, peer, &packet);
@@ -256,6 +257,59 @@ static void take_configuration(struct replica_fix *fix)
     append.append.count = 1;
     replica_fix_frame(fix, 1, 3, &append);
     replica_fix_run(fix, 0);
+}
+
+/* Node 1 leads, and names itself, node 2, and this one or not. */
+static void hear_members(struct replica_fix *fix, bool is_named)
+{
+    Rayos__Member__Hello hello = RAYOS__MEMBER__HELLO__INIT;
+    struct ray_id nodes[] = {replica_fix_id(1), replica_fix_id(2), fix->replica->meta.now.node_id};
+    ProtobufCBinaryData members[3];
+
+    for (size_t i = 0; i < 3; i++) {
+        members[i] = ray_proto_id(&nodes[i]);
+    }
+    hello.server_id = 3;
+    hello.cluster_epoch = 1;
+    hello.has_space = true;
+    hello.term = 1 << 20;
+    hello.leader = members[0];
+    hello.members = members;
+    hello.n_members = is_named ? 3 : 2;
+    replica_fix_greet(fix, 1, &hello);
+    replica_fix_run(fix, 0);
+}
+
+/* The entry that takes a server away never comes to it: its leader says so, and falls silent. */
+static void test_left_out(void **state)
+{
+    struct replica_fix fix;
+
+    (void)state;
+    replica_fix_start(&fix, false);
+    for (unsigned peer = 1; peer <= 2; peer++) {
+        replica_fix_up(&fix, peer);
+        replica_fix_hello(&fix, peer, peer + 2, 1);
+    }
+    take_configuration(&fix);
+    hear_members(&fix, false); /* of a leader that does not know yet whose number 7 is */
+    for (unsigned i = 0; i < 5; i++) {
+        replica_fix_run(&fix, 100);
+        take_configuration(&fix); /* as good as a heartbeat */
+    }
+    assert_int_equal(fix.role, COORD_REPLICA_FOLLOWER);
+    hear_members(&fix, false);
+    hear_members(&fix, true);
+    replica_fix_run(&fix, 5000);
+    assert_int_not_equal(fix.role, COORD_REPLICA_WAITING);
+    hear_members(&fix, false);
+    replica_fix_run(&fix, 1000);
+    assert_int_not_equal(fix.role, COORD_REPLICA_WAITING);
+    replica_fix_run(&fix, 3000);
+    assert_int_equal(fix.role, COORD_REPLICA_WAITING);
+    take_configuration(&fix); /* it has a place again */
+    assert_int_equal(fix.role, COORD_REPLICA_FOLLOWER);
+    replica_fix_close(&fix);
 }
 
 static void test_removed_for_good(void **state)
@@ -394,6 +448,7 @@ int main(void)
         cmocka_unit_test(test_a_deadline_of_a_callback_counts),
         cmocka_unit_test(test_destroy_ends_requests),
         cmocka_unit_test(test_refilled_under_a_new_number),
+        cmocka_unit_test(test_left_out),
         cmocka_unit_test(test_removed_for_good),
         cmocka_unit_test(test_codes_of_peers),
         cmocka_unit_test(test_a_later_boot_of_the_same_node),

@@ -157,6 +157,8 @@ static void judge(struct coord_replica *r, struct replica_peer *peer)
     }
 }
 
+static void note_members(struct coord_replica *r);
+
 void replica_standing_judge_all(struct coord_replica *r)
 {
     for (struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
@@ -165,6 +167,7 @@ void replica_standing_judge_all(struct coord_replica *r)
         }
     }
     replica_trust_weigh(r);
+    note_members(r);
 }
 
 void replica_standing_remind(struct coord_replica *r)
@@ -402,17 +405,43 @@ static size_t list_members(struct coord_replica *r, ProtobufCBinaryData *out)
     return count;
 }
 
-/* Who can name more members than before says so to all: one that is behind may know none of them.
- */
+/* Who can name more members than before, or fewer, says so to all: one that is behind may know none
+ * of them, and one that was left out has no other way to hear of it. */
 static void note_members(struct coord_replica *r)
 {
     ProtobufCBinaryData members[COORD_SERVERS_MAX];
     size_t count = list_members(r, members);
 
-    if (count > r->named_count) {
+    if (count != r->named_count) {
         replica_hellos_due(r);
     }
     r->named_count = count;
+}
+
+static bool is_named(const struct replica_said *said, const struct ray_id *node)
+{
+    for (size_t i = 0; i < said->member_count; i++) {
+        if (ray_id_equal(&said->members[i], node)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The entry that takes a server away does not go to that server. What its leader says is: members,
+ * and this node is none of them; then nothing more. A leader that only does not know yet whose the
+ * number is goes on sending. */
+static void note_left_out(struct coord_replica *r, const struct replica_peer *peer)
+{
+    bool is_leader = peer->is_colleague && replica_standing_is_heard(peer) &&
+                     ray_id_equal(&peer->said.leader, &peer->node) &&
+                     peer->said.term >= r->meta.now.term && peer->said.member_count > 0;
+
+    if (is_leader && is_named(&peer->said, &r->meta.now.node_id)) {
+        r->left_out_ns = 0;
+    } else if (is_leader && r->left_out_ns == 0) {
+        r->left_out_ns = replica_now_ns(r);
+    }
 }
 
 void replica_hello_say(struct coord_replica *r, struct replica_peer *peer)
@@ -477,6 +506,7 @@ void replica_hello_heard(struct coord_replica *r, struct replica_peer *peer,
     judge(r, peer);
     replica_trust_weigh_one(r, peer);
     note_members(r);
+    note_left_out(r, peer);
     note_epoch(r, peer);
     /* Not of a link that only has not noticed yet that its process is gone. */
     peer->is_duplicate_due = peer->standing == REPLICA_STANDING_DUPLICATE;

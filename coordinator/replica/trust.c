@@ -165,15 +165,16 @@ static bool has_removed_us(struct coord_replica *r, const struct ray_id *node)
 }
 
 /* As heard; or, when there is no link to it, as the registry has it. */
-static bool has_server_removed_us(struct coord_replica *r, uint64_t server_id)
+static const struct ray_id *node_of(struct coord_replica *r, uint64_t server_id)
 {
     const struct replica_peer *peer = replica_peer_of_server(r, server_id);
     const struct coord_object *node = coord_fsm_find_raft_id(r->fsm, server_id);
 
-    return (peer != NULL && peer->has_removed_us) || (node != NULL && has_removed_us(r, &node->id));
+    return peer != NULL ? &peer->node : node != NULL ? &node->id : NULL;
 }
 
-static void count_configured(struct coord_replica *r, struct removers *out)
+/* False: whose a number is, is not known here. */
+static bool count_configured(struct coord_replica *r, struct removers *out)
 {
     const struct coord_config *config = coord_core_configuration(r->core);
 
@@ -181,10 +182,16 @@ static void count_configured(struct coord_replica *r, struct removers *out)
         uint64_t id = config->servers[i].id;
 
         if (config->servers[i].role == COORD_VOTER && id != r->meta.now.server_id) {
+            const struct ray_id *node = node_of(r, id);
+
+            if (node == NULL) {
+                return false;
+            }
             out->voters++;
-            out->count += has_server_removed_us(r, id);
+            out->count += has_removed_us(r, node);
         }
     }
+    return config->count > 0;
 }
 
 static void count_registered(struct coord_replica *r, struct removers *out)
@@ -219,12 +226,13 @@ bool replica_trust_is_removed(struct coord_replica *r)
 {
     struct removers removers = {0};
 
-    if (r->core != NULL && coord_core_configuration(r->core)->count > 0) {
-        count_configured(r, &removers);
-    } else if (coord_fsm_cluster(replica_state(r)) != NULL) {
-        count_registered(r, &removers);
-    } else {
-        count_kept(r, &removers);
+    if (r->core == NULL || !count_configured(r, &removers)) {
+        removers = (struct removers){0};
+        if (coord_fsm_cluster(replica_state(r)) != NULL) {
+            count_registered(r, &removers);
+        } else {
+            count_kept(r, &removers);
+        }
     }
     return removers.count > removers.voters / 2;
 }

@@ -1,4 +1,5 @@
-/* Two members over real links: one is removed while it is off, and hears of it at its return. */
+/* Two members over real links: one is removed while it is off, and hears of it at its return; one
+ * leaves the configuration, and whoever hears news there goes on. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,10 +10,19 @@
 
 enum { STEP_MS = 5 };
 
+struct stream {
+    size_t item_count;
+    bool has_ended;
+    int code;
+    bool has_next_step;
+};
+
 struct pair {
     struct member_fix home; /* founds, and stays */
     struct member_fix away;
     struct ray_timer step; /* of `away`'s loop */
+    struct stream watch;   /* at `away` */
+    struct stream events;
     char token[RAY_TOKEN_TEXT_SIZE_MAX];
     bool has_token;
 };
@@ -144,7 +154,8 @@ static bool is_observer(struct pair *pair)
 static bool is_standby(struct pair *pair)
 {
     return count_servers(&pair->home) == 2 && role_of(&pair->away) == COORD_REPLICA_FOLLOWER &&
-           count_servers(&pair->away) == 2 && member_fix_has_cluster(&pair->away);
+           count_servers(&pair->away) == 2 && member_fix_has_cluster(&pair->away) &&
+           !member_is_observer(pair->away.member); /* its own state has got as far as its view */
 }
 
 static void join(struct pair *pair, bool is_ephemeral, bool (*is_in)(struct pair *pair))
@@ -236,11 +247,90 @@ static void test_standby(void **state)
     check_return(*state);
 }
 
+/* ---- streams of a member that leaves ---- */
+
+static void count_item(void *arg, const ProtobufCMessage *item)
+{
+    (void)item;
+    ((struct stream *)arg)->item_count++;
+}
+
+static void on_stream_end(void *arg, const struct ray_rpc_result *result)
+{
+    struct stream *stream = arg;
+
+    stream->has_ended = true;
+    stream->code = result->code;
+    stream->has_next_step = result->next_step[0] != '\0';
+}
+
+static void stream_start(struct pair *pair, struct stream *stream, const char *method,
+                         const ProtobufCMessage *input, const ProtobufCMessageDescriptor *item)
+{
+    *stream = (struct stream){.code = RAY_OK};
+    assert_int_equal(ray_rpc_stream_start(pair->away.client, method, input, item,
+                                          &rayos__cluster__done__descriptor, 0, count_item,
+                                          on_stream_end, stream, NULL, NULL),
+                     RAY_OK);
+}
+
+static void start_streams(struct pair *pair)
+{
+    Rayos__Cluster__WatchRequest watch = RAYOS__CLUSTER__WATCH_REQUEST__INIT;
+    Rayos__Cluster__EventsRequest events = RAYOS__CLUSTER__EVENTS_REQUEST__INIT;
+
+    events.is_following = true;
+    stream_start(pair, &pair->watch, "registry.watch", &watch.base,
+                 &rayos__cluster__watch_part__descriptor);
+    stream_start(pair, &pair->events, "events", &events.base, &rayos__cluster__event__descriptor);
+}
+
+static bool are_fed(struct pair *pair)
+{
+    return pair->watch.item_count > 0 && pair->events.item_count > 0;
+}
+
+static bool have_ended(struct pair *pair)
+{
+    return pair->watch.has_ended && pair->events.has_ended;
+}
+
+static void drain_away(struct pair *pair)
+{
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__NodeDrain body = RAYOS__REGISTRY__NODE_DRAIN__INIT;
+
+    body.node = ray_proto_id(&pair->away.member->id);
+    body.is_drained = true;
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_DRAIN;
+    command.node_drain = &body;
+    assert_int_equal(member_fix_propose(&pair->home, &command), RAY_OK);
+}
+
+static void test_streams_of_who_leaves(void **state)
+{
+    struct pair *pair = *state;
+
+    join(pair, false, is_standby);
+    start_streams(pair);
+    assert_true(run_both(pair, are_fed));
+    drain_away(pair);
+    assert_true(run_both(pair, have_ended));
+    assert_int_equal(pair->watch.code, RAY_EUNAVAILABLE);
+    assert_int_equal(pair->events.code, RAY_EUNAVAILABLE);
+    assert_true(pair->watch.has_next_step && pair->events.has_next_step);
+    assert_true(member_is_observer(pair->away.member));
+    start_streams(pair); /* a member answers */
+    assert_true(run_both(pair, are_fed));
+    assert_false(pair->watch.has_ended || pair->events.has_ended);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_observer, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(test_standby, open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(test_streams_of_who_leaves, open_pair, close_pair),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

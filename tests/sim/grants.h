@@ -167,7 +167,9 @@ void sim_agent_destroy(struct sim_agent *agent);
 uint64_t sim_agent_due_ns(const struct sim_agent *agent);
 /* Before the replica's turn. */
 void sim_agent_turn(struct sim_agent *agent, struct coord_replica *replica, bool is_leader);
-/* What its replica tells. */
+
+/* ---- grants_told.c: what its replica tells ---- */
+
 void sim_agent_appended(struct sim_agent *agent, const struct coord_entry *entry);
 void sim_agent_applied(struct sim_agent *agent, struct coord_fsm *fsm,
                        const struct coord_entry *entry, const struct coord_fsm_outcome *outcome);

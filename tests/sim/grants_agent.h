@@ -1,4 +1,5 @@
-/* tests/sim/grants_agent.h - the agent of a process, for grants_agent.c and grants_wishes.c.
+/* tests/sim/grants_agent.h - the agent of a process, for grants_agent.c, grants_told.c and
+ * grants_wishes.c.
  *
  * Memory: create and destroy.  Threads: one.  Blocks: never.  Trust: none. */
 #ifndef RAY_TESTS_SIM_GRANTS_AGENT_H

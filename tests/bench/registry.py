@@ -28,6 +28,7 @@ LOG_MIB = 100
 LOG_VALUE_SIZE = 1024
 FAILOVERS = 3           # a round
 PROBE_MS = 5
+PUTS_BEFORE = 100       # a leader is killed when it has taken so many
 
 
 def build_peer_load():
@@ -83,8 +84,8 @@ def _fail_over(group):
     others = [index for index in range(COUNT) if index != leader]
     probe = subprocess.Popen(group.load_command("probe", others, every_ms=PROBE_MS, seconds=6),
                              stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
-    probe.stdout.readline()  # puts are taken
-    time.sleep(0.5)
+    for _ in range(PUTS_BEFORE):
+        probe.stdout.readline()
     killed_us = time.time_ns() // 1000
     group.stop(leader, signal.SIGKILL)
     lines = probe.communicate()[0].splitlines()

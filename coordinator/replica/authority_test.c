@@ -3,6 +3,7 @@
 #include "coordinator/mutant.h"
 #include "coordinator/replica/house_fixture.h"
 #include "coordinator/replica/impl.h"
+#include "net/proto_codec.h"
 
 /* What the leader says to it: a code, whoever says it. */
 static int ask(struct house *house, unsigned node, Rayos__Registry__Command *command,
@@ -115,8 +116,8 @@ static void test_words_about_nodes(void **state)
 
     (void)state;
     house_move_in(&house);
-    admit.node = replica_id_field(&self);
-    admit.incarnation = replica_id_field(&boot);
+    admit.node = ray_proto_id(&self);
+    admit.incarnation = ray_proto_id(&boot);
     admit.boot_counter = 1;
     admit.cluster_epoch = 1;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_ADMIT;
@@ -126,13 +127,13 @@ static void test_words_about_nodes(void **state)
     report.health = (char *)"ok";
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_REPORT;
     command.node_report = &report;
-    report.node = replica_id_field(&self);
+    report.node = ray_proto_id(&self);
     assert_int_equal(ask(&house, HOUSE_OBSERVER, &command, "admin", &boot), RAY_EDENIED);
     assert_int_equal(ask(&house, HOUSE_OBSERVER, &command, "rayos", &others_boot), RAY_EDENIED);
     assert_int_equal(ask(&house, HOUSE_OBSERVER, &command, "rayos", &boot), RAY_OK);
-    report.node = replica_id_field(&other);
+    report.node = ray_proto_id(&other);
     assert_int_equal(ask(&house, HOUSE_OBSERVER, &command, "rayos", &boot), RAY_EDENIED);
-    admit.node = replica_id_field(&other);
+    admit.node = ray_proto_id(&other);
     admit.boot_counter = 1000;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_ADMIT;
     command.node_admit = &admit;

@@ -597,6 +597,5 @@ void replica_lead_turn(struct coord_replica *r);
  * says for him. */
 void replica_propose_office(struct coord_replica *r, Rayos__Registry__Command *command,
                             const char *reason);
-ProtobufCBinaryData replica_id_field(const struct ray_id *id);
 
 #endif

@@ -41,11 +41,6 @@ void replica_propose_office(struct coord_replica *r, Rayos__Registry__Command *c
     propose(r, command, reason, coord_core_term(r->core));
 }
 
-ProtobufCBinaryData replica_id_field(const struct ray_id *id)
-{
-    return ray_proto_id(id);
-}
-
 /* ---- every member ---- */
 
 static void ask_admission(struct coord_replica *r)

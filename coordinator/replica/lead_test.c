@@ -7,11 +7,7 @@
 #include "coordinator/lease/grant_codec.h"
 #include "coordinator/replica/impl.h"
 #include "coordinator/replica/replica_fixture.h"
-
-static ProtobufCBinaryData bytes_of(const void *bytes, size_t size)
-{
-    return (ProtobufCBinaryData){.len = size, .data = (uint8_t *)(uintptr_t)bytes};
-}
+#include "net/proto_codec.h"
 
 /* ---- followers: node n is number n + 1 ---- */
 
@@ -141,7 +137,7 @@ static int renew(struct replica_fix *fix, unsigned peer, unsigned node, bool is_
     ray_arena_init(&arena, COORD_LEASE_ARENA_SIZE_MAX);
     assert_int_equal(coord_lease_renew_encode(&renewal, &arena, &bytes, &size, NULL), RAY_OK);
     item.number = 1;
-    item.renew = bytes_of(bytes, size);
+    item.renew = ray_proto_bytes(bytes, size);
     item.is_relayed = is_relayed;
     packet.n_renewals = 1;
     packet.renewals = items;
@@ -189,8 +185,8 @@ static void propose_carrying(struct replica_fix *fix, struct answered *answered)
     ray_arena_init(&arena, COORD_LEASE_ARENA_SIZE_MAX);
     assert_int_equal(coord_lease_renew_encode(&renewal, &arena, &bytes, &size, NULL), RAY_OK);
     item.number = 1;
-    item.command = bytes_of(command, replica_fix_command(command));
-    item.renew = bytes_of(bytes, size);
+    item.command = ray_proto_bytes(command, replica_fix_command(command));
+    item.renew = ray_proto_bytes(bytes, size);
     item.renew_number = 2;
     packet.n_proposals = 1;
     packet.proposals = items;

@@ -3,6 +3,7 @@
 #include "coordinator/mutant.h"
 #include "coordinator/replica/house_fixture.h"
 #include "coordinator/replica/impl.h"
+#include "net/proto_codec.h"
 
 /* ---- answers for a link that is full ---- */
 
@@ -84,13 +85,13 @@ static void test_who_has_left_is_not_dialled(void **state)
     replica_fix_run(&house.fix, 0);
     assert_string_equal(peer->address, "a:1"); /* it only is away */
     house_greet(&house, HOUSE_COLLEAGUE);
-    drain.node = replica_id_field(&id);
+    drain.node = ray_proto_id(&id);
     drain.is_drained = true;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_DRAIN;
     command.node_drain = &drain;
     replica_fix_propose(&house.fix, &command);
     replica_fix_run(&house.fix, 3000); /* out of the configuration */
-    body.node = replica_id_field(&id);
+    body.node = ray_proto_id(&id);
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_REMOVE;
     command.node_remove = &body;
     replica_fix_propose(&house.fix, &command);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "net/proto_codec.h"
 
 enum { SEGMENT_SIZE = 64 << 10, ROUNDS_MAX = 64, SERVER_ID = 7 };
 
@@ -105,11 +106,6 @@ struct ray_id replica_fix_id(unsigned number)
 struct ray_id replica_fix_boot(unsigned number)
 {
     return replica_fix_id(number + 500);
-}
-
-static ProtobufCBinaryData bytes_of(const void *data, size_t size)
-{
-    return (ProtobufCBinaryData){.len = size, .data = (uint8_t *)(uintptr_t)data}; /* read only */
 }
 
 static void on_commit(void *arg)
@@ -309,7 +305,7 @@ void replica_fix_greet(struct replica_fix *fix, unsigned peer, Rayos__Member__He
     Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
     struct ray_id incarnation = replica_fix_boot(peer);
 
-    hello->incarnation = bytes_of(incarnation.bytes, RAY_ID_SIZE);
+    hello->incarnation = ray_proto_id(&incarnation);
     hello->boot_counter = 1;
     packet.hello = hello;
     replica_fix_packet(fix, peer, &packet);
@@ -359,7 +355,7 @@ size_t replica_fix_pack(Rayos__Registry__Command *command, const char *principal
     header.principal = (char *)(uintptr_t)principal;
     header.reason = (char *)"test";
     if (incarnation != NULL) {
-        header.incarnation = bytes_of(incarnation->bytes, RAY_ID_SIZE);
+        header.incarnation = ray_proto_id(incarnation);
     }
     command->header = &header;
     assert(rayos__registry__command__get_packed_size(command) <= REPLICA_FIX_COMMAND_SIZE_MAX);
@@ -377,7 +373,7 @@ size_t replica_fix_command(uint8_t out[static 512])
     size_t size;
 
     body.kind = RAYOS__REGISTRY__KIND__KIND_IMAGE;
-    body.id = bytes_of(id.bytes, RAY_ID_SIZE);
+    body.id = ray_proto_id(&id);
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_OBJECT_DELETE;
     command.object_delete = &body;
     size = replica_fix_pack(&command, "test", NULL, bytes);
@@ -433,13 +429,13 @@ void replica_fix_describe(struct replica_fix_node *out, unsigned number)
     memset(out->signature, (int)number + 21, sizeof out->signature);
     (void)snprintf(out->name, sizeof out->name, "node-%u", number);
     out->object.kind = RAYOS__REGISTRY__KIND__KIND_NODE;
-    out->object.id = bytes_of(out->id.bytes, RAY_ID_SIZE);
+    out->object.id = ray_proto_id(&out->id);
     out->object.name = out->name;
     out->object.body_case = RAYOS__REGISTRY__OBJECT__BODY_NODE;
     out->object.node = &out->node;
-    out->node.identity_key = bytes_of(out->key, sizeof out->key);
-    out->node.link_key = bytes_of(out->key, sizeof out->key);
-    out->node.link_key_signature = bytes_of(out->signature, sizeof out->signature);
+    out->node.identity_key = ray_proto_bytes(out->key, sizeof out->key);
+    out->node.link_key = ray_proto_bytes(out->key, sizeof out->key);
+    out->node.link_key_signature = ray_proto_bytes(out->signature, sizeof out->signature);
     out->node.address = (char *)"a:1";
     out->node.is_fit_for_leases = true;
 }
@@ -460,14 +456,14 @@ void replica_fix_found(struct replica_fix *fix)
     coord_replica_status(fix->replica, &status);
     replica_fix_timing(&timing);
     replica_fix_describe(&self, 0);
-    principal.key = bytes_of(key, sizeof key);
+    principal.key = ray_proto_bytes(key, sizeof key);
     principal.is_admin = true;
     admin.kind = RAYOS__REGISTRY__KIND__KIND_PRINCIPAL;
-    admin.id = bytes_of(admin_id.bytes, RAY_ID_SIZE);
+    admin.id = ray_proto_id(&admin_id);
     admin.name = (char *)"admin";
     admin.body_case = RAYOS__REGISTRY__OBJECT__BODY_PRINCIPAL;
     admin.principal = &principal;
-    create.id = bytes_of(cluster.bytes, RAY_ID_SIZE);
+    create.id = ray_proto_id(&cluster);
     create.name = (char *)"test";
     create.timing = &timing;
     create.node = &self.object;
@@ -490,12 +486,12 @@ void replica_fix_join(struct replica_fix *fix, unsigned number, bool is_ephemera
 
     replica_fix_describe(&node, number);
     join.node = &node.object;
-    join.incarnation = bytes_of(incarnation.bytes, RAY_ID_SIZE);
+    join.incarnation = ray_proto_id(&incarnation);
     join.boot_counter = 1;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_JOIN;
     command.node_join = &join;
     replica_fix_propose(fix, &command);
-    approve.node = bytes_of(node.id.bytes, RAY_ID_SIZE);
+    approve.node = ray_proto_id(&node.id);
     approve.is_ephemeral = is_ephemeral;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_APPROVE;
     command.node_approve = &approve;

@@ -5,6 +5,7 @@
 #include "coordinator/mutant.h"
 #include "coordinator/replica/house_fixture.h"
 #include "coordinator/replica/impl.h"
+#include "net/proto_codec.h"
 
 /* ---- epochs ---- */
 
@@ -50,7 +51,7 @@ static Rayos__Member__Standing about(const struct house *house, Rayos__Member__S
 
     standing.kind = kind;
     standing.about_server_id = meta->server_id;
-    standing.about_incarnation = replica_id_field(&meta->incarnation);
+    standing.about_incarnation = ray_proto_id(&meta->incarnation);
     return standing;
 }
 
@@ -67,7 +68,7 @@ static void say_all(struct house *house, unsigned node)
     say(house, node, &standing);
     standing.kind = RAYOS__MEMBER__STANDING_KIND__STANDING_DUPLICATE;
     standing.boot_counter = 1000;
-    standing.incarnation = replica_id_field(&other);
+    standing.incarnation = ray_proto_id(&other);
     say(house, node, &standing);
     assert_int_equal(house->fix.role, COORD_REPLICA_LEADER);
 }
@@ -97,7 +98,7 @@ static void test_standings_of_earlier_boots(void **state)
     (void)state;
     house_move_in(&house);
     standing = about(&house, RAYOS__MEMBER__STANDING_KIND__STANDING_REMOVED);
-    standing.about_incarnation = replica_id_field(&earlier);
+    standing.about_incarnation = ray_proto_id(&earlier);
     say(&house, HOUSE_COLLEAGUE, &standing);
     standing = about(&house, RAYOS__MEMBER__STANDING_KIND__STANDING_REMOVED);
     standing.about_server_id++;
@@ -154,7 +155,7 @@ static void remove_node(struct house *house, unsigned number)
     Rayos__Registry__NodeRemove body = RAYOS__REGISTRY__NODE_REMOVE__INIT;
     struct ray_id id = replica_fix_id(number);
 
-    body.node = replica_id_field(&id);
+    body.node = ray_proto_id(&id);
     body.is_forced = true;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_REMOVE;
     command.node_remove = &body;
@@ -274,7 +275,7 @@ static void say_leader(struct house *house, unsigned node, uint64_t term, unsign
     hello.server_id = 20 + node;
     hello.cluster_epoch = 1;
     hello.term = term;
-    hello.leader = replica_id_field(&id);
+    hello.leader = ray_proto_id(&id);
     replica_fix_greet(&house->fix, node, &hello);
     replica_fix_run(&house->fix, 0);
 }

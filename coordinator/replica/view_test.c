@@ -4,6 +4,7 @@
 #include "coordinator/lease/grant_codec.h"
 #include "coordinator/replica/impl.h"
 #include "coordinator/replica/replica_fixture.h"
+#include "net/proto_codec.h"
 
 enum { SELF = 0, MEMBER = 1, OTHER = 2, PAGE_SIZE_MAX = 4096, BEFORE = 900 };
 
@@ -54,11 +55,6 @@ struct parts {
     Rayos__Registry__Entry entry;
 };
 
-static ProtobufCBinaryData bytes_of(const void *bytes, size_t size)
-{
-    return (ProtobufCBinaryData){.len = size, .data = (uint8_t *)(uintptr_t)bytes};
-}
-
 static void describe(struct parts *parts, unsigned number, const struct ray_id *incarnation,
                      uint64_t revision)
 {
@@ -71,7 +67,7 @@ static void describe(struct parts *parts, unsigned number, const struct ray_id *
     node->role =
         number == SELF ? RAYOS__REGISTRY__ROLE__ROLE_OBSERVER : RAYOS__REGISTRY__ROLE__ROLE_VOTER;
     node->raft_id = number == SELF ? 7 : number + 2;
-    node->incarnation = bytes_of(incarnation->bytes, RAY_ID_SIZE);
+    node->incarnation = ray_proto_id(incarnation);
     node->boot_counter = number == SELF && incarnation->bytes[0] == 'n' ? 0 : 1;
     parts->entry.object = &parts->described.object;
 }
@@ -101,7 +97,7 @@ static struct coord_fsm *make_view(struct ray_id incarnation, uint64_t revision)
     body.last_raft_id = 7;
     body.wanted_voters = 3;
     cluster.kind = RAYOS__REGISTRY__KIND__KIND_CLUSTER;
-    cluster.id = bytes_of(cluster_id.bytes, RAY_ID_SIZE);
+    cluster.id = ray_proto_id(&cluster_id);
     cluster.name = (char *)"test";
     cluster.revision = 1;
     cluster.body_case = RAYOS__REGISTRY__OBJECT__BODY_CLUSTER;
@@ -131,7 +127,7 @@ static void hear_member(struct replica_fix *fix, unsigned peer, const struct ray
     hello.cluster_epoch = 1;
     hello.term = 5;
     if (leader != NULL) {
-        hello.leader = bytes_of(leader->bytes, RAY_ID_SIZE);
+        hello.leader = ray_proto_id(leader);
     }
     replica_fix_greet(fix, peer, &hello);
     replica_fix_run(fix, 0);
@@ -415,7 +411,7 @@ static void take_self_away(struct replica_fix *fix, uint64_t revision)
     size_t size;
 
     object.kind = RAYOS__REGISTRY__KIND__KIND_NODE;
-    object.id = bytes_of(self.bytes, RAY_ID_SIZE);
+    object.id = ray_proto_id(&self);
     event.object = &object;
     event.is_deleted = true;
     event.revision = revision;

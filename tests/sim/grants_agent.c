@@ -8,6 +8,7 @@
 
 #include "coordinator/lease/choice.h"
 #include "coordinator/mutant.h"
+#include "net/proto_codec.h"
 #include "tests/sim/mem.h"
 
 enum { OTHER_WATCH_ONE_IN = 16, TICK_MS = 20, COMMAND_SIZE_MAX = 2048, REPORT_MS = 300 };
@@ -17,11 +18,6 @@ static const uint64_t deadline_ns = 3 * SIM_S;
 uint64_t sim_agent_now_ns(const struct sim_agent *agent)
 {
     return agent->env->now_ns(agent->env->arg);
-}
-
-ProtobufCBinaryData sim_bytes(const void *data, size_t size)
-{
-    return (ProtobufCBinaryData){.len = size, .data = (uint8_t *)data};
 }
 
 static struct coord_fsm *registry(const struct sim_agent *agent)
@@ -95,7 +91,7 @@ void sim_agent_propose(struct sim_agent *agent, Rayos__Registry__Command *comman
     header.version = COORD_FSM_COMMAND_VERSION;
     header.principal = (char *)"rayos";
     header.reason = (char *)reason;
-    header.incarnation = sim_bytes(agent->machine->incarnation.bytes, RAY_ID_SIZE);
+    header.incarnation = ray_proto_id(&agent->machine->incarnation);
     command->header = &header;
     size = rayos__registry__command__get_packed_size(command);
     assert(size <= sizeof bytes);
@@ -122,11 +118,11 @@ void sim_agent_outcome(struct sim_agent *agent, uint32_t guest, struct ray_epoch
     epoch.cluster = expected.cluster;
     epoch.index = expected.index;
     outcome.entry = (Rayos__Registry__Origin)entry;
-    outcome.guest = sim_bytes(id.bytes, RAY_ID_SIZE);
+    outcome.guest = ray_proto_id(&id);
     outcome.expected_epoch = &epoch;
     if (to != NULL) {
-        home.node = sim_bytes(to->node.bytes, RAY_ID_SIZE);
-        home.incarnation = sim_bytes(to->incarnation.bytes, RAY_ID_SIZE);
+        home.node = ray_proto_id(&to->node);
+        home.incarnation = ray_proto_id(&to->incarnation);
         outcome.to = &home;
     }
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_OUTCOME;
@@ -158,7 +154,7 @@ static void report(struct sim_agent *agent, const struct coord_object *self)
         return;
     }
     agent->report_ns = sim_agent_now_ns(agent) + REPORT_MS * SIM_MS;
-    body.node = sim_bytes(self->id.bytes, RAY_ID_SIZE);
+    body.node = ray_proto_id(&self->id);
     body.address = (char *)"sim:1";
     body.health = (char *)"ok";
     body.is_fit_for_leases = true;

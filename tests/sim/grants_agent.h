@@ -42,6 +42,5 @@ void sim_agent_propose(struct sim_agent *agent, Rayos__Registry__Command *comman
 /* An outcome about the guest as this node knows it; `to`: NULL none. */
 void sim_agent_outcome(struct sim_agent *agent, uint32_t guest, struct ray_epoch expected,
                        enum ray_epoch_origin entry, const struct coord_home *to);
-ProtobufCBinaryData sim_bytes(const void *data, size_t size);
 
 #endif

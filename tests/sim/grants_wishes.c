@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "net/proto_codec.h"
 #include "tests/sim/grants_agent.h"
 
 enum { LOST_EVERY = 3, RESTART_EVERY = 4, ATTACH_EVERY = 5, OTHERS_EVERY = 6 };
@@ -92,7 +93,7 @@ static void put_guest(struct sim_agent *agent, uint32_t guest, bool is_wanted, b
     body.wanted = is_wanted ? RAYOS__REGISTRY__WANTED__WANTED_RUNNING
                             : RAYOS__REGISTRY__WANTED__WANTED_STOPPED;
     object.kind = RAYOS__REGISTRY__KIND__KIND_GUEST;
-    object.id = sim_bytes(id.bytes, RAY_ID_SIZE);
+    object.id = ray_proto_id(&id);
     object.name = name;
     object.body_case = RAYOS__REGISTRY__OBJECT__BODY_GUEST;
     object.guest = &body;
@@ -107,7 +108,7 @@ static void put_volume(struct sim_agent *agent, uint32_t guest)
 
     (void)snprintf(name, sizeof name, "v%" PRIu32, guest);
     object.kind = RAYOS__REGISTRY__KIND__KIND_VOLUME;
-    object.id = sim_bytes(id.bytes, RAY_ID_SIZE);
+    object.id = ray_proto_id(&id);
     object.name = name;
     put(agent, &object, true);
 }
@@ -118,7 +119,7 @@ static void delete_guest(struct sim_agent *agent, const struct ray_id *id)
     Rayos__Registry__ObjectDelete body = RAYOS__REGISTRY__OBJECT_DELETE__INIT;
 
     body.kind = RAYOS__REGISTRY__KIND__KIND_GUEST;
-    body.id = sim_bytes(id->bytes, RAY_ID_SIZE);
+    body.id = ray_proto_id(id);
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_OBJECT_DELETE;
     command.object_delete = &body;
     sim_agent_propose(agent, &command, "wish", false);
@@ -138,8 +139,8 @@ static void attach(struct sim_agent *agent, uint32_t guest, const struct coord_o
     if (!ray_id_is_none(&volume->volume.guest)) {
         return;
     }
-    body.volume = sim_bytes(id.bytes, RAY_ID_SIZE);
-    body.guest = sim_bytes(known->id.bytes, RAY_ID_SIZE);
+    body.volume = ray_proto_id(&id);
+    body.guest = ray_proto_id(&known->id);
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_VOLUME_ATTACH;
     command.volume_attach = &body;
     sim_agent_propose(agent, &command, "wish", false);
@@ -183,10 +184,10 @@ static void open_migration(struct sim_agent *agent, const struct coord_object *k
     sim_rng_fill(&agent->grants->rng, id.bytes, RAY_ID_SIZE);
     epoch.cluster = known->guest.epoch.cluster;
     epoch.index = known->guest.epoch.index;
-    home.node = sim_bytes(to.node.bytes, RAY_ID_SIZE);
-    home.incarnation = sim_bytes(to.incarnation.bytes, RAY_ID_SIZE);
-    body.id = sim_bytes(id.bytes, RAY_ID_SIZE);
-    body.guest = sim_bytes(known->id.bytes, RAY_ID_SIZE);
+    home.node = ray_proto_id(&to.node);
+    home.incarnation = ray_proto_id(&to.incarnation);
+    body.id = ray_proto_id(&id);
+    body.guest = ray_proto_id(&known->id);
     body.expected_epoch = &epoch;
     body.to = &home;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_MIGRATION_OPEN;

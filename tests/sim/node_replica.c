@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "coordinator/core/config.h"
+#include "net/proto_codec.h"
 #include "tests/sim/mem.h"
 
 enum {
@@ -28,11 +29,6 @@ enum {
 static const uint64_t ms_ns = 1000000;
 
 /* ---- what all parts use ---- */
-
-ProtobufCBinaryData sim_replica_bytes(const void *data, size_t size)
-{
-    return (ProtobufCBinaryData){.len = size, .data = (uint8_t *)data};
-}
 
 struct ray_id sim_replica_key(uint32_t key)
 {
@@ -71,7 +67,7 @@ void sim_replica_propose(struct sim_node *node, Rayos__Registry__Command *comman
     header.reason = (char *)reason;
     if (op != NULL) {
         session = sim_replica_session(op->client);
-        header.session = sim_replica_bytes(session.bytes, RAY_ID_SIZE);
+        header.session = ray_proto_id(&session);
         header.sequence = op->sequence;
     }
     command->header = &header;
@@ -455,7 +451,7 @@ static void node_change(struct sim_node *node, uint64_t draw)
     if (node->replica == NULL || !node->is_leader) {
         return;
     }
-    drain.node = sim_replica_bytes(id->bytes, RAY_ID_SIZE);
+    drain.node = ray_proto_id(id);
     drain.is_drained = (draw >> 32 & 3) == 0;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_DRAIN;
     command.node_drain = &drain;

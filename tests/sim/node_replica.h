@@ -58,7 +58,6 @@ struct sim_node {
 uint64_t sim_replica_now_ns(const struct sim_node *node);
 void sim_replica_fail(struct sim_node *node, const char *why);
 void sim_replica_log(void *arg, enum ray_log_level level, const char *module, const char *text);
-ProtobufCBinaryData sim_replica_bytes(const void *data, size_t size);
 struct ray_id sim_replica_key(uint32_t key);
 /* `op`: of a client with a session; NULL none. `done` may be NULL. */
 void sim_replica_propose(struct sim_node *node, Rayos__Registry__Command *command,

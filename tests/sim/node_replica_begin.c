@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "net/proto_codec.h"
 #include "tests/sim/mem.h"
 #include "tests/sim/node_replica.h"
 
@@ -19,7 +20,7 @@ static void create_key(struct sim_node *node, uint32_t key)
 
     (void)snprintf(name, sizeof name, "k%" PRIu32, key);
     object.kind = RAYOS__REGISTRY__KIND__KIND_IMAGE;
-    object.id = sim_replica_bytes(id.bytes, RAY_ID_SIZE);
+    object.id = ray_proto_id(&id);
     object.name = name;
     put.object = &object;
     put.is_create = true;
@@ -40,12 +41,12 @@ static void fill_node(Rayos__Registry__Object *object, Rayos__Registry__Node *bo
 {
     memset(keys, (int)place + 1, sizeof *keys);
     (void)snprintf(keys->name, sizeof keys->name, "n%" PRIu32, place);
-    body->identity_key = sim_replica_bytes(keys->identity, sizeof keys->identity);
-    body->link_key = sim_replica_bytes(keys->link, sizeof keys->link);
-    body->link_key_signature = sim_replica_bytes(keys->signature, sizeof keys->signature);
+    body->identity_key = ray_proto_bytes(keys->identity, sizeof keys->identity);
+    body->link_key = ray_proto_bytes(keys->link, sizeof keys->link);
+    body->link_key_signature = ray_proto_bytes(keys->signature, sizeof keys->signature);
     body->address = (char *)"sim:1";
     object->kind = RAYOS__REGISTRY__KIND__KIND_NODE;
-    object->id = sim_replica_bytes(id->bytes, RAY_ID_SIZE);
+    object->id = ray_proto_id(id);
     object->name = keys->name;
     object->body_case = RAYOS__REGISTRY__OBJECT__BODY_NODE;
     object->node = body;
@@ -81,20 +82,20 @@ static void create_cluster(struct sim_node *node)
     timing.margin_ms = node->world.cluster->margin_ms;
     timing.drift_ppm = node->world.cluster->drift_ppm;
     fill_node(&self, &body, &keys, &node->world.cluster->nodes[0], 0);
-    principal.key = sim_replica_bytes(key, sizeof key);
+    principal.key = ray_proto_bytes(key, sizeof key);
     principal.is_admin = true;
     admin.kind = RAYOS__REGISTRY__KIND__KIND_PRINCIPAL;
-    admin.id = sim_replica_bytes(admin_id.bytes, RAY_ID_SIZE);
+    admin.id = ray_proto_id(&admin_id);
     admin.name = (char *)"admin";
     admin.body_case = RAYOS__REGISTRY__OBJECT__BODY_PRINCIPAL;
     admin.principal = &principal;
-    token_body.hash = sim_replica_bytes(token_hash, sizeof token_hash);
+    token_body.hash = ray_proto_bytes(token_hash, sizeof token_hash);
     token_body.uses_left = TOKEN_USES;
     token.kind = RAYOS__REGISTRY__KIND__KIND_TOKEN;
-    token.id = sim_replica_bytes(token_hash, RAY_ID_SIZE);
+    token.id = ray_proto_bytes(token_hash, RAY_ID_SIZE);
     token.body_case = RAYOS__REGISTRY__OBJECT__BODY_TOKEN;
     token.token = &token_body;
-    create.id = sim_replica_bytes(node->world.cluster->id.bytes, RAY_ID_SIZE);
+    create.id = ray_proto_id(&node->world.cluster->id);
     create.name = (char *)"sim";
     create.timing = &timing;
     create.node = &self;
@@ -105,7 +106,7 @@ static void create_cluster(struct sim_node *node)
     header.version = COORD_FSM_COMMAND_VERSION;
     header.principal = (char *)"admin";
     header.reason = (char *)"begin";
-    header.incarnation = sim_replica_bytes(status.incarnation.bytes, RAY_ID_SIZE);
+    header.incarnation = ray_proto_id(&status.incarnation);
     command.header = &header;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_CLUSTER_CREATE;
     command.cluster_create = &create;
@@ -134,9 +135,9 @@ static void join(struct sim_node *node, uint32_t place)
     incarnation.bytes[RAY_ID_SIZE - 2] = (uint8_t)node->world.membership->lost_ids[place];
     body.boot_counter = known == NULL ? 0 : known->node.boot_counter + 1;
     fill_node(&object, &newcomer, &keys, &node->world.cluster->nodes[place], place);
-    body.token_hash = sim_replica_bytes(token_hash, sizeof token_hash);
+    body.token_hash = ray_proto_bytes(token_hash, sizeof token_hash);
     body.node = &object;
-    body.incarnation = sim_replica_bytes(incarnation.bytes, RAY_ID_SIZE);
+    body.incarnation = ray_proto_id(&incarnation);
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_JOIN;
     command.node_join = &body;
     sim_replica_propose(node, &command, "begin", NULL, NULL, NULL);
@@ -148,7 +149,7 @@ static void remove_by_force(struct sim_node *node, uint32_t place)
     Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
     Rayos__Registry__NodeRemove body = RAYOS__REGISTRY__NODE_REMOVE__INIT;
 
-    body.node = sim_replica_bytes(node->world.cluster->nodes[place].bytes, RAY_ID_SIZE);
+    body.node = ray_proto_id(&node->world.cluster->nodes[place]);
     body.is_forced = true;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_REMOVE;
     command.node_remove = &body;

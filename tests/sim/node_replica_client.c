@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "net/proto_codec.h"
 #include "tests/sim/mem.h"
 #include "tests/sim/node_replica.h"
 
@@ -69,7 +70,7 @@ static void open_session(struct sim_node *node, uint32_t client)
         return;
     }
     node->opened_clients |= UINT64_C(1) << client;
-    open.id = sim_replica_bytes(id.bytes, RAY_ID_SIZE);
+    open.id = ray_proto_id(&id);
     open.ttl_us = COORD_FSM_SESSION_TTL_MAX_US;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_SESSION_OPEN;
     command.session_open = &open;
@@ -135,9 +136,9 @@ static void write_register(struct sim_replica_ask *ask, uint64_t expected_revisi
     }
     write_reason(reason, &ask->op);
     label.key = (char *)register_label;
-    label.value = sim_replica_bytes(&ask->op.value, sizeof ask->op.value);
+    label.value = ray_proto_bytes(&ask->op.value, sizeof ask->op.value);
     body.kind = RAYOS__REGISTRY__KIND__KIND_IMAGE;
-    body.id = sim_replica_bytes(id.bytes, RAY_ID_SIZE);
+    body.id = ray_proto_id(&id);
     body.n_set = 1;
     body.set = labels;
     body.expected_revision = expected_revision;

@@ -243,22 +243,29 @@ static void on_session_done(struct member_ask *ask, const struct coord_fsm_resul
     member_ask_reply(ask, &done.base);
 }
 
+static void propose_session(struct coord_member *m, const struct member_caller *caller,
+                            struct ray_rpc_call *call, Rayos__Registry__Command *command)
+{
+    struct member_ask *ask = member_ask_new(m, caller, call, sizeof *ask);
+
+    if (ask != NULL) {
+        ask->on_result = on_session_done;
+        member_ask_propose(ask, command, NULL);
+    }
+}
+
 void member_session_keep(struct coord_member *m, const struct member_caller *caller,
                          struct ray_rpc_call *call, const ProtobufCMessage *input)
 {
     const Rayos__Cluster__SessionKeepRequest *request =
         (const Rayos__Cluster__SessionKeepRequest *)input;
-    struct member_ask *ask = member_ask_new(m, caller, call, sizeof *ask);
     Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
     Rayos__Registry__SessionKeep keep = RAYOS__REGISTRY__SESSION_KEEP__INIT;
 
-    if (ask != NULL) {
-        ask->on_result = on_session_done;
-        keep.id = request->id;
-        command.body_case = RAYOS__REGISTRY__COMMAND__BODY_SESSION_KEEP;
-        command.session_keep = &keep;
-        member_ask_propose(ask, &command, NULL);
-    }
+    keep.id = request->id;
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_SESSION_KEEP;
+    command.session_keep = &keep;
+    propose_session(m, caller, call, &command);
 }
 
 void member_session_close(struct coord_member *m, const struct member_caller *caller,
@@ -266,15 +273,11 @@ void member_session_close(struct coord_member *m, const struct member_caller *ca
 {
     const Rayos__Cluster__SessionCloseRequest *request =
         (const Rayos__Cluster__SessionCloseRequest *)input;
-    struct member_ask *ask = member_ask_new(m, caller, call, sizeof *ask);
     Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
     Rayos__Registry__SessionClose close = RAYOS__REGISTRY__SESSION_CLOSE__INIT;
 
-    if (ask != NULL) {
-        ask->on_result = on_session_done;
-        close.id = request->id;
-        command.body_case = RAYOS__REGISTRY__COMMAND__BODY_SESSION_CLOSE;
-        command.session_close = &close;
-        member_ask_propose(ask, &command, NULL);
-    }
+    close.id = request->id;
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_SESSION_CLOSE;
+    command.session_close = &close;
+    propose_session(m, caller, call, &command);
 }

@@ -352,7 +352,7 @@ int fsm_session_open(struct fsm_apply *apply, const void *command)
     return RAY_OK;
 }
 
-/* The session that a keep or close means, and that the principal may use. */
+/* The session that a keep or close means, and that the principal may use; it will change. */
 static int find_own(struct fsm_apply *apply, const ProtobufCBinaryData *bytes,
                     struct fsm_session **out)
 {
@@ -368,10 +368,14 @@ static int find_own(struct fsm_apply *apply, const ProtobufCBinaryData *bytes,
         return fsm_refuse(apply->err, RAY_ENOTFOUND, "no such session");
     }
     rc = check_owner(apply, session);
-    if (rc == RAY_OK) {
-        *out = session;
+    if (rc != RAY_OK) {
+        return rc;
     }
-    return rc;
+    if (fsm_dump_save(apply->fsm, &session->item) != RAY_OK) {
+        return RAY_ENOMEM;
+    }
+    *out = session;
+    return RAY_OK;
 }
 
 int fsm_session_keep(struct fsm_apply *apply, const void *command)
@@ -380,14 +384,10 @@ int fsm_session_keep(struct fsm_apply *apply, const void *command)
     struct fsm_session *session = NULL;
     int rc = find_own(apply, &keep->id, &session);
 
-    if (rc != RAY_OK) {
-        return rc;
+    if (rc == RAY_OK) {
+        fsm_session_used(apply->fsm, session);
     }
-    if (fsm_dump_save(apply->fsm, &session->item) != RAY_OK) {
-        return RAY_ENOMEM;
-    }
-    fsm_session_used(apply->fsm, session);
-    return RAY_OK;
+    return rc;
 }
 
 int fsm_session_close(struct fsm_apply *apply, const void *command)
@@ -396,12 +396,8 @@ int fsm_session_close(struct fsm_apply *apply, const void *command)
     struct fsm_session *session = NULL;
     int rc = find_own(apply, &close->id, &session);
 
-    if (rc != RAY_OK) {
-        return rc;
+    if (rc == RAY_OK) {
+        fsm_session_destroy(apply->fsm, session);
     }
-    if (fsm_dump_save(apply->fsm, &session->item) != RAY_OK) {
-        return RAY_ENOMEM;
-    }
-    fsm_session_destroy(apply->fsm, session);
-    return RAY_OK;
+    return rc;
 }

@@ -90,6 +90,14 @@ static int check_alone(const struct coord_launcher_guest *guest, struct ray_err 
     return RAY_OK;
 }
 
+static int find_alone(struct coord_launcher *launcher, const struct ray_id *guest,
+                      struct coord_launcher_guest **out, struct ray_err *err)
+{
+    int rc = find_or_add(launcher, guest, out, err);
+
+    return rc == RAY_OK ? check_alone(*out, err) : rc;
+}
+
 static bool is_burned(const struct coord_launcher_guest *guest, struct ray_epoch epoch)
 {
     if (RAY_MUTANT(LEASE_SECOND_RUN)) {
@@ -107,24 +115,26 @@ static int fail_burned(const struct coord_launcher_guest *guest, struct ray_epoc
         (unsigned long long)guest->burned.cluster, (unsigned long long)guest->burned.index);
 }
 
+static void begin_run(struct coord_launcher_guest *guest, struct ray_epoch epoch)
+{
+    guest->burned = epoch;
+    guest->epoch = epoch;
+    guest->copy = RAY_GRANT_COPY_RUN;
+}
+
 int coord_launcher_fork(struct coord_launcher *launcher, const struct ray_id *guest,
                         struct ray_epoch epoch, struct ray_err *err)
 {
     struct coord_launcher_guest *at = NULL;
-    int rc = find_or_add(launcher, guest, &at, err);
+    int rc = find_alone(launcher, guest, &at, err);
 
-    if (rc == RAY_OK) {
-        rc = check_alone(at, err);
-    }
     if (rc != RAY_OK) {
         return rc;
     }
     if (is_burned(at, epoch)) {
         return fail_burned(at, epoch, err);
     }
-    at->burned = epoch;
-    at->epoch = epoch;
-    at->copy = RAY_GRANT_COPY_RUN;
+    begin_run(at, epoch);
     return RAY_OK;
 }
 
@@ -132,11 +142,8 @@ int coord_launcher_load(struct coord_launcher *launcher, const struct ray_id *gu
                         struct ray_epoch from, struct ray_err *err)
 {
     struct coord_launcher_guest *at = NULL;
-    int rc = find_or_add(launcher, guest, &at, err);
+    int rc = find_alone(launcher, guest, &at, err);
 
-    if (rc == RAY_OK) {
-        rc = check_alone(at, err);
-    }
     if (rc != RAY_OK) {
         return rc;
     }
@@ -179,9 +186,7 @@ int coord_launcher_adopt(struct coord_launcher *launcher, const struct ray_id *g
     if (ray_epoch_compare(epoch, at->burned) <= 0) {
         return fail_burned(at, epoch, err);
     }
-    at->burned = epoch;
-    at->epoch = epoch;
-    at->copy = RAY_GRANT_COPY_RUN;
+    begin_run(at, epoch);
     return RAY_OK;
 }
 

@@ -163,6 +163,8 @@ void coord_wal_scan_fini(struct coord_wal_scan *scan);
 /* --- wal_space.c --- */
 
 void coord_wal_segment_name(uint64_t number, char out[static COORD_DISK_NAME_SIZE]);
+/* Room for more of them. RAY_ENOMEM; the old ones stay. */
+int coord_wal_segments_grow(struct coord_wal_segment **segments, size_t *capacity);
 /* RAY_EINVAL: not the name of a segment. */
 int coord_wal_segment_parse(const char *name, uint64_t *out_number);
 bool coord_wal_segment_is_there(const struct coord_wal *wal, uint64_t number);

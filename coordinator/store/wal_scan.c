@@ -36,17 +36,10 @@ static void on_file(void *arg, const char *name, uint64_t size)
         return;
     }
     if (scan->count == scan->capacity) {
-        size_t capacity = scan->capacity == 0 ? 16 : 2 * scan->capacity;
-        struct coord_wal_segment *segments =
-            ray_fault(RAY_FAULT_ALLOC) ? NULL
-                                       : realloc(scan->segments, capacity * sizeof *scan->segments);
-
-        if (segments == NULL) {
-            listing->rc = RAY_ENOMEM;
+        listing->rc = coord_wal_segments_grow(&scan->segments, &scan->capacity);
+        if (listing->rc != RAY_OK) {
             return;
         }
-        scan->segments = segments;
-        scan->capacity = capacity;
     }
     assert(scan->count == 0 || scan->segments[scan->count - 1].number < number);
     scan->segments[scan->count++] = (struct coord_wal_segment){

@@ -133,19 +133,28 @@ static enum coord_wal_task choose(const struct coord_wal *wal)
     return COORD_WAL_TASK_NONE;
 }
 
+int coord_wal_segments_grow(struct coord_wal_segment **segments, size_t *capacity)
+{
+    size_t wanted = *capacity == 0 ? 16 : 2 * *capacity;
+    struct coord_wal_segment *grown =
+        ray_fault(RAY_FAULT_ALLOC) ? NULL : realloc(*segments, wanted * sizeof **segments);
+
+    if (grown == NULL) {
+        return RAY_ENOMEM;
+    }
+    *segments = grown;
+    *capacity = wanted;
+    return RAY_OK;
+}
+
 static int segment_add(struct coord_wal *wal, uint64_t number)
 {
     if (wal->segment_count == wal->segment_capacity) {
-        size_t capacity = wal->segment_capacity == 0 ? 16 : 2 * wal->segment_capacity;
-        struct coord_wal_segment *segments =
-            ray_fault(RAY_FAULT_ALLOC) ? NULL
-                                       : realloc(wal->segments, capacity * sizeof *wal->segments);
+        int rc = coord_wal_segments_grow(&wal->segments, &wal->segment_capacity);
 
-        if (segments == NULL) {
-            return RAY_ENOMEM;
+        if (rc != RAY_OK) {
+            return rc;
         }
-        wal->segments = segments;
-        wal->segment_capacity = capacity;
     }
     wal->segments[wal->segment_count++] =
         (struct coord_wal_segment){.number = number, .size = wal->config.segment_size};

@@ -6,6 +6,7 @@
 #include "base/test.h"
 #include "coordinator/api/roster_list.h"
 #include "coordinator/fsm/fsm_fixture.h"
+#include "net/proto_codec.h"
 
 struct case_state {
     struct fix fix;
@@ -22,7 +23,7 @@ static void set_role(struct fix *fix, unsigned node, Rayos__Registry__Role role)
     struct fix_command command;
 
     fix_command(&command);
-    body.node = fix_bytes(&id);
+    body.node = ray_proto_optional_id(&id);
     body.role = role;
     body.raft_id = object->node.raft_id;
     command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_ROLE;
@@ -156,7 +157,7 @@ static int take(const struct case_state *c, size_t count, bool is_one_twice)
     for (size_t i = 0; i < count; i++) {
         ids[i] = fix_id((unsigned)(count - i));
         members[i] = message->members[0];
-        members[i].id = fix_bytes(&ids[i]);
+        members[i].id = ray_proto_optional_id(&ids[i]);
         pointers[i] = &members[i];
     }
     if (is_one_twice) {

@@ -3,6 +3,7 @@
 #include "coordinator/fsm/fsm_fixture.h"
 #include "coordinator/fsm/state.h"
 #include "coordinator/mutant.h"
+#include "net/proto_codec.h"
 
 enum { SESSION = 500, IMAGE = 600, TTL_US = 20000000 };
 
@@ -17,7 +18,7 @@ static int put_in(struct fix *fix, uint64_t sequence, unsigned id, bool is_creat
     command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_OBJECT_PUT;
     command.message.object_put = &put;
     object.kind = RAYOS__REGISTRY__KIND__KIND_IMAGE;
-    object.id = fix_bytes(&object_id);
+    object.id = ray_proto_optional_id(&object_id);
     put.object = &object;
     put.is_create = is_create;
     return fix_apply_in(fix, &command, SESSION, sequence);
@@ -145,7 +146,7 @@ static void test_a_session_has_one_owner(void **state)
     command.header.principal = (char *)"mallory";
     command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_SESSION_CLOSE;
     command.message.session_close = &close;
-    close.id = fix_bytes(&id);
+    close.id = ray_proto_optional_id(&id);
     assert_int_equal(fix_apply(&fix, &command), RAY_EDENIED);
     command.header.principal = (char *)"admin";
     assert_int_equal(fix_apply_in(&fix, &command, SESSION, 1), RAY_EINVAL);
@@ -345,7 +346,7 @@ static int log_hash(struct fix *fix, uint64_t index, uint8_t hash[COORD_HASH_SIZ
     command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_HASH;
     command.message.hash = &message;
     message.index = index;
-    message.hash = (ProtobufCBinaryData){size, hash};
+    message.hash = ray_proto_bytes(hash, size);
     return fix_apply(fix, &command);
 }
 
@@ -395,7 +396,7 @@ static void test_history(void **state)
                          RAY_OK);
     }
     query.kind = RAYOS__REGISTRY__KIND__KIND_IMAGE;
-    query.id = fix_bytes(&id);
+    query.id = ray_proto_optional_id(&id);
     query.with_changes = true;
     size = rayos__registry__query__pack(&query, bytes);
     ray_buf_init(&out, 1 << 20);
@@ -441,10 +442,10 @@ static void test_headers_are_checked(void **state)
             command.header.reason = text;
             break;
         case 2:
-            command.header.session = (ProtobufCBinaryData){3, (uint8_t *)text};
+            command.header.session = ray_proto_bytes(text, 3);
             break;
         default:
-            command.header.incarnation = (ProtobufCBinaryData){17, (uint8_t *)text};
+            command.header.incarnation = ray_proto_bytes(text, 17);
             break;
         }
         bytes = fix_pack(&command, &size);

@@ -135,7 +135,7 @@ int fix_apply(struct fix *fix, struct fix_command *command)
 int fix_apply_in(struct fix *fix, struct fix_command *command, unsigned session, uint64_t sequence)
 {
     command->session = fix_id(session);
-    command->header.session = fix_bytes(&command->session);
+    command->header.session = ray_proto_optional_id(&command->session);
     command->header.sequence = sequence;
     return fix_apply(fix, command);
 }
@@ -143,7 +143,7 @@ int fix_apply_in(struct fix *fix, struct fix_command *command, unsigned session,
 static void propose_as(struct fix_command *command, unsigned incarnation)
 {
     command->incarnation = fix_id(incarnation);
-    command->header.incarnation = fix_bytes(&command->incarnation);
+    command->header.incarnation = ray_proto_optional_id(&command->incarnation);
 }
 
 static void default_timing(Rayos__Registry__Timing *timing, uint32_t grant_ms)
@@ -177,14 +177,13 @@ static void describe_node(struct node_parts *parts, unsigned node)
     memset(parts->signature, (int)node + 1, sizeof parts->signature);
     (void)snprintf(parts->name, sizeof parts->name, "node-%u", node);
     parts->object.kind = RAYOS__REGISTRY__KIND__KIND_NODE;
-    parts->object.id = fix_bytes(&parts->id);
+    parts->object.id = ray_proto_optional_id(&parts->id);
     parts->object.name = parts->name;
     parts->object.body_case = RAYOS__REGISTRY__OBJECT__BODY_NODE;
     parts->object.node = &parts->node;
-    parts->node.identity_key = (ProtobufCBinaryData){sizeof parts->key, parts->key};
-    parts->node.link_key = (ProtobufCBinaryData){sizeof parts->key, parts->key};
-    parts->node.link_key_signature =
-        (ProtobufCBinaryData){sizeof parts->signature, parts->signature};
+    parts->node.identity_key = ray_proto_bytes(parts->key, sizeof parts->key);
+    parts->node.link_key = ray_proto_bytes(parts->key, sizeof parts->key);
+    parts->node.link_key_signature = ray_proto_bytes(parts->signature, sizeof parts->signature);
     parts->node.address = (char *)"10.0.0.1:4000";
     parts->node.is_fit_for_leases = true;
 }
@@ -211,10 +210,10 @@ static void describe_token(struct token_parts *parts, unsigned token, uint32_t u
     parts->id = fix_id(token);
     token_hash(token, parts->hash);
     parts->object.kind = RAYOS__REGISTRY__KIND__KIND_TOKEN;
-    parts->object.id = fix_bytes(&parts->id);
+    parts->object.id = ray_proto_optional_id(&parts->id);
     parts->object.body_case = RAYOS__REGISTRY__OBJECT__BODY_TOKEN;
     parts->object.token = &parts->token;
-    parts->token.hash = (ProtobufCBinaryData){sizeof parts->hash, parts->hash};
+    parts->token.hash = ray_proto_bytes(parts->hash, sizeof parts->hash);
     parts->token.uses_left = uses;
 }
 
@@ -239,14 +238,14 @@ void fix_open_cluster(struct fix *fix)
     describe_node(&node, FIX_NODE_A);
     describe_token(&token, FIX_TOKEN, 5);
     default_timing(&timing, 3000);
-    principal.key = (ProtobufCBinaryData){sizeof key, key};
+    principal.key = ray_proto_bytes(key, sizeof key);
     principal.is_admin = true;
     admin.kind = RAYOS__REGISTRY__KIND__KIND_PRINCIPAL;
-    admin.id = fix_bytes(&admin_id);
+    admin.id = ray_proto_optional_id(&admin_id);
     admin.name = (char *)"admin";
     admin.body_case = RAYOS__REGISTRY__OBJECT__BODY_PRINCIPAL;
     admin.principal = &principal;
-    create.id = fix_bytes(&cluster_id);
+    create.id = ray_proto_optional_id(&cluster_id);
     create.name = (char *)"test";
     create.timing = &timing;
     create.node = &node.object;
@@ -274,10 +273,10 @@ int fix_join(struct fix *fix, unsigned node, unsigned token, unsigned incarnatio
     describe_node(&parts, node);
     token_hash(token, hash);
     if (token != 0) {
-        join.token_hash = (ProtobufCBinaryData){sizeof hash, hash};
+        join.token_hash = ray_proto_bytes(hash, sizeof hash);
     }
     join.node = &parts.object;
-    join.incarnation = fix_bytes(&incarnation_id);
+    join.incarnation = ray_proto_optional_id(&incarnation_id);
     join.boot_counter = boot_counter;
     return fix_apply(fix, &command);
 }
@@ -297,8 +296,8 @@ int fix_admit(struct fix *fix, unsigned node, unsigned incarnation, uint64_t boo
 
     fix_command(&command);
     BODY(&command, admit, node_admit, NODE_ADMIT);
-    admit.node = fix_bytes(&node_id);
-    admit.incarnation = fix_bytes(&incarnation_id);
+    admit.node = ray_proto_optional_id(&node_id);
+    admit.incarnation = ray_proto_optional_id(&incarnation_id);
     admit.boot_counter = boot_counter;
     admit.cluster_epoch = cluster_epoch;
     return fix_apply(fix, &command);
@@ -324,7 +323,7 @@ int fix_put_guest(struct fix *fix, unsigned guest, bool is_wanted)
 
     (void)snprintf(name, sizeof name, "guest-%u", guest);
     object.kind = RAYOS__REGISTRY__KIND__KIND_GUEST;
-    object.id = fix_bytes(&id);
+    object.id = ray_proto_optional_id(&id);
     object.name = name;
     object.body_case = RAYOS__REGISTRY__OBJECT__BODY_GUEST;
     object.guest = &body;
@@ -354,9 +353,9 @@ int fix_put_plain(struct fix *fix, Rayos__Registry__Kind kind, unsigned id, cons
     }
     memset(spec, (int)(fix->index & 0xff), spec_size);
     object.kind = kind;
-    object.id = fix_bytes(&object_id);
+    object.id = ray_proto_optional_id(&object_id);
     object.name = (char *)name;
-    object.spec = (ProtobufCBinaryData){spec_size, spec};
+    object.spec = ray_proto_bytes(spec, spec_size);
     rc = put(fix, &object);
     free(spec);
     return rc;
@@ -371,7 +370,7 @@ int fix_delete(struct fix *fix, Rayos__Registry__Kind kind, unsigned id)
     fix_command(&command);
     BODY(&command, request, object_delete, OBJECT_DELETE);
     request.kind = kind;
-    request.id = fix_bytes(&object_id);
+    request.id = ray_proto_optional_id(&object_id);
     return fix_apply(fix, &command);
 }
 
@@ -384,8 +383,8 @@ int fix_attach(struct fix *fix, unsigned volume, unsigned guest)
 
     fix_command(&command);
     BODY(&command, request, volume_attach, VOLUME_ATTACH);
-    request.volume = fix_bytes(&volume_id);
-    request.guest = fix_bytes(&guest_id);
+    request.volume = ray_proto_optional_id(&volume_id);
+    request.guest = ray_proto_optional_id(&guest_id);
     return fix_apply(fix, &command);
 }
 
@@ -397,7 +396,7 @@ int fix_detach(struct fix *fix, unsigned volume)
 
     fix_command(&command);
     BODY(&command, request, volume_detach, VOLUME_DETACH);
-    request.volume = fix_bytes(&volume_id);
+    request.volume = ray_proto_optional_id(&volume_id);
     return fix_apply(fix, &command);
 }
 
@@ -423,10 +422,10 @@ int fix_outcome(struct fix *fix, enum ray_epoch_origin entry, unsigned guest, un
         epoch.cluster = expected->cluster;
         epoch.index = expected->index;
     }
-    to.node = fix_bytes(&node_id);
-    to.incarnation = fix_bytes(&incarnation_id);
+    to.node = ray_proto_optional_id(&node_id);
+    to.incarnation = ray_proto_optional_id(&incarnation_id);
     outcome.entry = (Rayos__Registry__Origin)entry;
-    outcome.guest = fix_bytes(&guest_id);
+    outcome.guest = ray_proto_optional_id(&guest_id);
     outcome.expected_epoch = &epoch;
     outcome.to = to_node != 0 ? &to : NULL;
     return fix_apply(fix, &command);
@@ -455,10 +454,10 @@ int fix_migrate(struct fix *fix, unsigned migration, unsigned guest, unsigned no
         epoch.cluster = object->guest.epoch.cluster;
         epoch.index = object->guest.epoch.index;
     }
-    to.node = fix_bytes(&node_id);
-    to.incarnation = fix_bytes(&incarnation_id);
-    open.id = fix_bytes(&migration_id);
-    open.guest = fix_bytes(&guest_id);
+    to.node = ray_proto_optional_id(&node_id);
+    to.incarnation = ray_proto_optional_id(&incarnation_id);
+    open.id = ray_proto_optional_id(&migration_id);
+    open.guest = ray_proto_optional_id(&guest_id);
     open.expected_epoch = &epoch;
     open.to = &to;
     return fix_apply(fix, &command);
@@ -483,7 +482,7 @@ int fix_session_open(struct fix *fix, unsigned session, uint64_t ttl_us)
 
     fix_command(&command);
     BODY(&command, open, session_open, SESSION_OPEN);
-    open.id = fix_bytes(&id);
+    open.id = ray_proto_optional_id(&id);
     open.ttl_us = ttl_us;
     return fix_apply(fix, &command);
 }
@@ -511,7 +510,7 @@ int fix_recover(struct fix *fix, uint64_t expected_epoch, const unsigned *surviv
     BODY(&command, recover, cluster_recover, CLUSTER_RECOVER);
     for (size_t i = 0; i < count; i++) {
         ids[i] = fix_id(survivors[i]);
-        list[i] = fix_bytes(&ids[i]);
+        list[i] = ray_proto_optional_id(&ids[i]);
     }
     recover.expected_cluster_epoch = expected_epoch;
     recover.survivors = list;
@@ -524,7 +523,7 @@ int fix_confirm_off(struct fix *fix, unsigned node)
     struct fix_command command;
     Rayos__Registry__ConfirmOff off = RAYOS__REGISTRY__CONFIRM_OFF__INIT;
     struct ray_id id = fix_id(node);
-    ProtobufCBinaryData list = fix_bytes(&id);
+    ProtobufCBinaryData list = ray_proto_optional_id(&id);
 
     fix_command(&command);
     BODY(&command, off, confirm_off, CONFIRM_OFF);

@@ -2,6 +2,7 @@
 #include "base/test.h"
 #include "coordinator/fsm/fsm_fixture.h"
 #include "coordinator/mutant.h"
+#include "net/proto_codec.h"
 
 enum { GUEST = 200, OTHER_GUEST, VOLUME = 300, MIGRATION = 400 };
 
@@ -149,8 +150,8 @@ static void test_targets_are_checked(void **state)
     fix_command(&command);
     command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_REPORT;
     command.message.node_report = &report;
-    command.header.incarnation = fix_bytes(&incarnation);
-    report.node = fix_bytes(&node);
+    command.header.incarnation = ray_proto_optional_id(&incarnation);
+    report.node = ray_proto_optional_id(&node);
     report.is_fit_for_leases = false;
     assert_int_equal(fix_apply(&fix, &command), RAY_OK);
     assert_int_equal(take_over(&fix, FIX_NODE_B), RAY_ECONFLICT); /* no clock to count by */
@@ -367,8 +368,8 @@ static void test_reports(void **state)
     fix_command(&command);
     command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_GUEST_REPORT;
     command.message.guest_report = &report;
-    command.header.incarnation = fix_bytes(&incarnation);
-    report.guest = fix_bytes(&guest);
+    command.header.incarnation = ray_proto_optional_id(&incarnation);
+    report.guest = ray_proto_optional_id(&guest);
     report.epoch = &epoch;
     report.state = RAYOS__REGISTRY__GUEST_STATE__GUEST_RUNNING;
     assert_int_equal(fix_apply(&fix, &command), RAY_ECONFLICT); /* of no epoch */
@@ -404,7 +405,7 @@ static void test_removed_node_is_a_tombstone(void **state)
     fix_command(&command);
     command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_REMOVE;
     command.message.node_remove = &removal;
-    removal.node = fix_bytes(&node);
+    removal.node = ray_proto_optional_id(&node);
     assert_int_equal(fix_apply(&fix, &command), RAY_ECONFLICT);
     removal.is_forced = true;
     assert_int_equal(fix_apply(&fix, &command), RAY_OK);

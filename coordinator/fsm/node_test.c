@@ -2,6 +2,7 @@
 #include "base/test.h"
 #include "coordinator/fsm/fsm_fixture.h"
 #include "coordinator/mutant.h"
+#include "net/proto_codec.h"
 
 static const struct coord_node *node(const struct fix *fix, unsigned id)
 {
@@ -67,7 +68,7 @@ static void test_approval(void **state)
     fix_command(&command);
     command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_APPROVE;
     command.message.node_approve = &approve;
-    approve.node = fix_bytes(&id);
+    approve.node = ray_proto_optional_id(&id);
     approve.is_ephemeral = true;
     assert_int_equal(fix_apply(&fix, &command), RAY_OK);
     assert_int_equal(fix_apply(&fix, &command), RAY_ECONFLICT);
@@ -104,9 +105,9 @@ static int renumber(struct fix *fix, unsigned id_number, uint64_t raft_id, unsig
     fix_command(&command);
     command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_RENUMBER;
     command.message.node_renumber = &body;
-    body.node = fix_bytes(&id);
+    body.node = ray_proto_optional_id(&id);
     body.expected_raft_id = raft_id;
-    body.incarnation = fix_bytes(&boot);
+    body.incarnation = ray_proto_optional_id(&boot);
     return fix_apply(fix, &command);
 }
 
@@ -119,7 +120,7 @@ static int tick_of(struct fix *fix, unsigned incarnation)
     fix_command(&command);
     command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_TICK;
     command.message.tick = &body;
-    command.header.incarnation = fix_bytes(&boot);
+    command.header.incarnation = ray_proto_optional_id(&boot);
     return fix_apply(fix, &command);
 }
 
@@ -201,7 +202,7 @@ static int set_role(struct fix *fix, unsigned id, uint64_t raft_id, Rayos__Regis
     fix_command(&command);
     command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_ROLE;
     command.message.node_role = &request;
-    request.node = fix_bytes(&node_id);
+    request.node = ray_proto_optional_id(&node_id);
     request.raft_id = raft_id;
     request.role = role;
     return fix_apply(fix, &command);
@@ -216,7 +217,7 @@ static int drain(struct fix *fix, unsigned id, bool is_drained)
     fix_command(&command);
     command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_DRAIN;
     command.message.node_drain = &request;
-    request.node = fix_bytes(&node_id);
+    request.node = ray_proto_optional_id(&node_id);
     request.is_drained = is_drained;
     return fix_apply(fix, &command);
 }
@@ -230,7 +231,7 @@ static int remove_node(struct fix *fix, unsigned id)
     fix_command(&command);
     command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_REMOVE;
     command.message.node_remove = &request;
-    request.node = fix_bytes(&node_id);
+    request.node = ray_proto_optional_id(&node_id);
     return fix_apply(fix, &command);
 }
 

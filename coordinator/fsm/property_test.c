@@ -4,6 +4,7 @@
 #include "base/test.h"
 #include "coordinator/fsm/fsm_fixture.h"
 #include "coordinator/mutant.h"
+#include "net/proto_codec.h"
 
 enum { STEPS = 1500, SEEDS = 16, SESSION = 500, RECORDS_MAX = 8192 };
 
@@ -48,13 +49,13 @@ static void put_in_session(struct fix *fix, struct random *random)
     command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_OBJECT_LABEL;
     command.message.object_label = &label;
     label.kind = RAYOS__REGISTRY__KIND__KIND_GUEST;
-    label.id = fix_bytes(&id);
+    label.id = ray_proto_optional_id(&id);
     (void)snprintf(key, sizeof key, "k%u", pick(random, 6));
     if (pick(random, 3) > 0) {
         label.set = sets;
         label.n_set = 1;
         set.key = key;
-        set.value = (ProtobufCBinaryData){pick(random, 8), (uint8_t *)"abcdefgh"};
+        set.value = ray_proto_bytes("abcdefgh", pick(random, 8));
     } else {
         label.remove = removed;
         label.n_remove = 1;

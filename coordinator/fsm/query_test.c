@@ -1,6 +1,7 @@
 /* query_test.c - pages, filters, and what clients may put. */
 #include "base/test.h"
 #include "coordinator/fsm/fsm_fixture.h"
+#include "net/proto_codec.h"
 
 enum { GUEST = 200, IMAGE = 600 };
 
@@ -59,7 +60,7 @@ static size_t count_pages(struct fix *fix, Rayos__Registry__Query *query, size_t
         if (!has_more) {
             return count;
         }
-        query->cursor = (ProtobufCBinaryData){sizeof cursor, cursor};
+        query->cursor = ray_proto_bytes(cursor, sizeof cursor);
     }
 }
 
@@ -133,9 +134,9 @@ static void test_filters(void **state)
         }
     }
     query.kind = RAYOS__REGISTRY__KIND__KIND_GUEST;
-    query.node = fix_bytes(&node_a);
+    query.node = ray_proto_optional_id(&node_a);
     assert_int_equal(count_pages(&fix, &query, &pages), 3);
-    query.node = fix_bytes(&node_b);
+    query.node = ray_proto_optional_id(&node_b);
     query.kind = RAYOS__REGISTRY__KIND__KIND_NONE;
     /* Guests, itself, the cluster, and A, which is a voter. */
     assert_int_equal(count_pages(&fix, &query, &pages), 6);
@@ -163,7 +164,7 @@ static void test_one(void **state)
         assert_int_equal(asked.answer->entries[0]->n_changes, 0); /* not asked for */
         rayos__registry__answer__free_unpacked(asked.answer, NULL);
         query.name = (char *)"";
-        query.id = fix_bytes(&id);
+        query.id = ray_proto_optional_id(&id);
     }
     id = fix_id(999);
     assert_int_equal(ask(&fix, &query).rc, RAY_ENOTFOUND);
@@ -172,10 +173,10 @@ static void test_one(void **state)
     query.kind = (Rayos__Registry__Kind)99;
     assert_int_equal(ask(&fix, &query).rc, RAY_EINVAL);
     query.kind = RAYOS__REGISTRY__KIND__KIND_GUEST;
-    query.id = (ProtobufCBinaryData){5, (uint8_t *)"12345"};
+    query.id = ray_proto_bytes("12345", 5);
     assert_int_equal(ask(&fix, &query).rc, RAY_EINVAL);
     query.id = (ProtobufCBinaryData){0};
-    query.cursor = (ProtobufCBinaryData){5, (uint8_t *)"12345"};
+    query.cursor = ray_proto_bytes("12345", 5);
     assert_int_equal(ask(&fix, &query).rc, RAY_EINVAL);
     assert_int_equal(coord_fsm_query(fix.fsm, (const uint8_t *)"\xff", 1, NULL, NULL),
                      RAY_EMALFORMED);
@@ -202,11 +203,10 @@ static int change_label(struct fix *fix, Rayos__Registry__Kind kind, unsigned id
     command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_OBJECT_LABEL;
     command.message.object_label = &request;
     request.kind = kind;
-    request.id = fix_bytes(&object_id);
+    request.id = ray_proto_optional_id(&object_id);
     if (change->set != NULL) {
         label.key = (char *)change->set;
-        label.value =
-            (ProtobufCBinaryData){strlen(change->value), (uint8_t *)(char *)change->value};
+        label.value = ray_proto_bytes(change->value, strlen(change->value));
         request.set = labels;
         request.n_set = 1;
     }
@@ -254,9 +254,9 @@ static void test_labels(void **state)
     query.labels = list;
     query.n_labels = 1;
     wanted.key = (char *)"a";
-    wanted.value = (ProtobufCBinaryData){1, (uint8_t *)"4"};
+    wanted.value = ray_proto_bytes("4", 1);
     assert_int_equal(count_pages(&fix, &query, &pages), 1);
-    wanted.value = (ProtobufCBinaryData){1, (uint8_t *)"9"};
+    wanted.value = ray_proto_bytes("9", 1);
     assert_int_equal(count_pages(&fix, &query, &pages), 0);
     fix_close(&fix);
 }
@@ -314,7 +314,7 @@ static int put_image(struct fix *fix, unsigned id, const char *name, struct put_
     command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_OBJECT_PUT;
     command.message.object_put = &put;
     object.kind = RAYOS__REGISTRY__KIND__KIND_IMAGE;
-    object.id = fix_bytes(&object_id);
+    object.id = ray_proto_optional_id(&object_id);
     object.name = (char *)name;
     put.object = &object;
     put.is_create = flags.is_create;
@@ -403,11 +403,11 @@ static int present(struct fix *fix, unsigned id, unsigned guest, unsigned node)
     command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_OBJECT_PUT;
     command.message.object_put = &put;
     object.kind = RAYOS__REGISTRY__KIND__KIND_PRESENTATION;
-    object.id = fix_bytes(&object_id);
+    object.id = ray_proto_optional_id(&object_id);
     object.body_case = RAYOS__REGISTRY__OBJECT__BODY_PRESENTATION;
     object.presentation = &body;
-    body.guest = fix_bytes(&guest_id);
-    body.node = fix_bytes(&node_id);
+    body.guest = ray_proto_optional_id(&guest_id);
+    body.node = ray_proto_optional_id(&node_id);
     body.surface = (char *)"desktop";
     put.object = &object;
     return fix_apply(fix, &command);

@@ -4,6 +4,7 @@
 #include "base/test.h"
 #include "base/varint.h"
 #include "coordinator/fsm/fsm_fixture.h"
+#include "net/proto_codec.h"
 
 enum { GUEST = 100, GUESTS = 4, VOLUME = 200, VOLUMES = 4, MIGRATION = 300, IMAGE = 400 };
 enum { ROUNDS = 40, STEPS = 120, NODES = 3 };
@@ -122,10 +123,10 @@ static void ask(struct coord_fsm *fsm, const struct ray_id *node, struct ray_buf
     Rayos__Registry__Query query = RAYOS__REGISTRY__QUERY__INIT;
     uint8_t packed[256];
 
-    query.node = fix_bytes(node);
+    query.node = ray_proto_optional_id(node);
     query.count_max = count_max;
     if (cursor != NULL) {
-        query.cursor = (ProtobufCBinaryData){cursor->size, cursor->data};
+        query.cursor = ray_proto_bytes(cursor->data, cursor->size);
     }
     assert_true(rayos__registry__query__get_packed_size(&query) <= sizeof packed);
     assert_int_equal(
@@ -274,7 +275,7 @@ static void describe(const struct told *told, struct ray_id *id, Rayos__Registry
     *id = fix_id(told->image);
     rayos__registry__object__init(out);
     out->kind = RAYOS__REGISTRY__KIND__KIND_IMAGE;
-    out->id = fix_bytes(id);
+    out->id = ray_proto_optional_id(id);
     out->name = (char *)(uintptr_t)told->name;
     out->revision = told->revision;
 }

@@ -16,8 +16,7 @@ static int ask(struct house *house, unsigned node, Rayos__Registry__Command *com
     int before = house->answer_count;
 
     item.number = 1;
-    item.command.data = bytes;
-    item.command.len = replica_fix_pack(command, principal, incarnation, bytes);
+    item.command = ray_proto_bytes(bytes, replica_fix_pack(command, principal, incarnation, bytes));
     packet.n_proposals = 1;
     packet.proposals = items;
     replica_fix_packet(&house->fix, node, &packet);

@@ -18,8 +18,7 @@ static void answer(struct house *house, unsigned node)
     struct ray_id id = replica_fix_id(node);
 
     item.number = 1;
-    item.result.data = large;
-    item.result.len = sizeof large;
+    item.result = ray_proto_bytes(large, sizeof large);
     packet.n_proposed = 1;
     packet.proposed = items;
     replica_packet_answer(house->fix.replica, replica_peer_find(house->fix.replica, &id), &packet);

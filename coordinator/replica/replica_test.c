@@ -395,8 +395,7 @@ static void test_a_later_boot_of_the_same_node(void **state)
     replica_fix_up(&fix, 1);
     replica_fix_hello(&fix, 1, 3, 1);
     standing.kind = RAYOS__MEMBER__STANDING_KIND__STANDING_DUPLICATE;
-    standing.incarnation.data = other.bytes;
-    standing.incarnation.len = RAY_ID_SIZE;
+    standing.incarnation = ray_proto_id(&other);
     standing.boot_counter = status.boot_counter - 1;
     say(&fix, &standing);
     assert_int_equal(fix.role, COORD_REPLICA_WAITING); /* that was before */

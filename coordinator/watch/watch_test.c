@@ -4,6 +4,7 @@
 #include "coordinator/mutant.h"
 #include "coordinator/watch/hub.h"
 #include "net/proto/registry.pb-c.h"
+#include "net/proto_codec.h"
 
 enum { SENT_MAX = 4096, NODES = 3 };
 
@@ -142,7 +143,7 @@ static int watch(struct world *world, uint64_t watcher, struct request request)
     message.credit = request.credit;
     message.filter = &filter;
     if (request.node != 0) {
-        filter.node = (ProtobufCBinaryData){RAY_ID_SIZE, node.bytes};
+        filter.node = ray_proto_id(&node);
     }
     if (request.kind != 0) {
         filter.kinds = &request.kind;

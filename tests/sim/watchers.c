@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "net/proto/registry.pb-c.h"
+#include "net/proto_codec.h"
 #include "tests/sim/cluster.h"
 #include "tests/sim/mem.h"
 
@@ -270,8 +271,7 @@ static void attach(struct sim_watch_client *client)
     }
     filter.kinds = kinds;
     if (client->node != SIM_WATCH_ANY_NODE) {
-        filter.node.data = run->cluster.nodes[client->node].bytes;
-        filter.node.len = RAY_ID_SIZE;
+        filter.node = ray_proto_id(&run->cluster.nodes[client->node]);
     }
     request.filter = &filter;
     request.after_revision = client->watcher.revision;

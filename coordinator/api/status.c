@@ -61,6 +61,14 @@ static const char *node_state_name(enum coord_node_state state)
     return names[state];
 }
 
+/* What its damage leaves it able to do comes before what it is to do. */
+static const char *state_of(const struct coord_node *node)
+{
+    bool is_member = node->state == COORD_NODE_MEMBER || node->state == COORD_NODE_DRAINED;
+
+    return is_member && node->is_quarantined ? "quarantined" : node_state_name(node->state);
+}
+
 static char *text(const char *constant)
 {
     return (char *)(uintptr_t)constant; /* protobuf-c reads only */
@@ -81,7 +89,7 @@ static void show_node(struct coord_member *m, const struct coord_object *node,
     rayos__cluster__node_status__init(&out->status);
     out->status.name = text(node->name);
     out->status.role = text(role_name(node->node.role));
-    out->status.state = text(node_state_name(node->node.state));
+    out->status.state = text(state_of(&node->node));
     out->status.health = text(node->node.health);
     out->status.message = text(node->node.message);
     out->status.address = text(node->node.address);
@@ -92,6 +100,9 @@ static void show_node(struct coord_member *m, const struct coord_object *node,
     if (ray_id_equal(&node->id, &m->id) && is_out_of_order(m)) {
         out->status.health = text("failed"); /* it cannot report that itself */
         out->status.message = m->trouble.text;
+        if (strcmp(member_state_name(m), "failed") != 0) { /* that is its health */
+            out->status.state = text(member_state_name(m));
+        }
     }
 }
 

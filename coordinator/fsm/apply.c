@@ -49,10 +49,11 @@ static const struct handler *handler_of(const Rayos__Registry__Command *command)
         {"cluster-recover", fsm_cluster_recover, false},
         {"confirm-off", fsm_confirm_off, false},
         {"event-add", fsm_event_add, false},
+        {"node-quarantine", fsm_node_quarantine, false},
     };
     const int first = RAYOS__REGISTRY__COMMAND__BODY_CLUSTER_CREATE;
 
-    static_assert(RAY_ARRAY_COUNT(handlers) == RAYOS__REGISTRY__COMMAND__BODY_EVENT_ADD -
+    static_assert(RAY_ARRAY_COUNT(handlers) == RAYOS__REGISTRY__COMMAND__BODY_NODE_QUARANTINE -
                                                    RAYOS__REGISTRY__COMMAND__BODY_CLUSTER_CREATE +
                                                    1,
                   "a handler for each command, in the order of the schema");

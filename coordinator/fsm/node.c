@@ -574,6 +574,37 @@ int fsm_node_renumber(struct fsm_apply *apply, const void *command)
     return rc;
 }
 
+/* What it says of its health counts again with its first report afterwards. */
+int fsm_node_quarantine(struct fsm_apply *apply, const void *command)
+{
+    const Rayos__Registry__NodeQuarantine *quarantine = command;
+    bool is_quarantined = quarantine->is_quarantined;
+    char message[COORD_MESSAGE_SIZE];
+    struct fsm_object *object;
+    struct coord_node *node;
+    int rc = fsm_find_or_fail(apply, COORD_NODE, &quarantine->node, &object);
+
+    if (rc == RAY_OK && !is_member(&object->pub.node)) {
+        rc = fsm_refuse(apply->err, RAY_ECONFLICT, "node %s is no member", object->pub.name);
+    }
+    if (rc == RAY_OK) {
+        rc = fsm_line(quarantine->message, "message", message, sizeof message, apply->err);
+    }
+    if (rc != RAY_OK || object->pub.node.is_quarantined == is_quarantined) {
+        return rc;
+    }
+    rc = fsm_touch(apply, object);
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    node = &object->pub.node;
+    node->is_quarantined = is_quarantined;
+    (void)snprintf(node->health, sizeof node->health, "%s", is_quarantined ? "failed" : "");
+    (void)snprintf(node->message, sizeof node->message, "%s", is_quarantined ? message : "");
+    return fsm_happen(apply, is_quarantined ? "node-quarantined" : "node-returned", COORD_NODE,
+                      &object->pub.id, is_quarantined ? message : object->pub.name);
+}
+
 int fsm_node_drain(struct fsm_apply *apply, const void *command)
 {
     const Rayos__Registry__NodeDrain *drain = command;

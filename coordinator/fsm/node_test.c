@@ -208,6 +208,21 @@ static int set_role(struct fix *fix, unsigned id, uint64_t raft_id, Rayos__Regis
     return fix_apply(fix, &command);
 }
 
+static int quarantine(struct fix *fix, unsigned id, bool is_quarantined, const char *why)
+{
+    struct fix_command command;
+    Rayos__Registry__NodeQuarantine request = RAYOS__REGISTRY__NODE_QUARANTINE__INIT;
+    struct ray_id node_id = fix_id(id);
+
+    fix_command(&command);
+    command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_QUARANTINE;
+    command.message.node_quarantine = &request;
+    request.node = fix_bytes(&node_id);
+    request.is_quarantined = is_quarantined;
+    request.message = (char *)(uintptr_t)why;
+    return fix_apply(fix, &command);
+}
+
 static int drain(struct fix *fix, unsigned id, bool is_drained)
 {
     struct fix_command command;
@@ -233,6 +248,38 @@ static int remove_node(struct fix *fix, unsigned id)
     command.message.node_remove = &request;
     request.node = ray_proto_optional_id(&node_id);
     return fix_apply(fix, &command);
+}
+
+static void test_quarantine(void **state)
+{
+    char large[COORD_MESSAGE_SIZE + 1] = "";
+    struct fix fix;
+
+    (void)state;
+    fix_open_cluster(&fix);
+    assert_int_equal(quarantine(&fix, FIX_NODE_B, true, "why"), RAY_ENOTFOUND);
+    assert_int_equal(fix_add_node(&fix, FIX_NODE_B), RAY_OK);
+    memset(large, 'a', sizeof large - 1);
+    assert_int_equal(quarantine(&fix, FIX_NODE_B, true, large), RAY_EINVAL);
+    assert_false(node(&fix, FIX_NODE_B)->is_quarantined);
+    assert_int_equal(quarantine(&fix, FIX_NODE_B, true, "its log is damaged"), RAY_OK);
+    assert_true(node(&fix, FIX_NODE_B)->is_quarantined);
+    assert_string_equal(node(&fix, FIX_NODE_B)->health, "failed");
+    assert_string_equal(node(&fix, FIX_NODE_B)->message, "its log is damaged");
+    assert_string_equal(fix_happening(&fix)->what, "node-quarantined");
+    assert_string_equal(fix_happening(&fix)->text, "its log is damaged");
+    /* The first reason stays. */
+    assert_int_equal(quarantine(&fix, FIX_NODE_B, true, "another"), RAY_OK);
+    assert_string_equal(node(&fix, FIX_NODE_B)->message, "its log is damaged");
+    assert_int_equal(drain(&fix, FIX_NODE_B, true), RAY_OK);
+    assert_true(node(&fix, FIX_NODE_B)->is_quarantined);
+    assert_int_equal(quarantine(&fix, FIX_NODE_B, false, ""), RAY_OK);
+    assert_false(node(&fix, FIX_NODE_B)->is_quarantined);
+    assert_int_equal(node(&fix, FIX_NODE_B)->state, COORD_NODE_DRAINED);
+    assert_string_equal(node(&fix, FIX_NODE_B)->health, "");
+    assert_string_equal(fix_happening(&fix)->what, "node-returned");
+    assert_int_equal(quarantine(&fix, FIX_NODE_B, true, ""), RAY_OK);
+    fix_close(&fix);
 }
 
 static void test_roles(void **state)
@@ -362,6 +409,7 @@ int main(void)
         cmocka_unit_test(test_pending_limit),
         cmocka_unit_test(test_clones),
         cmocka_unit_test(test_roles),
+        cmocka_unit_test(test_quarantine),
         cmocka_unit_test(test_timing),
         cmocka_unit_test(test_voters),
         cmocka_unit_test(test_happenings_are_limited),

@@ -100,6 +100,7 @@ static Rayos__Registry__Node *node_message(const struct coord_node *node, struct
     message->numbered_revision = node->numbered_revision;
     message->is_fit_for_leases = node->is_fit_for_leases;
     message->is_ephemeral = node->is_ephemeral;
+    message->is_quarantined = node->is_quarantined;
     message->health = (char *)node->health;
     message->message = (char *)node->message;
     message->facts = blob(&node->facts);

@@ -119,6 +119,7 @@ struct coord_node {
     uint64_t admitted_revision;
     bool is_fit_for_leases;
     bool is_ephemeral;
+    bool is_quarantined; /* as it said itself */
     char health[COORD_WORD_SIZE];
     char message[COORD_MESSAGE_SIZE];
     struct coord_bytes facts;

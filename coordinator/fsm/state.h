@@ -359,6 +359,7 @@ int fsm_node_admit(struct fsm_apply *apply, const void *command);
 int fsm_node_report(struct fsm_apply *apply, const void *command);
 int fsm_node_role(struct fsm_apply *apply, const void *command);
 int fsm_node_renumber(struct fsm_apply *apply, const void *command);
+int fsm_node_quarantine(struct fsm_apply *apply, const void *command);
 int fsm_node_drain(struct fsm_apply *apply, const void *command);
 int fsm_node_remove(struct fsm_apply *apply, const void *command);
 int fsm_guest_report(struct fsm_apply *apply, const void *command);

@@ -48,6 +48,7 @@ enum {
     REPLICA_VOUCHED_MAX = 2 * COORD_SERVERS_MAX,
     REPLICA_RENEW_MS = 2000, /* a renewal of a peer that has no answer by then has none */
     REPLICA_RENEWALS_MAX = 8192,
+    REPLICA_OFFICE_MAX = 128, /* proposals of a kind that a leader makes by itself in a second */
     REPLICA_VIEW_FRESH_MS = 3000, /* of bookmarks that come once a second */
     REPLICA_LEFT_OUT_MS = 2000,   /* of a leader's silence that has said so */
     REPLICA_DOUBT_MS = 5000,      /* for the leader's word on a view */
@@ -68,7 +69,8 @@ struct replica_said {
     uint64_t boot_counter;
     uint64_t cluster_epoch;
     bool is_quarantined;
-    struct ray_id leader; /* as it knows it; none: not known */
+    char trouble[COORD_MESSAGE_SIZE]; /* why; printable */
+    struct ray_id leader;             /* as it knows it; none: not known */
     uint64_t term;
     struct ray_id members[COORD_SERVERS_MAX]; /* of the newest configuration that it knows */
     size_t member_count;
@@ -298,6 +300,11 @@ struct coord_replica {
     uint64_t hurried_index; /* of a change that another must follow at once; 0: none */
     uint64_t snapshot_index;
     uint64_t hashed_index;
+    struct {
+        struct ray_id role_after; /* where the next turn goes on */
+        struct ray_id quarantine_after;
+        struct ray_id unwanted_after;
+    } office;
     uint64_t ticked_ns;
     uint64_t heard_ns;
     uint32_t election_ms;
@@ -456,6 +463,8 @@ int replica_refill_start(struct coord_replica *r, struct ray_err *err);
 void replica_refill_turn(struct coord_replica *r);
 void replica_refill_fini(struct coord_replica *r);
 void replica_refill_serve(struct coord_replica *r); /* as leader */
+/* Whether that peer is quarantined, and known as the node that it says it is. */
+bool replica_refill_is_served(const struct replica_peer *peer);
 
 /* ---- requests.c ---- */
 
@@ -595,6 +604,7 @@ void replica_save_turn(struct coord_replica *r);
 void replica_lead_turn(struct coord_replica *r);
 /* A command of the cluster's own, with its header; what a leader says as such, which nobody else
  * says for him. */
+void replica_office_turn(struct coord_replica *r); /* office.c; as leader, once a second */
 void replica_propose_office(struct coord_replica *r, Rayos__Registry__Command *command,
                             const char *reason);
 

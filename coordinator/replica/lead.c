@@ -1,6 +1,6 @@
-/* lead.c - what members do slowly, once a second: a leader keeps the set of voters as it should be
- * and writes it down, lets time pass in the log, has states compared; every member sees to it
- * that its own incarnation is admitted. */
+/* lead.c - what members do slowly, once a second: a leader keeps the set of voters as it should be,
+ * lets time pass in the log, has states compared, writes down what it sees (office.c); every member
+ * sees to it that its own incarnation is admitted. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -226,42 +226,6 @@ static void keep_members(struct coord_replica *r)
     free(nodes);
 }
 
-static enum coord_node_role role_in(const struct coord_config *config, uint64_t raft_id)
-{
-    const struct coord_server *server = coord_config_find(config, raft_id);
-
-    if (raft_id == 0 || server == NULL) {
-        return COORD_NODE_OBSERVER;
-    }
-    return server->role == COORD_VOTER ? COORD_NODE_VOTER : COORD_NODE_STANDBY;
-}
-
-/* The registry says what the committed configuration says. */
-static void write_roles(struct coord_replica *r)
-{
-    const struct coord_object *node = coord_fsm_next(r->fsm, COORD_NODE, NULL);
-    uint64_t config_index;
-    const struct coord_config *config = coord_core_committed_configuration(r->core, &config_index);
-
-    while (node != NULL) {
-        struct ray_id id = node->id;
-        enum coord_node_role role = role_in(config, node->node.raft_id);
-
-        if (node->node.role != role) {
-            Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
-            Rayos__Registry__NodeRole change = RAYOS__REGISTRY__NODE_ROLE__INIT;
-
-            change.node = ray_proto_id(&id);
-            change.raft_id = node->node.raft_id;
-            change.role = (Rayos__Registry__Role)role;
-            command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_ROLE;
-            command.node_role = &change;
-            replica_propose_office(r, &command, "the configuration of the log");
-        }
-        node = coord_fsm_next(r->fsm, COORD_NODE, &id);
-    }
-}
-
 static void tick(struct coord_replica *r)
 {
     Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
@@ -310,33 +274,6 @@ static void settle(struct coord_replica *r)
     replica_propose_office(r, &command, "older times are no longer in use");
 }
 
-/* What was deleted, or is not to run any more, ends when its home has been silent for W, or its
- * volumes would be held for ever; the book refuses before. */
-static void end_unwanted(struct coord_replica *r)
-{
-    const struct coord_object *guest = coord_fsm_next(r->fsm, COORD_GUEST, NULL);
-
-    while (guest != NULL) {
-        struct ray_id id = guest->id;
-
-        if (guest->guest.has_run && (guest->is_gone || !guest->guest.is_wanted)) {
-            Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
-            Rayos__Registry__Outcome outcome = RAYOS__REGISTRY__OUTCOME__INIT;
-            Rayos__Registry__Epoch epoch = RAYOS__REGISTRY__EPOCH__INIT;
-
-            epoch.cluster = guest->guest.epoch.cluster;
-            epoch.index = guest->guest.epoch.index;
-            outcome.entry = RAYOS__REGISTRY__ORIGIN__ORIGIN_DEATH;
-            outcome.guest = ray_proto_id(&id);
-            outcome.expected_epoch = &epoch;
-            command.body_case = RAYOS__REGISTRY__COMMAND__BODY_OUTCOME;
-            command.outcome = &outcome;
-            replica_propose_office(r, &command, "not wanted, and its home is silent");
-        }
-        guest = coord_fsm_next(r->fsm, COORD_GUEST, &id);
-    }
-}
-
 /* Who is not in the configuration has nothing to say; that it lives a leader learns so. */
 static void show_life(struct coord_replica *r)
 {
@@ -344,33 +281,6 @@ static void show_life(struct coord_replica *r)
         return;
     }
     replica_hellos_due(r);
-}
-
-/* Each of them once, by whoever leads then. */
-static void note_duplicates(struct coord_replica *r)
-{
-    for (struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
-        Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
-        Rayos__Registry__EventAdd event = RAYOS__REGISTRY__EVENT_ADD__INIT;
-        char text[RAY_ID_TEXT_SIZE + 64];
-        char id[RAY_ID_TEXT_SIZE];
-
-        if (!peer->is_duplicate_due || ray_id_equal(&peer->duplicate, &peer->said.incarnation)) {
-            continue;
-        }
-        peer->is_duplicate_due = false;
-        peer->duplicate = peer->said.incarnation;
-        (void)snprintf(text, sizeof(text), "incarnation %s of boot %llu is not heard",
-                       ray_id_format(&peer->said.incarnation, id),
-                       (unsigned long long)peer->said.boot_counter);
-        event.what = (char *)"duplicate-identity";
-        event.text = text;
-        event.object_kind = RAYOS__REGISTRY__KIND__KIND_NODE;
-        event.object_id = ray_proto_id(&peer->node);
-        command.body_case = RAYOS__REGISTRY__COMMAND__BODY_EVENT_ADD;
-        command.event_add = &event;
-        replica_propose_office(r, &command, "two machines, one identity");
-    }
 }
 
 static bool may_lead_slowly(const struct coord_replica *r)
@@ -419,12 +329,10 @@ void replica_lead_turn(struct coord_replica *r)
     replica_standing_remind(r);
     ask_admission(r);
     if (may_lead_slowly(r)) {
-        write_roles(r);
         tick(r);
         compare_hash(r);
         settle(r);
-        end_unwanted(r);
-        note_duplicates(r);
+        replica_office_turn(r);
         replica_refill_serve(r);
         keep_members(r);
     }

@@ -269,12 +269,17 @@ static void serve(struct coord_replica *r, struct replica_peer *peer)
     }
 }
 
+bool replica_refill_is_served(const struct replica_peer *peer)
+{
+    return peer->epoch != 0 && peer->has_said_hello && peer->said.is_quarantined &&
+           (peer->standing == REPLICA_STANDING_GOOD ||
+            peer->standing == REPLICA_STANDING_RENUMBERED);
+}
+
 void replica_refill_serve(struct coord_replica *r)
 {
     for (struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
-        if (peer->epoch != 0 && peer->has_said_hello && peer->said.is_quarantined &&
-            (peer->standing == REPLICA_STANDING_GOOD ||
-             peer->standing == REPLICA_STANDING_RENUMBERED)) {
+        if (replica_refill_is_served(peer)) {
             serve(r, peer);
         }
     }

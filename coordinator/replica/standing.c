@@ -460,6 +460,7 @@ void replica_hello_say(struct coord_replica *r, struct replica_peer *peer)
     hello.has_space = !r->is_full;
     hello.term = r->meta.now.term;
     hello.is_quarantined = is_quarantined;
+    hello.trouble = is_quarantined ? r->failure.text : (char *)"";
     hello.members = members;
     hello.n_members = list_members(r, members);
     leader = known_leader(r);
@@ -499,6 +500,8 @@ void replica_hello_heard(struct coord_replica *r, struct replica_peer *peer,
                                                    &peer->said.leader, NULL) != RAY_OK) {
         peer->said.leader = (struct ray_id){{0}};
     }
+    (void)ray_escape(peer->said.trouble, sizeof(peer->said.trouble), hello->trouble,
+                     strlen(hello->trouble));
     hear_members(peer, hello);
     peer->feature_level = hello->feature_level;
     peer->has_space = hello->has_space;

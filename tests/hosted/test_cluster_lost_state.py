@@ -70,6 +70,29 @@ def test_all_members_without_checkpoints_come_back(three):
     check_all(three)
 
 
+def entry_of(member, name):
+    return next(n for n in member.json("node", "list")["nodes"] if n["name"] == name)
+
+
+def events_about(member, what):
+    return [e for e in map(json.loads, member.do("events", "-o", "json").splitlines())
+            if e["what"] == what]
+
+
+def check_all_know_it(group, name):
+    """Each other member's own registry says it, in each form, and why."""
+    others = [m for m in group.members.values() if m.name != name]
+    for other in others:
+        wait_until(lambda other=other: entry_of(other, name)["state"] == "quarantined")
+        entry = entry_of(other, name)
+        assert entry["health"] == "failed" and entry["message"] != ""
+        lines = other.do("node", "list").splitlines()
+        assert any(line.split()[0] == name and "quarantined" in line for line in lines)
+        assert "quarantined" in other.do("node", "list", "-o", "yaml")
+        assert [e["text"] for e in events_about(other, "node-quarantined")] == [entry["message"]]
+        assert all(entry_of(other, o.name)["state"] == "member" for o in others)
+
+
 @pytest.mark.parametrize("name", ["a", "c"])
 def test_member_with_a_rotten_log_begins_anew(three, name):
     """Under a new number: it ends on the way (who starts rayosd starts it again)."""
@@ -77,7 +100,8 @@ def test_member_with_a_rotten_log_begins_anew(three, name):
     number = next(n["raft_id"] for n in member.status()["nodes"] if n["name"] == name)
     member.kill()
     rot(member)
-    member.start()
+    member.launch()
+    check_all_know_it(three, name)
 
     def is_new():
         if not member.is_alive():
@@ -90,3 +114,7 @@ def test_member_with_a_rotten_log_begins_anew(three, name):
     wait_until(is_new)
     assert "begins anew" in member.log.read_text()
     check_all(three)
+    for other in three.alive():
+        wait_until(lambda other=other: (entry_of(other, name)["state"],
+                                        entry_of(other, name)["health"]) == ("member", "ok"))
+        assert len(events_about(other, "node-returned")) == 1

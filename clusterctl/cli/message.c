@@ -73,6 +73,14 @@ static int64_t load_i64(const void *at)
     return value;
 }
 
+static const void *load_pointer(const void *at)
+{
+    const void *value;
+
+    memcpy(&value, at, sizeof value);
+    return value;
+}
+
 yyjson_mut_val *output_age(yyjson_mut_doc *doc, uint64_t age_ms)
 {
     return age_ms == UINT64_MAX ? yyjson_mut_sint(doc, -1) : yyjson_mut_uint(doc, age_ms);
@@ -124,12 +132,12 @@ static yyjson_mut_val *scalar(yyjson_mut_doc *doc, const ProtobufCFieldDescripto
     case PROTOBUF_C_TYPE_ENUM:
         return enum_name(doc, field, at);
     case PROTOBUF_C_TYPE_STRING:
-        memcpy(&text, at, sizeof text);
+        text = load_pointer(at);
         return yyjson_mut_strcpy(doc, text == NULL ? "" : text);
     case PROTOBUF_C_TYPE_BYTES:
         return hex(doc, at);
     case PROTOBUF_C_TYPE_MESSAGE:
-        memcpy(&message, at, sizeof message);
+        message = load_pointer(at);
         return message == NULL ? yyjson_mut_null(doc) : convert(doc, message, depth + 1);
     }
     return NULL;

@@ -22,11 +22,6 @@ struct ray_id fix_id(unsigned number)
     return id;
 }
 
-ProtobufCBinaryData fix_bytes(const struct ray_id *id)
-{
-    return ray_proto_optional_id(id);
-}
-
 unsigned fix_incarnation(unsigned node)
 {
     return node + 100;

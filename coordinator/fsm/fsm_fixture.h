@@ -39,7 +39,6 @@ void fix_open_cluster(struct fix *fix);
 
 /* The id whose last bytes are `number`; 0: none. */
 struct ray_id fix_id(unsigned number);
-ProtobufCBinaryData fix_bytes(const struct ray_id *id); /* borrows */
 /* The first incarnation of a node. */
 unsigned fix_incarnation(unsigned node);
 

@@ -217,7 +217,7 @@ static int quarantine(struct fix *fix, unsigned id, bool is_quarantined, const c
     fix_command(&command);
     command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_QUARANTINE;
     command.message.node_quarantine = &request;
-    request.node = fix_bytes(&node_id);
+    request.node = ray_proto_optional_id(&node_id);
     request.is_quarantined = is_quarantined;
     request.message = (char *)(uintptr_t)why;
     return fix_apply(fix, &command);

@@ -4,13 +4,9 @@
 #include "base/test.h"
 #include "coordinator/replica/impl.h"
 #include "coordinator/replica/replica_fixture.h"
+#include "net/proto_codec.h"
 
 enum { NODES = 3, DUTY_MS = 1000 };
-
-static ProtobufCBinaryData bytes_of(const void *bytes, size_t size)
-{
-    return (ProtobufCBinaryData){.len = size, .data = (uint8_t *)(uintptr_t)bytes};
-}
 
 static void lead(struct replica_fix *fix)
 {
@@ -134,12 +130,12 @@ static void let_in(struct replica_fix *fix, unsigned number)
 
     replica_fix_describe(&node, number);
     join.node = &node.object;
-    join.incarnation = bytes_of(incarnation.bytes, RAY_ID_SIZE);
+    join.incarnation = ray_proto_id(&incarnation);
     join.boot_counter = 1;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_JOIN;
     command.node_join = &join;
     suggest(fix, &command);
-    approve.node = bytes_of(node.id.bytes, RAY_ID_SIZE);
+    approve.node = ray_proto_id(&node.id);
     approve.is_ephemeral = true;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_APPROVE;
     command.node_approve = &approve;
@@ -167,7 +163,7 @@ static void make_voter(struct replica_fix *fix, unsigned number)
     Rayos__Registry__NodeRole role = RAYOS__REGISTRY__NODE_ROLE__INIT;
     struct ray_id id = replica_fix_id(number);
 
-    role.node = bytes_of(id.bytes, RAY_ID_SIZE);
+    role.node = ray_proto_id(&id);
     role.raft_id = node_of(fix, number)->raft_id;
     role.role = RAYOS__REGISTRY__ROLE__ROLE_VOTER;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_ROLE;
@@ -213,7 +209,7 @@ static void put_guest(struct replica_fix *fix, unsigned number, bool is_wanted)
     struct ray_id id = replica_fix_id(number);
 
     object.kind = RAYOS__REGISTRY__KIND__KIND_GUEST;
-    object.id = bytes_of(id.bytes, RAY_ID_SIZE);
+    object.id = ray_proto_id(&id);
     object.body_case = RAYOS__REGISTRY__OBJECT__BODY_GUEST;
     object.guest = &guest;
     guest.wanted = is_wanted ? RAYOS__REGISTRY__WANTED__WANTED_RUNNING
@@ -235,11 +231,11 @@ static void run_at(struct replica_fix *fix, unsigned number, unsigned node)
     struct ray_id boot = replica_fix_boot(node);
 
     outcome.entry = RAYOS__REGISTRY__ORIGIN__ORIGIN_RESTART;
-    outcome.guest = bytes_of(id.bytes, RAY_ID_SIZE);
+    outcome.guest = ray_proto_id(&id);
     outcome.expected_epoch = &epoch;
     outcome.to = &home;
-    home.node = bytes_of(node_id.bytes, RAY_ID_SIZE);
-    home.incarnation = bytes_of(boot.bytes, RAY_ID_SIZE);
+    home.node = ray_proto_id(&node_id);
+    home.incarnation = ray_proto_id(&boot);
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_OUTCOME;
     command.outcome = &outcome;
     suggest(fix, &command);

@@ -74,6 +74,8 @@ struct replica_said {
     uint64_t term;
     struct ray_id members[COORD_SERVERS_MAX]; /* of the newest configuration that it knows */
     size_t member_count;
+    struct coord_meta_boot boots[COORD_META_BOOTS_MAX]; /* of its disk, oldest first */
+    size_t boot_count;
 };
 
 /* Whether a peer is heard (standing.c). */

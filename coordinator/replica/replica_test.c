@@ -406,6 +406,38 @@ static void test_a_later_boot_of_the_same_node(void **state)
     replica_fix_close(&fix);
 }
 
+/* It counts further than the boot that is known of it, and has not seen that one. */
+static void test_a_disk_that_was_set_back(void **state)
+{
+    struct replica_fix fix;
+    struct coord_replica_status status;
+    Rayos__Member__Standing standing = RAYOS__MEMBER__STANDING__INIT;
+    struct ray_id other = replica_fix_id(77);
+    struct ray_id own;
+
+    (void)state;
+    replica_fix_start(&fix, false);
+    for (unsigned i = 0; i < 3; i++) {
+        replica_fix_stop(&fix);
+        assert_int_equal(replica_fix_create(&fix, NULL), RAY_OK);
+    }
+    replica_fix_run(&fix, 0);
+    coord_replica_status(fix.replica, &status);
+    replica_fix_up(&fix, 1);
+    replica_fix_hello(&fix, 1, 3, 1);
+    standing.kind = RAYOS__MEMBER__STANDING_KIND__STANDING_DUPLICATE;
+    assert_int_equal(status.boot_counter, 4);
+    own = fix.replica->meta.now.boots[2].incarnation;
+    standing.incarnation = ray_proto_id(&own);
+    standing.boot_counter = 3;
+    say(&fix, &standing);
+    assert_int_equal(fix.role, COORD_REPLICA_WAITING); /* its own */
+    standing.incarnation = ray_proto_id(&other);
+    say(&fix, &standing);
+    assert_int_equal(fix.role, COORD_REPLICA_QUARANTINED);
+    replica_fix_close(&fix);
+}
+
 static void test_memory_ends(void **state)
 {
     struct replica_fix fix;
@@ -451,6 +483,7 @@ int main(void)
         cmocka_unit_test(test_removed_for_good),
         cmocka_unit_test(test_codes_of_peers),
         cmocka_unit_test(test_a_later_boot_of_the_same_node),
+        cmocka_unit_test(test_a_disk_that_was_set_back),
         cmocka_unit_test(test_memory_ends),
     };
 

@@ -27,6 +27,16 @@ static bool is_stale_boot(uint64_t counter, const struct ray_id *incarnation,
     return counter <= known_counter;
 }
 
+/* It counts as far as the boot that is known, and further; but that was one of another disk, or of
+ * this one before it was set back: then votes and entries of that time are gone from it. */
+static bool is_set_back(const struct coord_meta_boot *boots, size_t count, uint64_t counter,
+                        const struct ray_id *incarnation)
+{
+    return !ray_id_is_none(incarnation) &&
+           coord_meta_boots_differ(boots, count, counter, incarnation) &&
+           !RAY_MUTANT(REPLICA_SET_BACK_HEARD);
+}
+
 /* A number that came after all that were heard: its disk was lost, and with it the count of boots
  * that the registry had not been told of. */
 static bool is_new_life(const struct replica_peer *peer, const struct coord_object *node)
@@ -91,6 +101,11 @@ static enum replica_standing standing_of(struct coord_replica *r, const struct r
     }
     latest_boot(peer, node, &counter, &incarnation);
     if (is_stale_boot(peer->said.boot_counter, &peer->said.incarnation, counter, &incarnation)) {
+        return REPLICA_STANDING_DUPLICATE;
+    }
+    /* Once it knows itself it has no voice, and is to be refilled. */
+    if (!peer->said.is_quarantined &&
+        is_set_back(peer->said.boots, peer->said.boot_count, counter, &incarnation)) {
         return REPLICA_STANDING_DUPLICATE;
     }
     return standing_by_registry(r, peer, node);
@@ -263,7 +278,9 @@ void replica_standing_check_self(struct coord_replica *r)
         return;
     }
     if (is_stale_boot(r->meta.now.boot_counter, &r->meta.now.incarnation, self->node.boot_counter,
-                      &self->node.incarnation)) {
+                      &self->node.incarnation) ||
+        is_set_back(r->meta.now.boots, r->meta.now.boot_count, self->node.boot_counter,
+                    &self->node.incarnation)) {
         (void)ray_fail(&why, RAY_ECONFLICT,
                        "duplicate identity: boot %llu of this node was admitted, this is boot %llu",
                        (unsigned long long)self->node.boot_counter,
@@ -278,8 +295,9 @@ static void hear_duplicate(struct coord_replica *r, const Rayos__Member__Standin
     struct ray_id other;
 
     if (ray_id_from_bytes(item->incarnation.data, item->incarnation.len, &other, NULL) != RAY_OK ||
-        !is_stale_boot(r->meta.now.boot_counter, &r->meta.now.incarnation, item->boot_counter,
-                       &other)) {
+        !(is_stale_boot(r->meta.now.boot_counter, &r->meta.now.incarnation, item->boot_counter,
+                        &other) ||
+          is_set_back(r->meta.now.boots, r->meta.now.boot_count, item->boot_counter, &other))) {
         return; /* of an earlier boot of ours */
     }
     (void)ray_fail(&why, RAY_ECONFLICT,
@@ -447,6 +465,8 @@ static void note_left_out(struct coord_replica *r, const struct replica_peer *pe
 void replica_hello_say(struct coord_replica *r, struct replica_peer *peer)
 {
     ProtobufCBinaryData members[COORD_SERVERS_MAX];
+    Rayos__Member__Boot boots[COORD_META_BOOTS_MAX];
+    Rayos__Member__Boot *boot_items[COORD_META_BOOTS_MAX];
     Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
     Rayos__Member__Hello hello = RAYOS__MEMBER__HELLO__INIT;
     bool is_quarantined = r->role == COORD_REPLICA_QUARANTINED && !r->is_refilling;
@@ -463,6 +483,14 @@ void replica_hello_say(struct coord_replica *r, struct replica_peer *peer)
     hello.trouble = is_quarantined ? r->failure.text : (char *)"";
     hello.members = members;
     hello.n_members = list_members(r, members);
+    for (uint32_t i = 0; i < r->meta.now.boot_count; i++) {
+        rayos__member__boot__init(&boots[i]);
+        boots[i].incarnation = ray_proto_id(&r->meta.now.boots[i].incarnation);
+        boots[i].since = r->meta.now.boots[i].since;
+        boot_items[i] = &boots[i];
+    }
+    hello.boots = boot_items;
+    hello.n_boots = r->meta.now.boot_count;
     leader = known_leader(r);
     if (leader != NULL) {
         hello.leader = ray_proto_id(leader);
@@ -477,6 +505,21 @@ static void hear_members(struct replica_peer *peer, const Rayos__Member__Hello *
         if (ray_id_from_bytes(hello->members[i].data, hello->members[i].len,
                               &peer->said.members[peer->said.member_count], NULL) == RAY_OK) {
             peer->said.member_count++;
+        }
+    }
+}
+
+static void hear_boots(struct replica_peer *peer, const Rayos__Member__Hello *hello)
+{
+    struct replica_said *said = &peer->said;
+
+    for (size_t i = 0; i < hello->n_boots && i < COORD_META_BOOTS_MAX; i++) {
+        struct coord_meta_boot *boot = &said->boots[said->boot_count];
+
+        boot->since = hello->boots[i]->since;
+        if (ray_id_from_bytes(hello->boots[i]->incarnation.data, hello->boots[i]->incarnation.len,
+                              &boot->incarnation, NULL) == RAY_OK) {
+            said->boot_count++;
         }
     }
 }
@@ -503,6 +546,7 @@ void replica_hello_heard(struct coord_replica *r, struct replica_peer *peer,
     (void)ray_escape(peer->said.trouble, sizeof(peer->said.trouble), hello->trouble,
                      strlen(hello->trouble));
     hear_members(peer, hello);
+    hear_boots(peer, hello);
     peer->feature_level = hello->feature_level;
     peer->has_space = hello->has_space;
     peer->has_said_hello = true;

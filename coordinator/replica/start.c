@@ -336,8 +336,7 @@ static int count_boot(struct coord_replica *r, struct ray_err *err)
 {
     struct coord_meta next = r->meta.now;
 
-    next.boot_counter++;
-    next.incarnation = r->config.incarnation;
+    coord_meta_count_boot(&next, &r->config.incarnation);
     return coord_meta_write(&r->meta, &next, err);
 }
 

@@ -111,6 +111,60 @@ static void test_standings_of_earlier_boots(void **state)
     house_move_out(&house);
 }
 
+/* ---- disks that were set back ---- */
+
+/* The third start of a disk that has seen `before` at its first. */
+static void hello_of_disk(struct house *house, struct ray_id before, bool is_quarantined)
+{
+    Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
+    Rayos__Member__Hello hello = RAYOS__MEMBER__HELLO__INIT;
+    Rayos__Member__Boot boots[2] = {RAYOS__MEMBER__BOOT__INIT, RAYOS__MEMBER__BOOT__INIT};
+    Rayos__Member__Boot *items[] = {&boots[0], &boots[1]};
+    struct ray_id now = replica_fix_id(600);
+
+    boots[0].incarnation = ray_proto_id(&before);
+    boots[0].since = 1;
+    boots[1].incarnation = ray_proto_id(&now);
+    boots[1].since = 3;
+    hello.server_id = house_number(house, HOUSE_COLLEAGUE);
+    hello.incarnation = ray_proto_id(&now);
+    hello.boot_counter = 3;
+    hello.cluster_epoch = 1;
+    hello.is_quarantined = is_quarantined;
+    hello.boots = items;
+    hello.n_boots = 2;
+    packet.hello = &hello;
+    replica_fix_up(&house->fix, HOUSE_COLLEAGUE); /* its process has started anew */
+    replica_fix_packet(&house->fix, HOUSE_COLLEAGUE, &packet);
+    replica_fix_run(&house->fix, 0);
+}
+
+static enum replica_standing colleague_standing(struct house *house)
+{
+    struct ray_id id = replica_fix_id(HOUSE_COLLEAGUE);
+
+    return replica_peer_find(house->fix.replica, &id)->standing;
+}
+
+/* Its count is above that of the boot that the registry has, but that boot it has never seen. */
+static void test_boots_of_another_disk(void **state)
+{
+    struct house house;
+
+    (void)state;
+    house_move_in(&house);
+    hello_of_disk(&house, replica_fix_id(601), false);
+    assert_int_equal(colleague_standing(&house), REPLICA_STANDING_DUPLICATE);
+    hello_of_disk(&house, replica_fix_id(601), true); /* it knows: to be refilled */
+    assert_int_equal(colleague_standing(&house), REPLICA_STANDING_GOOD);
+    house_move_out(&house);
+
+    house_move_in(&house);
+    hello_of_disk(&house, replica_fix_boot(HOUSE_COLLEAGUE), false);
+    assert_int_equal(colleague_standing(&house), REPLICA_STANDING_GOOD);
+    house_move_out(&house);
+}
+
 /* ---- where there is no link ---- */
 
 static struct coord_replica_removal removal_of(const struct house *house)
@@ -309,6 +363,7 @@ int main(void)
         cmocka_unit_test(test_a_later_epoch),
         cmocka_unit_test(test_standings_of_others),
         cmocka_unit_test(test_standings_of_earlier_boots),
+        cmocka_unit_test(test_boots_of_another_disk),
         cmocka_unit_test(test_removals_that_do_not_count),
         cmocka_unit_test(test_says_who_is_removed),
         cmocka_unit_test(test_frames_of_others),

@@ -18,11 +18,73 @@ enum {
     IDS_AT = 80,
     INCARNATION_AT = IDS_AT + 2 * RAY_ID_SIZE,
     SALT_AT = IDS_AT + 3 * RAY_ID_SIZE,
+    BOOTS_AT = 256,
+    BOOT_SIZE = RAY_ID_SIZE + 8,
     CRC_AT = COORD_DISK_BLOCK_SIZE - 4,
     COPIES = 2,
 };
 
-static_assert(SALT_AT + COORD_WAL_SALT_SIZE < CRC_AT, "all of it is in one block");
+static_assert(SALT_AT + COORD_WAL_SALT_SIZE <= BOOTS_AT, "one behind the other");
+static_assert(BOOTS_AT + COORD_META_BOOTS_MAX * BOOT_SIZE < CRC_AT, "all of it is in one block");
+
+/* ---- boots ---- */
+
+void coord_meta_count_boot(struct coord_meta *meta, const struct ray_id *incarnation)
+{
+    uint32_t count = meta->boot_count;
+
+    meta->boot_counter++;
+    if (count > 0 && ray_id_equal(&meta->boots[count - 1].incarnation, incarnation)) {
+        meta->incarnation = *incarnation;
+        return;
+    }
+    if (count == COORD_META_BOOTS_MAX) {
+        memmove(&meta->boots[0], &meta->boots[1], (count - 1) * sizeof meta->boots[0]);
+        count--;
+    }
+    meta->boots[count] =
+        (struct coord_meta_boot){.incarnation = *incarnation, .since = meta->boot_counter};
+    meta->boot_count = count + 1;
+    meta->incarnation = *incarnation;
+}
+
+bool coord_meta_boots_differ(const struct coord_meta_boot *boots, size_t count, uint64_t counter,
+                             const struct ray_id *incarnation)
+{
+    while (count > 0 && boots[count - 1].since > counter) {
+        count--;
+    }
+    return count > 0 && !ray_id_equal(&boots[count - 1].incarnation, incarnation);
+}
+
+/* ---- the block ---- */
+
+static void put_boots(const struct coord_meta *meta, uint8_t *block)
+{
+    coord_put_u32(block + 64, meta->boot_count);
+    for (uint32_t i = 0; i < meta->boot_count; i++) {
+        uint8_t *at = block + BOOTS_AT + (size_t)i * BOOT_SIZE;
+
+        memcpy(at, meta->boots[i].incarnation.bytes, RAY_ID_SIZE);
+        coord_put_u64(at + RAY_ID_SIZE, meta->boots[i].since);
+    }
+}
+
+/* A block from before boots were kept has none. */
+static int get_boots(const uint8_t *block, struct coord_meta *out, struct ray_err *err)
+{
+    out->boot_count = coord_get_u32(block + 64);
+    if (out->boot_count > COORD_META_BOOTS_MAX) {
+        return ray_fail(err, RAY_EMALFORMED, "the meta block is damaged");
+    }
+    for (uint32_t i = 0; i < out->boot_count; i++) {
+        const uint8_t *at = block + BOOTS_AT + (size_t)i * BOOT_SIZE;
+
+        memcpy(out->boots[i].incarnation.bytes, at, RAY_ID_SIZE);
+        out->boots[i].since = coord_get_u64(at + RAY_ID_SIZE);
+    }
+    return RAY_OK;
+}
 
 void coord_meta_encode(const struct coord_meta *meta, uint64_t generation, uint8_t *block)
 {
@@ -40,6 +102,7 @@ void coord_meta_encode(const struct coord_meta *meta, uint64_t generation, uint8
     memcpy(block + IDS_AT + RAY_ID_SIZE, meta->node_id.bytes, RAY_ID_SIZE);
     memcpy(block + INCARNATION_AT, meta->incarnation.bytes, RAY_ID_SIZE);
     memcpy(block + SALT_AT, meta->log_salt, COORD_WAL_SALT_SIZE);
+    put_boots(meta, block);
     coord_put_u32(block + CRC_AT, coord_crc32c(0, block, CRC_AT));
 }
 
@@ -68,6 +131,9 @@ int coord_meta_decode(const uint8_t *block, struct coord_meta *out, uint64_t *ou
     memcpy(meta.node_id.bytes, block + IDS_AT + RAY_ID_SIZE, RAY_ID_SIZE);
     memcpy(meta.incarnation.bytes, block + INCARNATION_AT, RAY_ID_SIZE);
     memcpy(meta.log_salt, block + SALT_AT, COORD_WAL_SALT_SIZE);
+    if (get_boots(block, &meta, err) != RAY_OK) {
+        return RAY_EMALFORMED;
+    }
     *out_generation = coord_get_u64(block + 16);
     *out = meta;
     return RAY_OK;

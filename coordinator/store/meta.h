@@ -10,6 +10,7 @@
 #define RAY_COORDINATOR_STORE_META_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -30,6 +31,14 @@ enum coord_meta_flag {
     COORD_META_REFILL = 1 << 2,
 };
 
+enum { COORD_META_BOOTS_MAX = 16 };
+
+/* A boot that this disk has seen. */
+struct coord_meta_boot {
+    struct ray_id incarnation;
+    uint64_t since; /* the boot counter of its first start */
+};
+
 struct coord_meta {
     struct ray_id cluster_id;
     struct ray_id node_id;
@@ -41,6 +50,10 @@ struct coord_meta {
     uint64_t vote; /* server id; 0: none in this term */
     uint32_t flags;
     uint8_t log_salt[COORD_WAL_SALT_SIZE]; /* random, made with the file */
+    /* The last ones, oldest first, this one among them: another disk that counts as far has not
+     * seen the same. */
+    struct coord_meta_boot boots[COORD_META_BOOTS_MAX];
+    uint32_t boot_count;
 };
 
 struct coord_meta_store {
@@ -66,6 +79,13 @@ void coord_meta_create(struct coord_meta_store *store, struct coord_disk *disk,
  * bug (assert). After a failure the disk may hold either: stop, send nothing. */
 int coord_meta_write(struct coord_meta_store *store, const struct coord_meta *next,
                      struct ray_err *err);
+
+/* Pure. A start of the process in that boot: counted, and remembered. */
+void coord_meta_count_boot(struct coord_meta *meta, const struct ray_id *incarnation);
+/* Pure. Whether these boots (oldest first) are of another disk than the one that was at start
+ * `counter` in boot `incarnation`; false also when they do not go back so far. */
+bool coord_meta_boots_differ(const struct coord_meta_boot *boots, size_t count, uint64_t counter,
+                             const struct ray_id *incarnation);
 
 /* Pure; for the fuzz target and tools. `block` has COORD_DISK_BLOCK_SIZE bytes. */
 void coord_meta_encode(const struct coord_meta *meta, uint64_t generation, uint8_t *block);

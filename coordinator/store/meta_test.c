@@ -38,7 +38,74 @@ static bool is_same(const struct coord_meta *a, const struct coord_meta *b)
            ray_id_equal(&a->incarnation, &b->incarnation) && a->boot_counter == b->boot_counter &&
            a->cluster_epoch == b->cluster_epoch && a->server_id == b->server_id &&
            a->term == b->term && a->vote == b->vote && a->flags == b->flags &&
-           memcmp(a->log_salt, b->log_salt, sizeof a->log_salt) == 0;
+           memcmp(a->log_salt, b->log_salt, sizeof a->log_salt) == 0 &&
+           a->boot_count == b->boot_count && memcmp(a->boots, b->boots, sizeof a->boots) == 0;
+}
+
+/* ---- boots ---- */
+
+static struct ray_id boot_id(unsigned number)
+{
+    return (struct ray_id){{(uint8_t)number, (uint8_t)(number >> 8), 0xb0}};
+}
+
+/* Starts `count` times in each of the boots `from` to `to`. */
+static void count_boots(struct coord_meta *meta, unsigned from, unsigned to, unsigned count)
+{
+    for (unsigned i = from; i <= to; i++) {
+        struct ray_id id = boot_id(i);
+
+        for (unsigned n = 0; n < count; n++) {
+            coord_meta_count_boot(meta, &id);
+        }
+    }
+}
+
+static bool differs(const struct coord_meta *meta, uint64_t counter, unsigned boot)
+{
+    struct ray_id id = boot_id(boot);
+
+    return coord_meta_boots_differ(meta->boots, meta->boot_count, counter, &id);
+}
+
+/* A copy that counts as far as the original has seen other boots. */
+static void boots_tell_a_copy(void **state)
+{
+    struct coord_meta original = first;
+    struct coord_meta copy;
+
+    (void)state;
+    assert_false(differs(&original, 1, 1)); /* of a time before boots were kept */
+    count_boots(&original, 1, 3, 2);
+    copy = original;
+    count_boots(&original, 4, 5, 2);
+    count_boots(&copy, 104, 109, 2);
+    assert_int_equal(original.boot_counter, 1 + 10);
+    assert_int_equal(original.boot_count, 5);
+    assert_false(differs(&original, 11, 5) || differs(&original, 10, 5) ||
+                 differs(&original, 9, 4) || differs(&original, 2, 1));
+    assert_true(differs(&original, 11, 4) || differs(&original, 9, 5));
+    assert_true(differs(&copy, 11, 5) && differs(&copy, 8, 4));
+    assert_false(differs(&copy, 7, 3)); /* as they were one */
+}
+
+/* Only the last are kept: of what was before nothing is said. */
+static void boots_are_few(void **state)
+{
+    struct coord_meta meta = first;
+    struct coord_meta read;
+    uint8_t block[COORD_DISK_BLOCK_SIZE];
+    uint64_t generation;
+
+    (void)state;
+    count_boots(&meta, 1, 2 * COORD_META_BOOTS_MAX, 1);
+    assert_int_equal(meta.boot_count, COORD_META_BOOTS_MAX);
+    assert_false(differs(&meta, 1 + COORD_META_BOOTS_MAX, 999));
+    assert_true(differs(&meta, 2 + COORD_META_BOOTS_MAX, 999));
+    assert_false(differs(&meta, 2 + COORD_META_BOOTS_MAX, 1 + COORD_META_BOOTS_MAX));
+    coord_meta_encode(&meta, 3, block);
+    assert_int_equal(coord_meta_decode(block, &read, &generation, NULL), RAY_OK);
+    assert_true(is_same(&meta, &read));
 }
 
 static void what_is_written_is_read(void **state)
@@ -228,6 +295,8 @@ static void a_disk_that_goes_away_answers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(boots_tell_a_copy),
+        cmocka_unit_test(boots_are_few),
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(a_cut_leaves_the_old_or_the_new),
         cmocka_unit_test(rot_of_one_copy_is_repaired),

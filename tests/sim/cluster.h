@@ -31,6 +31,7 @@ struct sim_machine {
     bool is_start_due;
     bool was_damaged;
     bool was_set_back; /* its disk */
+    bool is_set_back;  /* and nobody has doubted it since */
     bool is_quarantined;
 };
 

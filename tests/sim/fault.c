@@ -7,7 +7,7 @@
 #include "tests/sim/cluster.h"
 #include "tests/sim/grants.h"
 
-enum { ROT_AGE = 4, CALM_NS = 1500000000 };
+enum { ROT_AGE = 4, CALM_NS = 1500000000, BOOTS_UNHEARD_MAX = 4 };
 
 static struct sim_machine *any_machine(struct sim_run *run)
 {
@@ -304,6 +304,19 @@ static bool is_known_well(struct sim_run *run, const struct sim_machine *machine
     return true;
 }
 
+/* It boots, and dies before anybody has heard it, until its count has passed the one that the
+ * others know. */
+static void boot_unheard(struct sim_run *run, struct sim_machine *machine)
+{
+    uint64_t count = run->membership.admitted[machine->index] - run->older_boot +
+                     sim_rng_below(&run->fault_rng, BOOTS_UNHEARD_MAX);
+
+    for (uint64_t i = 0; i < count; i++) {
+        sim_machine_start(machine);
+        sim_machine_stop(machine, true);
+    }
+}
+
 /* A copy of a disk is made; a while later the disk is set back to it. Not before a later boot of
  * that node is admitted: a copy of the present boot looks like its next one. */
 static void fault_set_back(struct sim_run *run)
@@ -336,10 +349,14 @@ static void fault_set_back(struct sim_run *run)
     sim_disk_set_config(machine->disk, &run->disk_config); /* it can write down what it is told */
     machine->was_damaged = true;
     machine->was_set_back = true;
+    machine->is_set_back = true;
     for (uint32_t i = 0; i < run->cluster.node_count; i++) {
         sim_disk_cut_within(run->machines[i].disk, 0);
     }
     run->calm_until_ns = run->world->now_ns + CALM_NS;
+    if (sim_rng_one_in(&run->fault_rng, 2)) {
+        boot_unheard(run, machine);
+    }
     sim_machine_start(machine);
 }
 

@@ -104,6 +104,7 @@ static void on_quarantined(void *arg, const char *why)
     if (!is_ghost(machine)) {
         sim_trace(machine->run->world, "n%" PRIu32 " is quarantined: %s", machine->index, why);
         machine->is_quarantined = true;
+        machine->is_set_back = false;
         sim_check_quarantine(machine->index,
                              machine->was_damaged ||
                                  (machine->run->membership.removed >> machine->index & 1) != 0,
@@ -299,6 +300,7 @@ void sim_machine_wipe(struct sim_machine *machine)
     }
     membership->rosters[machine->index] = (struct member_roster){.count = 0};
     machine->was_damaged = false;
+    machine->is_set_back = false;
 }
 
 static void start_now(void *arg, uint64_t tag, bool is_alive)

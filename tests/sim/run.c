@@ -193,6 +193,14 @@ static void judge_removed(struct sim_run *run, uint32_t index, uint32_t members,
     }
 }
 
+static void judge_set_back(struct sim_run *run, const struct sim_machine *machine, uint32_t members)
+{
+    if (machine->is_set_back && members != UINT32_MAX && (members >> machine->index & 1) != 0) {
+        sim_verdict_fail(&run->verdict, SIM_CHECK_SET_BACK,
+                         "n%" PRIu32 " goes on with a disk that was set back", machine->index);
+    }
+}
+
 static void judge_end(struct sim_run *run)
 {
     struct sim_end_node nodes[SIM_MACHINES_MAX];
@@ -216,6 +224,7 @@ static void judge_end(struct sim_run *run)
             run->ops->comes_back ? status.is_quarantined : machine->is_quarantined;
 
         judge_removed(run, i, members, status.is_leader);
+        judge_set_back(run, machine, members);
         /* Removed, it hears nothing any more. */
         if ((members >> i & 1) == 0) {
             continue;

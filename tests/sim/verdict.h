@@ -20,6 +20,8 @@
     X(DURABLE, "acked_durable", "what was acknowledged is still there at the end")                 \
     X(PROGRESS, "progress", "healed, everything goes on within a bound")                           \
     X(QUARANTINE, "quarantine", "no node without rot doubts itself")                               \
+    X(SET_BACK, "set_back",                                                                        \
+      "a disk that was set back to before a boot that the others know of is doubted")              \
     X(REMOVED, "removed_out",                                                                      \
       "a removed node is no member, leads nobody and runs nothing when all is healed")             \
     X(GRANT_ONE, "one_run", "grants 1: at most one machine runs a guest")                          \

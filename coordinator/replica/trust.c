@@ -73,18 +73,35 @@ static void vouch(struct coord_replica *r, const struct replica_peer *peer)
     }
 }
 
+/* Each configuration follows from the one before: who was named may name who came after him, as the
+ * colleague that named him may have left since. */
+static void hear_of_members(struct coord_replica *r)
+{
+    size_t before;
+
+    r->vouched_count = 0;
+    do {
+        before = r->vouched_count;
+        for (const struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
+            if (replica_standing_is_heard(peer) &&
+                (peer->is_colleague || is_vouched_for(r, &peer->node))) {
+                vouch(r, peer);
+            }
+        }
+    } while (r->vouched_count > before);
+}
+
 /* Of those that are linked now, so that no word outlives the link that it came by. */
 static void hear_of_others(struct coord_replica *r)
 {
     uint64_t term = 0;
 
+    hear_of_members(r);
     r->heard_leader = (struct ray_id){{0}};
-    r->vouched_count = 0;
     for (const struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
         if (!peer->is_colleague || !replica_standing_is_heard(peer)) {
             continue;
         }
-        vouch(r, peer);
         if (!ray_id_is_none(&peer->said.leader) && peer->said.term >= term) {
             r->heard_leader = peer->said.leader;
             term = peer->said.term;
@@ -111,10 +128,10 @@ void replica_trust_weigh(struct coord_replica *r)
 
 void replica_trust_weigh_one(struct coord_replica *r, struct replica_peer *peer)
 {
-    bool was_colleague = peer->is_colleague;
+    bool had_voice = peer->is_colleague || peer->has_voice;
 
     peer->is_colleague = is_present(peer) && is_colleague(r, peer);
-    if (was_colleague || peer->is_colleague) {
+    if (had_voice || peer->is_colleague || is_vouched_for(r, &peer->node)) {
         replica_trust_weigh(r); /* what it says of others may be new */
     } else {
         peer->has_voice = is_present(peer) && is_vouched_for(r, &peer->node);

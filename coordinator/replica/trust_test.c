@@ -111,6 +111,54 @@ static void test_standings_of_earlier_boots(void **state)
     house_move_out(&house);
 }
 
+/* ---- who came after those that are known ---- */
+
+enum { SECOND = 5, THIRD = 6 };
+
+/* A hello that names one member, of a number that is given here or later. */
+static void hello_naming(struct house *house, unsigned node, uint64_t number, unsigned named)
+{
+    Rayos__Member__Hello hello = RAYOS__MEMBER__HELLO__INIT;
+    struct ray_id id = replica_fix_id(named);
+    ProtobufCBinaryData members[] = {ray_proto_id(&id)};
+
+    hello.server_id = number;
+    hello.cluster_epoch = 1;
+    hello.members = members;
+    hello.n_members = 1;
+    replica_fix_greet(&house->fix, node, &hello);
+    replica_fix_run(&house->fix, 0);
+}
+
+static bool has_voice(struct house *house, unsigned node)
+{
+    struct ray_id id = replica_fix_id(node);
+
+    return replica_peer_find(house->fix.replica, &id)->has_voice;
+}
+
+/* The colleague that named the second has left before the third came; nobody named the stranger. */
+static void test_members_by_way_of_others(void **state)
+{
+    struct house house;
+
+    (void)state;
+    house_move_in(&house);
+    replica_fix_up(&house.fix, THIRD);
+    hello_naming(&house, THIRD, 101, THIRD);
+    replica_fix_up(&house.fix, SECOND);
+    hello_naming(&house, SECOND, 100, THIRD);
+    replica_fix_up(&house.fix, HOUSE_STRANGER);
+    hello_naming(&house, HOUSE_STRANGER, 102, HOUSE_STRANGER);
+    assert_false(has_voice(&house, SECOND) || has_voice(&house, THIRD));
+    hello_naming(&house, HOUSE_COLLEAGUE, house_number(&house, HOUSE_COLLEAGUE), SECOND);
+    assert_true(has_voice(&house, SECOND) && has_voice(&house, THIRD));
+    assert_false(has_voice(&house, HOUSE_STRANGER));
+    replica_fix_up(&house.fix, SECOND); /* its word ends with its link */
+    assert_false(has_voice(&house, SECOND) || has_voice(&house, THIRD));
+    house_move_out(&house);
+}
+
 /* ---- disks that were set back ---- */
 
 /* The third start of a disk that has seen `before` at its first. */
@@ -363,6 +411,7 @@ int main(void)
         cmocka_unit_test(test_a_later_epoch),
         cmocka_unit_test(test_standings_of_others),
         cmocka_unit_test(test_standings_of_earlier_boots),
+        cmocka_unit_test(test_members_by_way_of_others),
         cmocka_unit_test(test_boots_of_another_disk),
         cmocka_unit_test(test_removals_that_do_not_count),
         cmocka_unit_test(test_says_who_is_removed),

@@ -20,12 +20,19 @@ static bool is_same_text(const void *value, const void *key)
     return text->size == wanted->size && memcmp(text->bytes, wanted->bytes, wanted->size) == 0;
 }
 
-struct fsm_text *fsm_text_get(struct coord_fsm *fsm, const char *bytes, size_t size)
+struct fsm_text *fsm_text_get(struct coord_fsm *fsm, struct fsm_text *likely, const char *bytes,
+                              size_t size)
 {
     const struct text_key key = {.bytes = bytes, .size = size};
-    uint64_t hash = fsm_hash64(bytes, size);
-    struct fsm_text *text = fsm_table_find(&fsm->texts, hash, is_same_text, &key);
+    struct fsm_text *text = likely;
+    uint64_t hash;
 
+    if (text != NULL && is_same_text(text, &key)) {
+        text->use_count++;
+        return text;
+    }
+    hash = fsm_hash64(bytes, size);
+    text = fsm_table_find(&fsm->texts, hash, is_same_text, &key);
     if (text != NULL) {
         text->use_count++;
         return text;
@@ -127,6 +134,12 @@ const struct fsm_change *fsm_history_at(const struct fsm_object *object, size_t 
 {
     assert(index < object->change_count);
     return &object->changes[(object->change_first + index) % object->change_count];
+}
+
+struct fsm_change fsm_history_last(const struct fsm_object *object)
+{
+    return object->change_count > 0 ? *fsm_history_at(object, object->change_count - 1U)
+                                    : (struct fsm_change){0};
 }
 
 void fsm_history_forget(struct coord_fsm *fsm, const struct fsm_object *object)

@@ -49,18 +49,25 @@ void coord_fsm_load_cancel(struct coord_fsm_load *load)
     free(load);
 }
 
+static int unpack_bytes(struct coord_fsm_load *load, const ProtobufCMessageDescriptor *type,
+                        const uint8_t *bytes, size_t size, ProtobufCMessage **out,
+                        struct ray_err *err)
+{
+    int rc;
+
+    if (size > COORD_FSM_RECORD_SIZE_MAX) {
+        return fsm_refuse(err, RAY_EMALFORMED, "a record of %zu bytes", size);
+    }
+    fsm_arena_reset(&load->fsm->scratch);
+    rc = ray_proto_unpack(type, bytes, size, &load->fsm->scratch, out, err);
+    return rc == RAY_OK ? fsm_strict(*out, err) : rc;
+}
+
 static int unpack(struct coord_fsm_load *load, const ProtobufCMessageDescriptor *type,
                   const struct coord_fsm_record *record, ProtobufCMessage **out,
                   struct ray_err *err)
 {
-    int rc;
-
-    if (record->value_size > COORD_FSM_RECORD_SIZE_MAX) {
-        return fsm_refuse(err, RAY_EMALFORMED, "a record of %zu bytes", record->value_size);
-    }
-    fsm_arena_reset(&load->fsm->scratch);
-    rc = ray_proto_unpack(type, record->value, record->value_size, &load->fsm->scratch, out, err);
-    return rc == RAY_OK ? fsm_strict(*out, err) : rc;
+    return unpack_bytes(load, type, record->value, record->value_size, out, err);
 }
 
 static int read_machine(struct coord_fsm_load *load, const struct coord_fsm_record *record,
@@ -111,62 +118,100 @@ static int compare(struct coord_fsm_load *load, const struct fsm_item *item,
     return RAY_OK;
 }
 
-static int read_change(struct coord_fsm *fsm, struct fsm_object *object,
-                       const Rayos__Registry__Change *in, struct ray_err *err)
+/* A text of a change; it may be any, but for a NUL. */
+static bool is_text(const struct fsm_text_part *part, size_t size_max)
 {
+    return part->size <= size_max && memchr(part->bytes, '\0', part->size) == NULL;
+}
+
+static int read_change(struct coord_fsm *fsm, struct fsm_object *object,
+                       const struct fsm_stored_change *in, struct ray_err *err)
+{
+    const struct fsm_change last = fsm_history_last(object);
     struct fsm_change change = {.revision = in->revision, .time_us = in->time_us};
 
-    if (strlen(in->principal) >= COORD_NAME_SIZE || strlen(in->what) >= COORD_NAME_SIZE ||
-        strlen(in->reason) > COORD_FSM_REASON_SIZE_MAX) {
-        return fsm_refuse(err, RAY_EMALFORMED, "a change with too long a text");
+    if (object->change_count == COORD_CHANGES_MAX) {
+        return fsm_refuse(err, RAY_EMALFORMED, "more than %d changes of one object",
+                          COORD_CHANGES_MAX);
     }
-    change.principal = fsm_text_get(fsm, in->principal, strlen(in->principal));
-    change.reason = fsm_text_get(fsm, in->reason, strlen(in->reason));
-    change.what = fsm_text_get(fsm, in->what, strlen(in->what));
+    if (!is_text(&in->principal, COORD_NAME_SIZE - 1) || !is_text(&in->what, COORD_NAME_SIZE - 1) ||
+        !is_text(&in->reason, COORD_FSM_REASON_SIZE_MAX)) {
+        return fsm_refuse(err, RAY_EMALFORMED, "a change with an impossible text");
+    }
+    change.principal = fsm_text_get(fsm, last.principal, in->principal.bytes, in->principal.size);
+    change.reason = fsm_text_get(fsm, last.reason, in->reason.bytes, in->reason.size);
+    change.what = fsm_text_get(fsm, last.what, in->what.bytes, in->what.size);
     return fsm_history_add(fsm, object, &change);
 }
 
-static int read_stored(struct coord_fsm_load *load, struct fsm_object *object,
-                       const Rayos__Registry__StoredObject *stored, struct ray_err *err)
+/* What pack.c does not take apart: from a newer version, or damaged. */
+static int refuse_record(struct coord_fsm_load *load, const struct coord_fsm_record *record,
+                         struct ray_err *err)
 {
-    int rc = fsm_object_read(load->fsm, object, stored->object, err);
+    ProtobufCMessage *message;
+    int rc = unpack(load, &rayos__registry__stored_object__descriptor, record, &message, err);
 
-    if (stored->n_changes > COORD_CHANGES_MAX) {
-        return fsm_refuse(err, RAY_EMALFORMED, "%zu changes of one object", stored->n_changes);
-    }
-    for (size_t i = 0; i < stored->n_changes && rc == RAY_OK; i++) {
-        rc = read_change(load->fsm, object, stored->changes[i], err);
+    return rc != RAY_OK
+               ? rc
+               : fsm_refuse(err, RAY_EMALFORMED, "a record that we would have written otherwise");
+}
+
+static int read_changes(struct coord_fsm_load *load, struct fsm_object *object,
+                        struct fsm_stored *stored, struct ray_err *err)
+{
+    struct fsm_stored_change change;
+    int rc = RAY_OK;
+
+    while (rc == RAY_OK && fsm_stored_next(stored, &change)) {
+        rc = read_change(load->fsm, object, &change, err);
     }
     return rc;
+}
+
+static bool is_of_key(const Rayos__Registry__Object *message, const uint8_t *key,
+                      struct ray_id *out_id)
+{
+    return key[1] > COORD_NONE && key[1] < COORD_KIND_COUNT && (int)message->kind == key[1] &&
+           fsm_id(&message->id, "object", out_id, NULL) == RAY_OK &&
+           memcmp(out_id->bytes, key + 2, RAY_ID_SIZE) == 0;
 }
 
 static int read_object(struct coord_fsm_load *load, const struct coord_fsm_record *record,
                        struct ray_err *err)
 {
     struct coord_fsm *fsm = load->fsm;
-    const Rayos__Registry__StoredObject *stored;
+    const Rayos__Registry__Object *in;
     ProtobufCMessage *message;
     struct fsm_object *object;
+    struct fsm_stored stored;
     struct ray_id id;
     uint8_t *bytes;
     size_t size;
-    int rc = unpack(load, &rayos__registry__stored_object__descriptor, record, &message, err);
+    int rc;
 
+    if (!fsm_stored_open(&stored, record->value, record->value_size)) {
+        return refuse_record(load, record, err);
+    }
+    rc = unpack_bytes(load, &rayos__registry__object__descriptor, stored.object, stored.object_size,
+                      &message, err);
     if (rc != RAY_OK) {
         return rc;
     }
-    stored = (const Rayos__Registry__StoredObject *)message;
-    if (stored->object == NULL || record->key[1] <= COORD_NONE ||
-        record->key[1] >= COORD_KIND_COUNT || (int)stored->object->kind != record->key[1] ||
-        fsm_id(&stored->object->id, "object", &id, NULL) != RAY_OK ||
-        memcmp(id.bytes, record->key + 2, RAY_ID_SIZE) != 0) {
+    in = (const Rayos__Registry__Object *)message;
+    if (!is_of_key(in, record->key, &id)) {
         return fsm_refuse(err, RAY_EMALFORMED, "a record that is not of its key");
     }
     object = fsm_object_create(fsm, (enum coord_kind)record->key[1], &id);
     if (object == NULL) {
         return RAY_ENOMEM;
     }
-    rc = read_stored(load, object, stored, err);
+    rc = fsm_object_read(fsm, object, in, err);
+    if (rc == RAY_OK) {
+        rc = read_changes(load, object, &stored, err);
+    }
+    if (rc == RAY_OK && !fsm_stored_is_over(&stored)) {
+        rc = refuse_record(load, record, err);
+    }
     if (rc == RAY_OK) {
         rc = fsm_object_seal(fsm, object, &fsm->scratch, &bytes, &size, err);
     }

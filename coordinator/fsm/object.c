@@ -157,19 +157,19 @@ void fsm_object_destroy(struct coord_fsm *fsm, struct fsm_object *object)
 int fsm_object_seal(struct coord_fsm *fsm, struct fsm_object *object, struct ray_arena *arena,
                     uint8_t **out_bytes, size_t *out_size, struct ray_err *err)
 {
-    Rayos__Registry__Object *message = fsm_object_message(&object->pub, arena);
+    struct fsm_packing packing;
     uint8_t *bytes = NULL;
-    size_t size = 0;
+    size_t size;
 
-    if (message != NULL) {
-        size = rayos__registry__object__get_packed_size(message);
-        bytes = ray_arena_alloc(arena, SEAL_ROOM_SIZE + size);
+    if (fsm_packing_begin(&packing, &object->pub, arena) == RAY_OK) {
+        bytes = ray_arena_alloc(arena, SEAL_ROOM_SIZE + packing.size);
     }
     if (bytes == NULL) {
         return fsm_refuse(err, RAY_ENOMEM, "an object's record");
     }
     bytes += SEAL_ROOM_SIZE;
-    (void)rayos__registry__object__pack(message, bytes);
+    (void)fsm_packing_put(&packing, bytes);
+    size = packing.size;
     fsm_sum_subtract(&fsm->sum, &object->record_sum);
     fsm->state_size -= object->packed_size;
     object->record_sum = fsm_hash128(bytes, size);
@@ -231,6 +231,10 @@ bool fsm_bytes_set(struct coord_bytes *bytes, const void *data, size_t size)
 {
     uint8_t *copy = NULL;
 
+    if (size > 0 && size == bytes->size) { /* as most changes are: nothing to allocate */
+        memmove((uint8_t *)bytes->data, data, size);
+        return true;
+    }
     if (size > 0) {
         copy = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : malloc(size);
         if (copy == NULL) {

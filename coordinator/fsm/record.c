@@ -216,8 +216,8 @@ static Rayos__Registry__Event *event_message(const struct coord_happening *happe
 }
 
 /* The kind's own message; every kind without one is true. */
-static bool add_body(Rayos__Registry__Object *message, const struct coord_object *object,
-                     struct ray_arena *arena)
+bool fsm_body_message(Rayos__Registry__Object *message, const struct coord_object *object,
+                      struct ray_arena *arena)
 {
     switch (object->kind) {
     case COORD_CLUSTER:
@@ -290,7 +290,7 @@ Rayos__Registry__Object *fsm_object_message(const struct coord_object *object,
     message->created_revision = object->created_revision;
     message->spec = blob(&object->spec);
     message->is_gone = object->is_gone;
-    if (!add_labels(message, object, arena) || !add_body(message, object, arena)) {
+    if (!add_labels(message, object, arena) || !fsm_body_message(message, object, arena)) {
         return NULL;
     }
     return message;

@@ -263,16 +263,18 @@ static size_t add_node(struct ray_id *out, size_t count, const struct ray_id *no
     return count;
 }
 
-static size_t add_guest_nodes(const struct coord_fsm *fsm, struct ray_id *out, size_t count,
-                              const struct ray_id *guest_id)
+static size_t add_guest_nodes(struct ray_id *out, size_t count, const struct coord_guest *guest)
+{
+    count = add_node(out, count, &guest->home.node);
+    return add_node(out, count, &guest->migration_to.node);
+}
+
+static size_t find_guest_nodes(const struct coord_fsm *fsm, struct ray_id *out, size_t count,
+                               const struct ray_id *guest_id)
 {
     const struct fsm_object *guest = fsm_find(fsm, COORD_GUEST, guest_id);
 
-    if (guest == NULL) {
-        return count;
-    }
-    count = add_node(out, count, &guest->pub.guest.home.node);
-    return add_node(out, count, &guest->pub.guest.migration_to.node);
+    return guest != NULL ? add_guest_nodes(out, count, &guest->pub.guest) : count;
 }
 
 size_t coord_fsm_object_nodes(const struct coord_fsm *fsm, const struct coord_object *object,
@@ -285,15 +287,15 @@ size_t coord_fsm_object_nodes(const struct coord_fsm *fsm, const struct coord_ob
         *out_is_for_all = object->node.role != COORD_NODE_OBSERVER;
         return add_node(out, 0, &object->id);
     case COORD_VOLUME:
-        return add_guest_nodes(fsm, out, 0, &object->volume.guest);
+        return find_guest_nodes(fsm, out, 0, &object->volume.guest);
     case COORD_GUEST:
-        return add_guest_nodes(fsm, out, 0, &object->id);
+        return add_guest_nodes(out, 0, &object->guest);
     case COORD_MIGRATION:
         return add_node(out, add_node(out, 0, &object->migration.from.node),
                         &object->migration.to.node);
     case COORD_PRESENTATION:
-        return add_guest_nodes(fsm, out, add_node(out, 0, &object->presentation.node),
-                               &object->presentation.guest);
+        return find_guest_nodes(fsm, out, add_node(out, 0, &object->presentation.node),
+                                &object->presentation.guest);
     case COORD_OPERATION:
         return add_node(out, 0, &object->operation.node);
     case COORD_CLUSTER:

@@ -238,8 +238,12 @@ int fsm_finish(struct fsm_apply *apply);
 
 /* ---- history.c ---- */
 
-/* NULL: no memory. One reference more, for a change. */
-struct fsm_text *fsm_text_get(struct coord_fsm *fsm, const char *bytes, size_t size);
+/* NULL: no memory. One reference more, for a change. `likely`, NULL for none, is looked at before
+ * the table. */
+struct fsm_text *fsm_text_get(struct coord_fsm *fsm, struct fsm_text *likely, const char *bytes,
+                              size_t size);
+/* The newest one; without texts when there is none. */
+struct fsm_change fsm_history_last(const struct fsm_object *object);
 /* Takes over the change's references, also when it fails: RAY_ENOMEM when one of its texts is NULL.
  * The oldest beyond COORD_CHANGES_MAX leaves. */
 int fsm_history_add(struct coord_fsm *fsm, struct fsm_object *object,
@@ -271,15 +275,57 @@ int fsm_session_open(struct fsm_apply *apply, const void *command);
 int fsm_session_keep(struct fsm_apply *apply, const void *command);
 int fsm_session_close(struct fsm_apply *apply, const void *command);
 
-/* ---- dirty.c, dump.c ---- */
+/* ---- pack.c ---- */
 
-void fsm_dirty_add(struct coord_fsm *fsm, struct fsm_item *item);
-void fsm_dirty_remove(struct coord_fsm *fsm, struct fsm_item *item); /* it is being deleted */
+/* An object as the message Object. */
+struct fsm_packing {
+    const struct coord_object *object;
+    const ProtobufCMessage *body; /* in the arena; NULL: packed from the object, or none */
+    unsigned body_field;          /* 0: none */
+    size_t body_size;
+    size_t size;
+};
+
+int fsm_packing_begin(struct fsm_packing *out, const struct coord_object *object,
+                      struct ray_arena *arena); /* RAY_ENOMEM */
+/* Writes `size` bytes and returns their end. */
+uint8_t *fsm_packing_put(const struct fsm_packing *packing, uint8_t *at);
 /* The packed StoredObject or StoredSession of an item, in `arena`. */
 int fsm_item_pack(const struct fsm_item *item, struct ray_arena *arena, const uint8_t **out_bytes,
                   size_t *out_size, struct ray_err *err);
 int fsm_machine_pack(const struct coord_fsm *fsm, struct ray_arena *arena,
                      const uint8_t **out_bytes, size_t *out_size, struct ray_err *err);
+
+/* An object's record, taken apart without the object itself. What is borrowed is the record's. */
+struct fsm_stored {
+    const uint8_t *object;
+    size_t object_size;
+    const uint8_t *at; /* the next change */
+    const uint8_t *end;
+};
+
+struct fsm_text_part {
+    const char *bytes; /* any, without NUL at the end */
+    size_t size;
+};
+
+struct fsm_stored_change {
+    uint64_t revision;
+    uint64_t time_us;
+    struct fsm_text_part principal;
+    struct fsm_text_part reason;
+    struct fsm_text_part what;
+};
+
+/* False: it is not as fsm_item_pack writes it; but that it is so, no `true` proves. */
+bool fsm_stored_open(struct fsm_stored *out, const uint8_t *bytes, size_t size);
+bool fsm_stored_next(struct fsm_stored *stored, struct fsm_stored_change *out);
+bool fsm_stored_is_over(const struct fsm_stored *stored);
+
+/* ---- dirty.c, dump.c ---- */
+
+void fsm_dirty_add(struct coord_fsm *fsm, struct fsm_item *item);
+void fsm_dirty_remove(struct coord_fsm *fsm, struct fsm_item *item); /* it is being deleted */
 /* Before an item changes or goes: what a dump under way still needs of it. RAY_ENOMEM. */
 int fsm_dump_save(struct coord_fsm *fsm, struct fsm_item *item);
 
@@ -288,6 +334,9 @@ int fsm_dump_save(struct coord_fsm *fsm, struct fsm_item *item);
 /* Borrows from the object; NULL: no memory in the arena. */
 Rayos__Registry__Object *fsm_object_message(const struct coord_object *object,
                                             struct ray_arena *arena);
+/* Only the kind's own part of it, if there is one; false: no memory. */
+bool fsm_body_message(Rayos__Registry__Object *message, const struct coord_object *object,
+                      struct ray_arena *arena);
 Rayos__Registry__Change **fsm_changes_message(const struct fsm_object *object,
                                               struct ray_arena *arena, size_t *out_count);
 /* What is told to those who ask or watch: without what lets a node in. */

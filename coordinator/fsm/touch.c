@@ -176,12 +176,13 @@ static int add_change(struct fsm_apply *apply, struct fsm_object *object)
     struct coord_fsm *fsm = apply->fsm;
     const char *principal = apply->header->principal;
     const char *reason = apply->header->reason;
+    const struct fsm_change last = fsm_history_last(object);
     const struct fsm_change change = {
         .revision = apply->index,
         .time_us = apply->header->time_us,
-        .principal = fsm_text_get(fsm, principal, strlen(principal)),
-        .reason = fsm_text_get(fsm, reason, strlen(reason)),
-        .what = fsm_text_get(fsm, apply->what, strlen(apply->what)),
+        .principal = fsm_text_get(fsm, last.principal, principal, strlen(principal)),
+        .reason = fsm_text_get(fsm, last.reason, reason, strlen(reason)),
+        .what = fsm_text_get(fsm, last.what, apply->what, strlen(apply->what)),
     };
 
     return fsm_history_add(fsm, object, &change);

@@ -60,8 +60,12 @@ int fsm_find_or_fail(struct fsm_apply *apply, enum coord_kind kind, const Protob
 int fsm_name_check(struct fsm_apply *apply, enum coord_kind kind, const char *name,
                    const struct fsm_object *self)
 {
-    const struct fsm_object *other = fsm_find_name(apply->fsm, kind, name);
+    const struct fsm_object *other;
 
+    if (self != NULL && strcmp(self->pub.name, name) == 0) {
+        return RAY_OK;
+    }
+    other = fsm_find_name(apply->fsm, kind, name);
     if (other != NULL && other != self) {
         return fsm_refuse(apply->err, RAY_EEXISTS, "the name '%s' is taken", name);
     }

@@ -32,6 +32,7 @@ enum {
     REPLICA_RETRY_MS = 100,     /* what found no leader tries again */
     REPLICA_SAVE_MS = 1000,     /* of the checkpoint, which bounds how long a start takes */
     REPLICA_SAVE_COUNT = 32768, /* entries; what changed twice in between is written once */
+    REPLICA_SAVE_PHASES = 3,    /* members that gather at different entries */
     REPLICA_SAVE_GROWTH = 2048, /* objects: LMDB never gives back the pages of a transaction */
     REPLICA_SAVE_KEPT_SIZE = 1 << 20,  /* of the batch's memory */
     REPLICA_SAVE_RETRY_MS = 30000,     /* after a failure */

@@ -58,6 +58,16 @@ void replica_save_loaded(struct coord_replica *r, uint64_t index)
     r->saved_ns = replica_now_ns(r);
 }
 
+/* Not at the same entries as the other members: while one of them gathers, the others commit. */
+static bool has_enough(const struct coord_replica *r, uint64_t index)
+{
+    uint64_t phase =
+        r->meta.now.server_id % REPLICA_SAVE_PHASES * (REPLICA_SAVE_COUNT / REPLICA_SAVE_PHASES);
+
+    return index >= r->saved_index + REPLICA_SAVE_COUNT / 2 &&
+           (index + phase) / REPLICA_SAVE_COUNT > (r->saved_index + phase) / REPLICA_SAVE_COUNT;
+}
+
 static bool is_due(const struct coord_replica *r)
 {
     uint64_t index = coord_fsm_index(r->fsm);
@@ -67,8 +77,7 @@ static bool is_due(const struct coord_replica *r)
         index > coord_wal_durable_index(r->wal)) {
         return false;
     }
-    return index >= r->saved_index + REPLICA_SAVE_COUNT ||
-           count_objects(r->fsm) >= r->saved_count + REPLICA_SAVE_GROWTH ||
+    return has_enough(r, index) || count_objects(r->fsm) >= r->saved_count + REPLICA_SAVE_GROWTH ||
            now_ns - r->saved_ns >= r->config.save_ms * RAY_NS_PER_MS;
 }
 

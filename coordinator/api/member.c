@@ -145,27 +145,19 @@ const char *member_state_name(const struct coord_member *m)
         [COORD_REPLICA_QUARANTINED] = "quarantined", [COORD_REPLICA_REMOVED] = "removed",
         [COORD_REPLICA_FAILED] = "failed",
     };
-    struct coord_replica_status status;
 
     if (m->creation != NULL) {
         return "creating";
     }
     if (m->replica != NULL) {
-        coord_replica_status(m->replica, &status);
-        return roles[status.role];
+        return roles[coord_replica_role(m->replica)];
     }
     return m->state == MEMBER_JOINING ? "joining" : "unclaimed";
 }
 
 bool member_is_removed(const struct coord_member *m)
 {
-    struct coord_replica_status status;
-
-    if (m->replica == NULL) {
-        return false;
-    }
-    coord_replica_status(m->replica, &status);
-    return status.role == COORD_REPLICA_REMOVED;
+    return m->replica != NULL && coord_replica_role(m->replica) == COORD_REPLICA_REMOVED;
 }
 
 int member_require_replica(struct coord_member *m, struct ray_err *err)
@@ -191,14 +183,12 @@ int member_require_replica(struct coord_member *m, struct ray_err *err)
 
 int member_require_stream(struct coord_member *m, struct ray_err *err)
 {
-    struct coord_replica_status status;
     int rc = member_require_replica(m, err);
 
     if (rc != RAY_OK) {
         return rc;
     }
-    coord_replica_status(m->replica, &status);
-    if (status.role == COORD_REPLICA_QUARANTINED) {
+    if (coord_replica_role(m->replica) == COORD_REPLICA_QUARANTINED) {
         (void)ray_fail(err, RAY_EUNAVAILABLE, "this member is quarantined: nothing moves here");
         (void)ray_next(err, "ask another member");
         return RAY_EUNAVAILABLE;

@@ -583,6 +583,11 @@ void coord_replica_status(const struct coord_replica *r, struct coord_replica_st
         replica_now_ns(r) - r->heard_ns < (fresh_ms + (uint64_t)r->election_ms * 2) * RAY_NS_PER_MS;
 }
 
+enum coord_replica_role coord_replica_role(const struct coord_replica *r)
+{
+    return r->role;
+}
+
 bool coord_replica_seal(struct coord_replica *r)
 {
     if (!replica_is_running(r)) {

@@ -267,6 +267,8 @@ struct coord_replica_status {
     size_t read_count;
 };
 void coord_replica_status(const struct coord_replica *replica, struct coord_replica_status *out);
+/* Of the status; costs nothing. */
+enum coord_replica_role coord_replica_role(const struct coord_replica *replica);
 
 /* ---- membership, leader only (RAY_EUNAVAILABLE elsewhere) ---- */
 

@@ -64,6 +64,14 @@ void ray_arena_wipe(struct ray_arena *arena)
     ray_arena_reset(arena);
 }
 
+void ray_arena_trim(struct ray_arena *arena, size_t kept_size_max)
+{
+    assert(arena->used_size == 0);
+    if (arena->blocks != NULL && arena->blocks->capacity > kept_size_max) {
+        ray_arena_fini(arena);
+    }
+}
+
 static bool add_block(struct ray_arena *arena, size_t size)
 {
     size_t capacity = size > ARENA_BLOCK_SIZE_MIN ? size : ARENA_BLOCK_SIZE_MIN;

@@ -18,8 +18,10 @@ struct ray_arena {
 
 void ray_arena_init(struct ray_arena *arena, size_t size_max);
 void ray_arena_fini(struct ray_arena *arena);
-void ray_arena_reset(struct ray_arena *arena);               /* keeps one block */
-void ray_arena_wipe(struct ray_arena *arena);                /* the same; its bytes are zeroed */
+void ray_arena_reset(struct ray_arena *arena); /* keeps one block */
+void ray_arena_wipe(struct ray_arena *arena);  /* the same; its bytes are zeroed */
+/* Of one that was reset: frees the block that it keeps where that is larger than this. */
+void ray_arena_trim(struct ray_arena *arena, size_t kept_size_max);
 void *ray_arena_alloc(struct ray_arena *arena, size_t size); /* zeroed, max-aligned; NULL */
 char *ray_arena_strndup(struct ray_arena *arena, const char *text, size_t size);
 char *ray_arena_printf(struct ray_arena *arena, const char *fmt, ...)

@@ -58,6 +58,24 @@ static void test_arena_reset_zeroes_again(void **state)
     ray_arena_fini(&arena);
 }
 
+static void test_arena_trim(void **state)
+{
+    struct ray_arena arena;
+
+    (void)state;
+    ray_arena_init(&arena, 1 << 20);
+    ray_arena_trim(&arena, 0);
+    for (size_t size = 9984; size <= 10016; size += 16) {
+        assert_non_null(ray_arena_alloc(&arena, 1));
+        assert_non_null(ray_arena_alloc(&arena, size));
+        ray_arena_reset(&arena);
+        ray_arena_trim(&arena, 10000);
+        assert_int_equal(arena.blocks != NULL, size <= 10000);
+        assert_int_equal(arena.size_max, 1 << 20);
+    }
+    ray_arena_fini(&arena);
+}
+
 static void test_arena_alloc_faults(void **state)
 {
     (void)state;
@@ -85,6 +103,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arena_limit),
         cmocka_unit_test(test_arena_reset_zeroes_again),
+        cmocka_unit_test(test_arena_trim),
         cmocka_unit_test(test_arena_alloc_faults),
     };
 

@@ -135,5 +135,6 @@ void ray_rpc_client_on_message(void *arg, const uint8_t *bytes, size_t size, int
         receive(client, &message, fds, fd_count); /* the carrier closes what is not taken */
     }
     ray_arena_wipe(&client->receive_arena); /* answers may be secret */
+    ray_arena_trim(&client->receive_arena, RAY_RPC_MESSAGE_SIZE_MAX);
     ray_rpc_client_release(client);
 }

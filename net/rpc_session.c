@@ -178,7 +178,8 @@ static void receive_large(struct ray_rpc_session *session, const struct ray_rpc_
 {
     struct ray_err err = {0};
 
-    if (take_head(session, message) && ray_rpc_large_begin(session, message, &err) != RAY_OK) {
+    if (take_head(session, message) &&
+        ray_rpc_large_begin(session, message, ray_clock_monotonic_ns(), &err) != RAY_OK) {
         (void)ray_rpc_session_post_err(session, message->id, &err);
     }
 }
@@ -306,6 +307,7 @@ static void on_message(void *arg, const uint8_t *bytes, size_t size, int *fds, s
         receive(session, &message, fds, fd_count);
     }
     ray_arena_wipe(&session->receive_arena); /* requests may be secret */
+    ray_arena_trim(&session->receive_arena, RAY_RPC_MESSAGE_SIZE_MAX);
     session_release(session);
 }
 

@@ -51,6 +51,7 @@ struct unix_carrier {
     size_t bundle_at;         /* the next message of the bundle in `input` */
     size_t bundle_size;       /* 0: none */
     size_t burst_left;        /* messages that may still be taken in this turn */
+    size_t input_size;        /* of what is not zeroed in `input` */
     uint8_t input[RAY_RPC_MESSAGE_SIZE_MAX];
 };
 
@@ -353,6 +354,12 @@ static size_t take_fds(struct msghdr *message, int fds[static RAY_RPC_FD_COUNT_M
     return count;
 }
 
+static void wipe_input(struct unix_carrier *unix_carrier)
+{
+    explicit_bzero(unix_carrier->input, unix_carrier->input_size);
+    unix_carrier->input_size = 0;
+}
+
 /* Until it is over, our own queue is full, or the turn has had enough of it. */
 static int take_bundle(struct unix_carrier *unix_carrier, struct ray_err *err)
 {
@@ -374,7 +381,7 @@ static int take_bundle(struct unix_carrier *unix_carrier, struct ray_err *err)
         }
     }
     if (unix_carrier->bundle_at == unix_carrier->bundle_size) {
-        explicit_bzero(unix_carrier->input, unix_carrier->bundle_size);
+        wipe_input(unix_carrier);
         unix_carrier->bundle_size = 0;
     }
     return RAY_OK;
@@ -413,10 +420,12 @@ static int receive_one(struct unix_carrier *unix_carrier, struct ray_err *err)
     if (size == 0) {
         return ray_fail(err, RAY_ECLOSED, "the peer closed the connection");
     }
+    unix_carrier->input_size = (size_t)size;
     fd_count = take_fds(&message, fds);
     if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
         struct ray_err refusal = {0};
 
+        wipe_input(unix_carrier);
         ray_rpc_close_fds(fds, fd_count);
         (void)ray_fail(&refusal, RAY_EMALFORMED,
                        "an rpc message of more than %d bytes or %d descriptors",
@@ -432,7 +441,7 @@ static int receive_one(struct unix_carrier *unix_carrier, struct ray_err *err)
     }
     unix_carrier->burst_left--;
     user->on_message(user->arg, unix_carrier->input, (size_t)size, fds, fd_count);
-    explicit_bzero(unix_carrier->input, (size_t)size);
+    wipe_input(unix_carrier);
     ray_rpc_close_fds(fds, fd_count);
     return RAY_OK;
 }
@@ -482,7 +491,7 @@ static void release(struct unix_carrier *unix_carrier)
     assert(unix_carrier->hold_count > 0);
     unix_carrier->hold_count--;
     if (unix_carrier->hold_count == 0 && unix_carrier->is_destroyed) {
-        explicit_bzero(unix_carrier->input, unix_carrier->bundle_size); /* the rest of one */
+        wipe_input(unix_carrier); /* the rest of a bundle */
         free(unix_carrier);
     }
 }

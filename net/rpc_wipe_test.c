@@ -3,9 +3,14 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/test.h"
 #include "base/test_memory.h"
+#include "net/bulk_fixture.h"
+#include "net/rpc_bulk.h"
+#include "net/rpc_envelope.h"
 #include "net/rpc_fixture.h"
 
 enum { SECRET_SIZE = 24 };
@@ -109,6 +114,71 @@ static void test_many_at_once(void **state)
     free(outcomes);
 }
 
+/* Over a channel whose bytes are sealed: an operator's. */
+static void test_bulk(void **state)
+{
+    static const size_t sizes[] = {60, 5000, 59000};
+    struct fixture *fixture = *state;
+    struct ray_rpc_bulk_server *server = NULL;
+    struct ray_peer peer = {.identity = {9}};
+    struct ray_seal *seals[2];
+    uint8_t masked[SECRET_SIZE];
+    int fds[2];
+
+    bulk_fixture_tcp_pair(fds);
+    bulk_fixture_seals(seals);
+    ray_rpc_client_destroy(fixture->client);
+    fixture->client = NULL;
+    assert_int_equal(
+        ray_rpc_bulk_server_create(&server, &fixture->loop, fixture_methods(), fixture, NULL),
+        RAY_OK);
+    ray_rpc_bulk_server_take_large(server);
+    assert_int_equal(ray_rpc_bulk_server_take(server, fds[0], seals[0], &peer, NULL), RAY_OK);
+    assert_int_equal(
+        ray_rpc_client_create_bulk(&fixture->client, &fixture->loop, fds[1], seals[1], NULL),
+        RAY_OK);
+    randombytes_buf(masked, sizeof masked);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        call(fixture, masked, "test.echo", sizes[i]);
+    }
+    call(fixture, masked, "test.size", 300000);
+    call(fixture, masked, "test.fail", 1000);
+    assert_int_equal(ray_test_count_in_memory(masked, SECRET_SIZE), 0);
+    ray_rpc_bulk_server_destroy(server);
+}
+
+static void on_readable(void *arg, int status, int events)
+{
+    (void)status;
+    (void)events;
+    *(bool *)arg = true;
+}
+
+/* More than a message has: refused unread, and not kept. */
+static void test_too_long(void **state)
+{
+    struct fixture *fixture = *state;
+    struct ray_poll poll = {0};
+    uint8_t masked[SECRET_SIZE];
+    ProtobufCBinaryData body;
+    int fd = fixture_connect_raw(fixture);
+    bool is_answered = false;
+
+    assert_true(fd >= 0);
+    randombytes_buf(masked, sizeof masked);
+    fill(masked, &body, RAY_RPC_MESSAGE_SIZE_MAX + 1);
+    assert_int_equal(send(fd, body.data, body.len, MSG_NOSIGNAL), body.len);
+    wipe(&body);
+    assert_int_equal(ray_poll_init(&poll, &fixture->loop, fd, on_readable, &is_answered, NULL),
+                     RAY_OK);
+    assert_int_equal(ray_poll_set(&poll, UV_READABLE), RAY_OK);
+    fixture_run_until(fixture, &is_answered);
+    assert_true(is_answered);
+    assert_int_equal(ray_test_count_in_memory(masked, SECRET_SIZE), 0);
+    ray_poll_fini(&poll);
+    (void)close(fd);
+}
+
 /* What waits when a connection ends goes with it. */
 static void test_ends(void **state)
 {
@@ -139,6 +209,8 @@ int main(void)
         cmocka_unit_test(test_it_would_be_found),
         cmocka_unit_test_setup_teardown(test_calls, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_bulk, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_too_long, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ends, setup, teardown),
     };
 

@@ -1,9 +1,11 @@
 /* output_test.c - one tree in all four forms, hostile texts in each, and messages by their
  * descriptors. */
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/test.h"
+#include "base/test_memory.h"
 #include "clusterctl/cli/output.h"
 #include "net/proto/node.pb-c.h"
 
@@ -176,14 +178,75 @@ static void test_forms(void **state)
     assert_non_null(strstr(err.text, "xml"));
 }
 
+enum { SECRET_SIZE = 24 };
+
+/* {"name":"n","token":SECRET,"list":[{"token":SECRET}]}, in memory that the caller wipes. */
+static yyjson_mut_doc *make_secret(const uint8_t masked[static SECRET_SIZE],
+                                   char out[static SECRET_SIZE + 1])
+{
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root = yyjson_mut_obj(doc);
+    yyjson_mut_val *entry;
+
+    for (size_t i = 0; i < SECRET_SIZE; i++) {
+        out[i] = (char)(masked[i] ^ RAY_TEST_MASK);
+    }
+    out[SECRET_SIZE] = '\0';
+    yyjson_mut_doc_set_root(doc, root);
+    for (int i = 0; i < 40; i++) { /* so that what holds the lines would grow */
+        assert_true(yyjson_mut_obj_add_str(doc, root, "name", "0123456789"));
+        assert_true(i != 5 || yyjson_mut_obj_add_str(doc, root, "token", out));
+    }
+    entry = yyjson_mut_arr_add_obj(doc, yyjson_mut_obj_add_arr(doc, root, "list"));
+    assert_true(yyjson_mut_obj_add_str(doc, entry, "token", out));
+    return doc;
+}
+
+/* A token is shown once; what was made on the way there is zeroed. */
+static void test_nothing_is_left(void **state)
+{
+    static const enum output_form forms[] = {OUTPUT_TABLE, OUTPUT_JSON};
+    static char buffer[1 << 16];
+    uint8_t masked[SECRET_SIZE];
+    char secret[SECRET_SIZE + 1];
+
+    (void)state;
+    for (size_t i = 0; i < SECRET_SIZE; i++) { /* printable */
+        masked[i] = (uint8_t)('a' + randombytes_uniform(26)) ^ RAY_TEST_MASK;
+    }
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        FILE *stream = fopen("/dev/null", "we");
+        yyjson_mut_doc *doc = make_secret(masked, secret);
+
+        assert_non_null(stream);
+        assert_int_equal(setvbuf(stream, buffer, _IOFBF, sizeof buffer), 0);
+        assert_int_equal(output_print(stream, forms[i], yyjson_mut_doc_get_root(doc), NULL, NULL),
+                         RAY_OK);
+        assert_int_equal(ray_test_count_between((const uint8_t *)buffer,
+                                                (const uint8_t *)buffer + sizeof buffer, masked,
+                                                SECRET_SIZE),
+                         2);
+        assert_int_equal(fclose(stream), 0);
+        yyjson_mut_doc_free(doc);
+        sodium_memzero(secret, sizeof secret);
+        sodium_memzero(buffer, sizeof buffer);
+        assert_int_equal(ray_test_count_in_memory(masked, SECRET_SIZE), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_list),    cmocka_unit_test(test_object),
-        cmocka_unit_test(test_times),   cmocka_unit_test(test_json_has_everything),
-        cmocka_unit_test(test_yaml),    cmocka_unit_test(test_hostile_text),
-        cmocka_unit_test(test_message), cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_list),
+        cmocka_unit_test(test_object),
+        cmocka_unit_test(test_times),
+        cmocka_unit_test(test_json_has_everything),
+        cmocka_unit_test(test_yaml),
+        cmocka_unit_test(test_hostile_text),
+        cmocka_unit_test(test_message),
+        cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_nothing_is_left),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,13 @@
 #include "base/buf.h"
 #include "base/size.h"
 
-enum { COLUMN_COUNT_MAX = 24, CELL_SIZE_MAX = 200, PATH_SIZE_MAX = 128, DEPTH_MAX = 4 };
+enum {
+    COLUMN_COUNT_MAX = 24,
+    CELL_SIZE_MAX = 200,
+    PATH_SIZE_MAX = 128,
+    DEPTH_MAX = 4,
+    LINES_SIZE_MAX = 1 << 20
+};
 
 struct cells {
     size_t column_count;
@@ -210,6 +216,7 @@ int table_print_list(FILE *stream, yyjson_mut_val *list, const struct output_col
         row++;
     }
     print_cells(stream, &cells);
+    explicit_bzero(cells.texts, size); /* one may be a secret (a token) */
     free(cells.texts);
     return RAY_OK;
 }
@@ -238,7 +245,8 @@ static void collect_values(yyjson_mut_val *object, const char *path, int depth, 
             collect_values(value, full, depth + 1, out);
         } else if (!is_list_of_objects(value)) {
             append_text(text, sizeof text, value, kind_of_key(name));
-            (void)ray_buf_appendf(out, "%s\t%s\n", full, text); /* bounded; cut when too long */
+            (void)ray_buf_appendf(out, "%s\t%s\n", full, text); /* cut when too long */
+            explicit_bzero(text, sizeof text);
         }
     }
 }
@@ -284,11 +292,16 @@ int table_print_object(FILE *stream, yyjson_mut_val *object, struct ray_err *err
 {
     struct ray_buf lines;
 
-    ray_buf_init(&lines, 1 << 20);
+    ray_buf_init(&lines, LINES_SIZE_MAX);
+    /* All at once: a value may be a secret (a token), and growing would leave copies. */
+    if (ray_buf_reserve(&lines, LINES_SIZE_MAX) != RAY_OK) {
+        return ray_fail(err, RAY_ENOMEM, "output");
+    }
     collect_values(object, "", 0, &lines);
     if (lines.size > 0) {
         print_values(stream, (char *)lines.data);
     }
+    ray_buf_wipe(&lines);
     ray_buf_fini(&lines);
     return print_lists(stream, object, err);
 }

@@ -3,8 +3,12 @@
  * The registry has neither it nor its keys any more, so a member cannot answer it as a member, and
  * what it says in clear ("not a member here") is nobody's word. Who is refused so asks once more,
  * as a former member: the keys of those that it knows are still there, so it knows for certain who
- * answers. What it hears is of no use to anybody else: that a node is not known here is said in
- * clear, too, so nobody has to prove that it was that node. */
+ * answers.
+ *
+ * Nobody has to prove that it was that node, for nobody has its key any more. So whoever has a
+ * member's public link key is told the last number that was given and the cluster epoch. That is
+ * accepted: the epoch is in clear in each member's hello, and the number, a count of nodes, opens
+ * nothing. */
 #include <string.h>
 
 #include "net/link_impl.h"

@@ -64,7 +64,7 @@ struct ray_link_removal {
 
 /* Connections that are not links. All three NULL: they are refused. */
 struct ray_link_guests {
-    /* As in struct ray_peer_auth_guard; kinds other than MEMBER only. */
+    /* As in struct ray_peer_auth_guard; kinds other than MEMBER and FORMER only. */
     int (*on_hello)(void *arg, const struct ray_hello *hello, struct ray_peer_terms *out_terms,
                     struct ray_err *err);
     int (*on_proven)(void *arg, const struct ray_peer *peer, struct ray_err *err); /* or NULL */

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <sodium.h>
 
+#include "base/le.h"
 #include "net/bulk_object_impl.h"
 
 static_assert(RAY_BULK_PART_HEAD_SIZE + RAY_BULK_CHUNK_SIZE_MAX <= RAY_BULK_MESSAGE_SIZE_MAX,
@@ -46,8 +47,8 @@ int ray_bulk_root(uint64_t size_bytes, uint32_t chunk_size, const uint8_t *hashe
     if (rc != RAY_OK) {
         return rc;
     }
-    ray_bulk_put_u64(sizes, size_bytes);
-    ray_bulk_put_u32(sizes + 8, chunk_size);
+    ray_store64le(sizes, size_bytes);
+    ray_store32le(sizes + 8, chunk_size);
     (void)crypto_generichash_init(&state, NULL, 0, RAY_BULK_HASH_SIZE);
     (void)crypto_generichash_update(&state, domain, sizeof domain - 1);
     (void)crypto_generichash_update(&state, sizes, sizeof sizes);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/le.h"
 #include "net/bulk_object_impl.h"
 
 enum { CHUNK = RAY_BULK_CHUNK_SIZE_MIN, COUNT = 5, SIZE = COUNT * CHUNK - 7 };
@@ -118,7 +119,7 @@ static void fuzz_receiver(struct scene *scene, bool resumes, bool has_head, cons
     rc = RAY_OK;
     if (has_head) {
         ray_bulk_put_part(head, RAY_BULK_HEAD, CHUNK);
-        ray_bulk_put_u64(head + 8, SIZE);
+        ray_store64le(head + 8, SIZE);
         memcpy(head + 16, scene->object.root, RAY_BULK_HASH_SIZE);
         ray_bulk_put_part(list, RAY_BULK_LIST, 0);
         memcpy(list + RAY_BULK_PART_HEAD_SIZE, scene->hashes, sizeof scene->hashes);

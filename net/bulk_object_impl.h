@@ -13,6 +13,7 @@
 
 #include <stdint.h>
 
+#include "base/le.h"
 #include "net/bulk.h"
 #include "net/bulk_object.h"
 
@@ -32,36 +33,12 @@ enum {
     RAY_BULK_LIST_COUNT_MAX = 4096,
 };
 
-static inline void ray_bulk_put_u32(uint8_t *out, uint32_t value)
-{
-    for (unsigned i = 0; i < 4; i++) {
-        out[i] = (uint8_t)(value >> (8 * i));
-    }
-}
-
-static inline uint32_t ray_bulk_get_u32(const uint8_t *bytes)
-{
-    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
-           (uint32_t)bytes[3] << 24;
-}
-
-static inline void ray_bulk_put_u64(uint8_t *out, uint64_t value)
-{
-    ray_bulk_put_u32(out, (uint32_t)value);
-    ray_bulk_put_u32(out + 4, (uint32_t)(value >> 32));
-}
-
-static inline uint64_t ray_bulk_get_u64(const uint8_t *bytes)
-{
-    return ray_bulk_get_u32(bytes) | (uint64_t)ray_bulk_get_u32(bytes + 4) << 32;
-}
-
 /* {type, 0, 0, 0, number} */
 static inline void ray_bulk_put_part(uint8_t *out, enum ray_bulk_type type, uint32_t number)
 {
     out[0] = (uint8_t)type;
     out[1] = out[2] = out[3] = 0;
-    ray_bulk_put_u32(out + 4, number);
+    ray_store32le(out + 4, number);
 }
 
 /* The size of chunk `index` of `count`. */

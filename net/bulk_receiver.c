@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/fault.h"
+#include "base/le.h"
 #include "net/bulk_object_impl.h"
 
 enum step { WAIT_HEAD, WAIT_LIST, WAIT_CHUNK, DONE, FAILED };
@@ -44,8 +45,8 @@ int ray_bulk_receiver_create(struct ray_bulk_receiver **out_receiver,
     receiver->send = send;
     receiver->send_arg = send_arg;
     receiver->taken = wish->first_chunk;
-    ray_bulk_put_u32(want + 4, wish->first_chunk);
-    ray_bulk_put_u32(want + 8, wish->window);
+    ray_store32le(want + 4, wish->first_chunk);
+    ray_store32le(want + 8, wish->window);
     if (wish->has_root) {
         memcpy(want + 12, wish->root, RAY_BULK_HASH_SIZE);
     }
@@ -127,8 +128,8 @@ static int take_head(struct ray_bulk_receiver *receiver, const uint8_t *bytes, s
     if (size != RAY_BULK_HEAD_SIZE) {
         return ray_fail(err, RAY_EMALFORMED, "bulk: a description of %zu bytes", size);
     }
-    object->chunk_size = ray_bulk_get_u32(bytes + 4);
-    object->size_bytes = ray_bulk_get_u64(bytes + 8);
+    object->chunk_size = ray_load32le(bytes + 4);
+    object->size_bytes = ray_load64le(bytes + 8);
     memcpy(object->root, bytes + 16, RAY_BULK_HASH_SIZE);
     if (ray_bulk_chunk_count(object->size_bytes, object->chunk_size, &receiver->chunk_count,
                              NULL) != RAY_OK) {
@@ -162,7 +163,7 @@ static int take_list(struct ray_bulk_receiver *receiver, const uint8_t *bytes, s
     size_t hashes_size = size - RAY_BULK_PART_HEAD_SIZE;
     size_t count = hashes_size / RAY_BULK_HASH_SIZE;
 
-    if (ray_bulk_get_u32(bytes + 4) != receiver->hash_count || count == 0 ||
+    if (ray_load32le(bytes + 4) != receiver->hash_count || count == 0 ||
         hashes_size % RAY_BULK_HASH_SIZE != 0 ||
         count > receiver->chunk_count - receiver->hash_count) {
         return ray_fail(err, RAY_EMALFORMED, "bulk: a part of a list that does not fit");
@@ -182,7 +183,7 @@ static int take_chunk(struct ray_bulk_receiver *receiver, const uint8_t *bytes, 
     uint8_t hash[RAY_BULK_HASH_SIZE];
     int rc;
 
-    if (ray_bulk_get_u32(bytes + 4) != index || size - RAY_BULK_PART_HEAD_SIZE != chunk_size) {
+    if (ray_load32le(bytes + 4) != index || size - RAY_BULK_PART_HEAD_SIZE != chunk_size) {
         return ray_fail(err, RAY_EMALFORMED, "bulk: a chunk that does not fit");
     }
     ray_bulk_chunk_hash(chunk, chunk_size, hash);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/fault.h"
+#include "base/le.h"
 #include "net/bulk_object_impl.h"
 
 enum { MESSAGES_PER_PUMP = 8 };
@@ -76,8 +77,8 @@ static int take_want(struct ray_bulk_sender *sender, const uint8_t *bytes, size_
     if (bytes[1] != RAY_BULK_OBJECT_VERSION) {
         return ray_fail(err, RAY_EUNSUPPORTED, "bulk: version %u", bytes[1]);
     }
-    sender->next_chunk = sender->given = ray_bulk_get_u32(bytes + 4);
-    sender->window = ray_bulk_get_u32(bytes + 8);
+    sender->next_chunk = sender->given = ray_load32le(bytes + 4);
+    sender->window = ray_load32le(bytes + 8);
     if (sender->window < 1 || sender->window > RAY_BULK_WINDOW_MAX ||
         (sender->next_chunk > 0 && bytes[2] == 0)) {
         return ray_fail(err, RAY_EMALFORMED, "bulk: a wish that is none");
@@ -92,7 +93,7 @@ static int take_want(struct ray_bulk_sender *sender, const uint8_t *bytes, size_
 static int take_give(struct ray_bulk_sender *sender, const uint8_t *bytes, size_t size,
                      struct ray_err *err)
 {
-    uint32_t taken = size == RAY_BULK_PART_HEAD_SIZE ? ray_bulk_get_u32(bytes + 4) : 0;
+    uint32_t taken = size == RAY_BULK_PART_HEAD_SIZE ? ray_load32le(bytes + 4) : 0;
     bool is_all_listed = sender->has_sent_head && sender->next_hash == sender->chunk_count;
 
     if (size != RAY_BULK_PART_HEAD_SIZE || !is_all_listed || sender->is_other ||
@@ -123,7 +124,7 @@ static void prepare_head(struct ray_bulk_sender *sender)
     const struct ray_bulk_object *object = &sender->source.object;
 
     ray_bulk_put_part(sender->message, RAY_BULK_HEAD, object->chunk_size);
-    ray_bulk_put_u64(sender->message + 8, object->size_bytes);
+    ray_store64le(sender->message + 8, object->size_bytes);
     memcpy(sender->message + 16, object->root, RAY_BULK_HASH_SIZE);
     sender->prepared_size = RAY_BULK_HEAD_SIZE;
     sender->has_sent_head = true;

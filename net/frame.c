@@ -6,6 +6,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/le.h"
+
 static const uint8_t sync_head[] = {0xff, 0xff, 0xff, 0xff, 'R', 'A', 'Y', 'O',
                                     'S',  '-',  'S',  'Y',  'N', 'C', '-', '1'};
 
@@ -79,15 +81,12 @@ static size_t skip_to_sync(const struct ray_buf *buf)
 static bool take_sync(struct ray_frame_reader *reader, struct ray_frame *out_frame)
 {
     const struct ray_buf *buf = &reader->buf;
-    uint64_t nonce = 0;
 
     if (buf->size < RAY_FRAME_SYNC_SIZE || memcmp(buf->data, sync_head, sizeof sync_head) != 0) {
         return false;
     }
-    for (size_t i = 0; i < 8; i++) {
-        nonce |= (uint64_t)buf->data[sizeof sync_head + i] << (8 * i);
-    }
-    *out_frame = (struct ray_frame){.kind = RAY_FRAME_SYNC, .nonce = nonce};
+    *out_frame = (struct ray_frame){.kind = RAY_FRAME_SYNC,
+                                    .nonce = ray_load64le(buf->data + sizeof sync_head)};
     reader->taken_size = RAY_FRAME_SYNC_SIZE;
     reader->is_synced = true;
     return true;
@@ -113,8 +112,7 @@ int ray_frame_reader_next(struct ray_frame_reader *reader, struct ray_frame *out
         buf->size < RAY_FRAME_SYNC_SIZE) {
         return RAY_EAGAIN;
     }
-    payload_size = (uint32_t)buf->data[0] | (uint32_t)buf->data[1] << 8 |
-                   (uint32_t)buf->data[2] << 16 | (uint32_t)buf->data[3] << 24;
+    payload_size = ray_load32le(buf->data);
     /* The limit comes before the sum below, so a hostile size can neither wrap it nor make
      * us wait for gigabytes. */
     if (payload_size > RAY_FRAME_PAYLOAD_SIZE_MAX) {
@@ -138,16 +136,12 @@ int ray_frame_encode_header(size_t payload_size, uint8_t out[static RAY_FRAME_HE
         return ray_fail(err, RAY_ETOOBIG, "frame of %zu bytes, at most %d", payload_size,
                         RAY_FRAME_PAYLOAD_SIZE_MAX);
     }
-    for (unsigned i = 0; i < RAY_FRAME_HEADER_SIZE; i++) {
-        out[i] = (uint8_t)(payload_size >> (8 * i));
-    }
+    ray_store32le(out, (uint32_t)payload_size);
     return RAY_OK;
 }
 
 void ray_frame_encode_sync(uint64_t nonce, uint8_t out[static RAY_FRAME_SYNC_SIZE])
 {
     memcpy(out, sync_head, sizeof sync_head);
-    for (unsigned i = 0; i < 8; i++) {
-        out[sizeof sync_head + i] = (uint8_t)(nonce >> (8 * i));
-    }
+    ray_store64le(out + sizeof sync_head, nonce);
 }

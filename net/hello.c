@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/le.h"
 #include "net/peer_auth.h"
 
 static const uint8_t magic[4] = {'R', 'A', 'Y', 'N'};
@@ -17,9 +18,7 @@ void ray_hello_encode(const struct ray_hello *hello, uint8_t out[static RAY_HELL
     memcpy(out, magic, sizeof magic);
     out[4] = hello->version;
     out[5] = (uint8_t)hello->kind;
-    for (unsigned i = 0; i < 8; i++) {
-        out[8 + i] = (uint8_t)(hello->cluster_epoch >> (8 * i));
-    }
+    ray_store64le(out + 8, hello->cluster_epoch);
     memcpy(out + 16, hello->cluster.bytes, RAY_ID_SIZE);
     memcpy(out + 32, hello->from.bytes, RAY_ID_SIZE);
     memcpy(out + 48, hello->to.bytes, RAY_ID_SIZE);
@@ -62,9 +61,7 @@ int ray_hello_decode(const uint8_t bytes[static RAY_HELLO_SIZE], struct ray_hell
         return ray_fail(err, RAY_EUNSUPPORTED, "handshake version %u, here %d", hello.version,
                         RAY_PEER_AUTH_VERSION);
     }
-    for (unsigned i = 0; i < 8; i++) {
-        hello.cluster_epoch |= (uint64_t)bytes[8 + i] << (8 * i);
-    }
+    hello.cluster_epoch = ray_load64le(bytes + 8);
     memcpy(hello.cluster.bytes, bytes + 16, RAY_ID_SIZE);
     memcpy(hello.from.bytes, bytes + 32, RAY_ID_SIZE);
     memcpy(hello.to.bytes, bytes + 48, RAY_ID_SIZE);

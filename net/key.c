@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/atomic_file.h"
+#include "base/le.h"
 #include "net/secret.h"
 
 static_assert(crypto_sign_PUBLICKEYBYTES == RAY_KEY_SIZE, "Ed25519 public key");
@@ -29,13 +30,6 @@ struct ray_key {
     uint32_t generation;
 };
 
-static void put_generation(uint32_t generation, uint8_t out[static GENERATION_SIZE])
-{
-    for (unsigned i = 0; i < GENERATION_SIZE; i++) {
-        out[i] = (uint8_t)(generation >> (8 * i));
-    }
-}
-
 /* ---- making ---- */
 
 /* The seed is the first half of the secret. */
@@ -45,7 +39,7 @@ static void derive_static(struct ray_key *key)
     uint8_t generation[GENERATION_SIZE];
     crypto_generichash_state state;
 
-    put_generation(key->generation, generation);
+    ray_store32le(generation, key->generation);
     (void)crypto_generichash_init(&state, key->secret, crypto_sign_SEEDBYTES, RAY_KEY_SIZE);
     (void)crypto_generichash_update(&state, domain, sizeof domain - 1);
     (void)crypto_generichash_update(&state, generation, sizeof generation);
@@ -68,7 +62,7 @@ static void make_proof(struct ray_key *key)
     uint8_t *generation = key->proof + RAY_KEY_SIZE;
 
     memcpy(key->proof, key->identity, RAY_KEY_SIZE);
-    put_generation(key->generation, generation);
+    ray_store32le(generation, key->generation);
     proof_statement(generation, key->static_public, statement);
     ray_key_sign(key, PROOF_DOMAIN, statement, sizeof statement, generation + GENERATION_SIZE);
 }

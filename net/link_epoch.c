@@ -7,6 +7,7 @@
  * fresh one, the opener's epoch is in the prologue of a handshake that it has confirmed. */
 #include <string.h>
 
+#include "base/le.h"
 #include "net/link_impl.h"
 
 void link_epoch_terms(const struct link_set *set, struct ray_peer_terms *out)
@@ -14,17 +15,13 @@ void link_epoch_terms(const struct link_set *set, struct ray_peer_terms *out)
     out->has_payload = true;
     out->payload_size = LINK_EPOCH_PAYLOAD_SIZE;
     out->payload[0] = RAY_LINK_PURPOSE_EPOCH;
-    for (unsigned i = 0; i < 8; i++) {
-        out->payload[1 + i] = (uint8_t)(set->config.cluster_epoch >> (8 * i));
-    }
+    ray_store64le(out->payload + 1, set->config.cluster_epoch);
 }
 
 /* What the peer is at; our own when it says nothing else. */
 static uint64_t epoch_of(const struct link_set *set, const struct ray_peer *proven,
                          bool is_opened_here)
 {
-    uint64_t epoch = 0;
-
     if (!is_opened_here) {
         return proven->hello.cluster_epoch;
     }
@@ -32,10 +29,7 @@ static uint64_t epoch_of(const struct link_set *set, const struct ray_peer *prov
         proven->payload[0] != RAY_LINK_PURPOSE_EPOCH) {
         return set->config.cluster_epoch;
     }
-    for (unsigned i = 0; i < 8; i++) {
-        epoch |= (uint64_t)proven->payload[1 + i] << (8 * i);
-    }
-    return epoch;
+    return ray_load64le(proven->payload + 1);
 }
 
 bool link_epoch_differs(struct link_set *set, const struct ray_peer *proven, bool is_opened_here,

@@ -11,6 +11,7 @@
  * nothing. */
 #include <string.h>
 
+#include "base/le.h"
 #include "net/link_impl.h"
 
 bool link_former_asks(struct link_peer *peer, struct ray_hello *hello)
@@ -25,23 +26,6 @@ bool link_former_asks(struct link_peer *peer, struct ray_hello *hello)
     return asks;
 }
 
-static void put_u64(uint8_t *out, uint64_t value)
-{
-    for (unsigned i = 0; i < 8; i++) {
-        out[i] = (uint8_t)(value >> (8 * i));
-    }
-}
-
-static uint64_t get_u64(const uint8_t *bytes)
-{
-    uint64_t value = 0;
-
-    for (unsigned i = 0; i < 8; i++) {
-        value |= (uint64_t)bytes[i] << (8 * i);
-    }
-    return value;
-}
-
 int link_former_terms(const struct link_set *set, const struct ray_hello *hello,
                       struct ray_peer_terms *out, struct ray_err *err)
 {
@@ -54,8 +38,8 @@ int link_former_terms(const struct link_set *set, const struct ray_hello *hello,
     out->has_payload = true;
     out->payload_size = LINK_REMOVAL_PAYLOAD_SIZE;
     out->payload[0] = RAY_LINK_PURPOSE_REMOVED;
-    put_u64(out->payload + 1, removal.last_number);
-    put_u64(out->payload + 9, removal.cluster_epoch);
+    ray_store64le(out->payload + 1, removal.last_number);
+    ray_store64le(out->payload + 9, removal.cluster_epoch);
     return RAY_OK;
 }
 
@@ -69,8 +53,8 @@ void link_former_heard(struct link_set *set, const struct ray_peer *proven, stru
         (void)ray_fail(out, RAY_EMALFORMED, "the peer does not say why it refuses this node");
         return;
     }
-    removal.last_number = get_u64(proven->payload + 1);
-    removal.cluster_epoch = get_u64(proven->payload + 9);
+    removal.last_number = ray_load64le(proven->payload + 1);
+    removal.cluster_epoch = ray_load64le(proven->payload + 9);
     (void)ray_fail(out, RAY_EDENIED, "the peer says that the cluster has removed this node");
     config->on_removed(config->arg, &proven->hello.to, &removal);
 }

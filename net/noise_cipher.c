@@ -6,6 +6,8 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "base/le.h"
+
 static_assert(crypto_aead_chacha20poly1305_ietf_KEYBYTES == RAY_NOISE_KEY_SIZE, "key");
 static_assert(crypto_aead_chacha20poly1305_ietf_ABYTES == RAY_NOISE_TAG_SIZE, "tag");
 
@@ -14,9 +16,7 @@ enum { NONCE_SIZE = crypto_aead_chacha20poly1305_ietf_NPUBBYTES };
 static void put_nonce(uint64_t nonce, uint8_t out[static NONCE_SIZE])
 {
     memset(out, 0, NONCE_SIZE);
-    for (unsigned i = 0; i < 8; i++) {
-        out[4 + i] = (uint8_t)(nonce >> (8 * i));
-    }
+    ray_store64le(out + 4, nonce);
 }
 
 int ray_noise_cipher_encrypt(struct ray_noise_cipher *cipher, const void *ad, size_t ad_size,

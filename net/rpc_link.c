@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "base/le.h"
 #include "net/rpc_carrier.h"
 #include "net/rpc_client.h"
 #include "net/rpc_session.h"
@@ -104,9 +105,7 @@ static int post(const struct rpc_peer *peer, enum message_kind kind, uint32_t nu
 
     assert(size <= RAY_RPC_MESSAGE_SIZE_MAX);
     rpc->output[0] = (uint8_t)kind;
-    for (unsigned i = 0; i < 4; i++) {
-        rpc->output[1 + i] = (uint8_t)(number >> (8 * i));
-    }
+    ray_store32le(rpc->output + 1, number);
     if (size > 0) {
         memcpy(rpc->output + HEAD_SIZE, bytes, size);
     }
@@ -457,8 +456,7 @@ static void receive(struct rpc_peer *peer, const uint8_t *bytes, size_t size)
     if (size < HEAD_SIZE) {
         return;
     }
-    number = (uint32_t)bytes[1] | (uint32_t)bytes[2] << 8 | (uint32_t)bytes[3] << 16 |
-             (uint32_t)bytes[4] << 24;
+    number = ray_load32le(bytes + 1);
     switch (bytes[0]) {
     case TO_SERVER:
         carrier = find_server(peer, number);

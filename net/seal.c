@@ -7,6 +7,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "base/le.h"
 #include "net/noise_cipher.h"
 #include "net/secret.h"
 
@@ -69,19 +70,6 @@ static void rekey(struct direction *direction)
 
 /* ---- records ---- */
 
-static void put_u32(uint8_t *out, uint32_t value)
-{
-    for (unsigned i = 0; i < 4; i++) {
-        out[i] = (uint8_t)(value >> (8 * i));
-    }
-}
-
-static uint32_t get_u32(const uint8_t *bytes)
-{
-    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
-           (uint32_t)bytes[3] << 24;
-}
-
 int ray_seal_encrypt(struct ray_seal *seal, uint64_t now_ns, uint8_t *record, size_t plain_size)
 {
     struct direction *send = &seal->send;
@@ -97,8 +85,8 @@ int ray_seal_encrypt(struct ray_seal *seal, uint64_t now_ns, uint8_t *record, si
     /* A clock that went back counts as old: changing keys once more does no harm. */
     is_last =
         send->count + 1 >= RAY_SEAL_REKEY_COUNT || now_ns - seal->keyed_ns >= RAY_SEAL_REKEY_NS;
-    put_u32(record, (uint32_t)(plain_size + RAY_SEAL_TAG_SIZE) |
-                        (is_last ? (uint32_t)FLAG_REKEY << 24 : 0));
+    ray_store32le(record, (uint32_t)(plain_size + RAY_SEAL_TAG_SIZE) |
+                              (is_last ? (uint32_t)FLAG_REKEY << 24 : 0));
     rc = ray_noise_cipher_encrypt(&send->cipher, record, RAY_SEAL_HEAD_SIZE,
                                   record + RAY_SEAL_HEAD_SIZE, plain_size,
                                   record + RAY_SEAL_HEAD_SIZE);
@@ -122,7 +110,7 @@ int ray_seal_record_size(const uint8_t *bytes, size_t size, size_t *out_record_s
     if (size < RAY_SEAL_HEAD_SIZE) {
         return RAY_EAGAIN;
     }
-    head = get_u32(bytes);
+    head = ray_load32le(bytes);
     sealed_size = head & HEAD_SIZE_MASK;
     if ((head >> 24 & ~(uint32_t)FLAG_REKEY) != 0 || sealed_size < RAY_SEAL_TAG_SIZE ||
         sealed_size > RAY_SEAL_PLAIN_SIZE_MAX + RAY_SEAL_TAG_SIZE) {
@@ -174,30 +162,19 @@ int ray_seal_decrypt(struct ray_seal *seal, uint8_t *record, size_t record_size,
 
 /* ---- handing over ---- */
 
-static uint8_t *put_u64(uint8_t *out, uint64_t value)
-{
-    put_u32(out, (uint32_t)value);
-    put_u32(out + 4, (uint32_t)(value >> 32));
-    return out + 8;
-}
-
-static uint64_t get_u64(const uint8_t *bytes)
-{
-    return get_u32(bytes) | (uint64_t)get_u32(bytes + 4) << 32;
-}
-
 static uint8_t *put_direction(uint8_t *out, const struct direction *direction)
 {
     memcpy(out, direction->cipher.key, RAY_SEAL_KEY_SIZE);
-    out = put_u64(out + RAY_SEAL_KEY_SIZE, direction->cipher.nonce);
-    return put_u64(out, direction->count);
+    ray_store64le(out + RAY_SEAL_KEY_SIZE, direction->cipher.nonce);
+    ray_store64le(out + RAY_SEAL_KEY_SIZE + 8, direction->count);
+    return out + RAY_SEAL_KEY_SIZE + 16;
 }
 
 static const uint8_t *get_direction(const uint8_t *bytes, struct direction *out)
 {
     memcpy(out->cipher.key, bytes, RAY_SEAL_KEY_SIZE);
-    out->cipher.nonce = get_u64(bytes + RAY_SEAL_KEY_SIZE);
-    out->count = get_u64(bytes + RAY_SEAL_KEY_SIZE + 8);
+    out->cipher.nonce = ray_load64le(bytes + RAY_SEAL_KEY_SIZE);
+    out->count = ray_load64le(bytes + RAY_SEAL_KEY_SIZE + 8);
     return bytes + RAY_SEAL_KEY_SIZE + 16;
 }
 
@@ -208,8 +185,9 @@ int ray_seal_export(struct ray_seal *seal, uint8_t out[static RAY_SEAL_EXPORT_SI
     if (seal->is_dead) {
         return RAY_ECLOSED;
     }
-    at = put_u64(at, EXPORT_VERSION);
-    at = put_u64(at, seal->keyed_ns);
+    ray_store64le(at, EXPORT_VERSION);
+    ray_store64le(at + 8, seal->keyed_ns);
+    at += 16;
     at = put_direction(at, &seal->send);
     at = put_direction(at, &seal->recv);
     assert(at == out + RAY_SEAL_EXPORT_SIZE);
@@ -222,14 +200,14 @@ int ray_seal_import(struct ray_seal **out_seal, const uint8_t bytes[static RAY_S
 {
     struct ray_seal *seal;
 
-    if (get_u64(bytes) != EXPORT_VERSION) {
+    if (ray_load64le(bytes) != EXPORT_VERSION) {
         return ray_fail(err, RAY_EUNSUPPORTED, "keys of a connection in a form of their own");
     }
     seal = ray_secret_alloc(sizeof *seal);
     if (seal == NULL) {
         return ray_fail(err, RAY_ENOMEM, "keys of a connection");
     }
-    seal->keyed_ns = get_u64(bytes + 8);
+    seal->keyed_ns = ray_load64le(bytes + 8);
     (void)get_direction(get_direction(bytes + 16, &seal->send), &seal->recv);
     if (seal->send.count >= RAY_SEAL_REKEY_COUNT || seal->recv.count > RAY_SEAL_REKEY_COUNT) {
         ray_seal_destroy(seal);

@@ -1,4 +1,5 @@
 /* seal_test.c - records of both directions, and every way in which they may not arrive. */
+#include "base/le.h"
 #include "base/test.h"
 #include "net/seal.h"
 
@@ -215,9 +216,7 @@ static struct ray_seal *near_limit(struct ray_seal *seal, size_t offset, uint64_
     struct ray_seal *moved = NULL;
 
     assert_int_equal(ray_seal_export(seal, bytes), RAY_OK);
-    for (unsigned i = 0; i < 8; i++) {
-        bytes[offset + i] = (uint8_t)(count >> (8 * i));
-    }
+    ray_store64le(bytes + offset, count);
     assert_int_equal(ray_seal_import(&moved, bytes, NULL), RAY_OK);
     ray_seal_destroy(seal);
     return moved;

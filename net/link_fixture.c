@@ -147,12 +147,13 @@ static int removed(void *arg, const struct ray_id *id, struct ray_link_removal *
     return out->last_number != 0 ? RAY_OK : RAY_ENOTFOUND;
 }
 
-static void on_removed(void *arg, const struct ray_id *id, const struct ray_link_removal *removal)
+static bool on_removed(void *arg, const struct ray_id *id, const struct ray_link_removal *removal)
 {
     struct world_peer *peer = peer_of(arg, id);
 
     peer->hears_removed = *removal;
     peer->removed_count++;
+    return removal->last_number > 1;
 }
 
 static void on_writable(void *arg, const struct ray_id *id)

@@ -55,6 +55,8 @@ void link_former_heard(struct link_set *set, const struct ray_peer *proven, stru
     }
     removal.last_number = ray_load64le(proven->payload + 1);
     removal.cluster_epoch = ray_load64le(proven->payload + 9);
-    (void)ray_fail(out, RAY_EDENIED, "the peer says that the cluster has removed this node");
-    config->on_removed(config->arg, &proven->hello.to, &removal);
+    (void)ray_fail(out, RAY_EDENIED,
+                   config->on_removed(config->arg, &proven->hello.to, &removal)
+                       ? "the peer says that the cluster has removed this node"
+                       : "the peer does not know this node yet");
 }

@@ -58,8 +58,11 @@ static void test_removed_while_away(void **state)
 
     (void)state;
     b->peers[0].is_unknown = true;
-    b->peers[0].says_removed = (struct ray_link_removal){.last_number = 77, .cluster_epoch = 5};
+    b->peers[0].says_removed = (struct ray_link_removal){.last_number = 1, .cluster_epoch = 5};
     world_add(a, b);
+    run_until_trouble(a, b, "does not know this node yet");
+    b->peers[0].says_removed = (struct ray_link_removal){.last_number = 77, .cluster_epoch = 5};
+    a->peers[1].removed_count = 0;
     assert_true(world_run_until(world, has_heard_removal, world));
     assert_int_equal(a->peers[1].hears_removed.last_number, 77);
     assert_int_equal(a->peers[1].hears_removed.cluster_epoch, 5);

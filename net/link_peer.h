@@ -91,8 +91,9 @@ struct ray_link_config {
      * or anything else. NULL: nobody is told. */
     int (*removed)(void *arg, const struct ray_id *peer, struct ray_link_removal *out);
     /* The other end of it: a peer that refuses this node was asked why, and has proven with the key
-     * that `known` has of it, freshly and for this node, that it says so. NULL: nobody asks. */
-    void (*on_removed)(void *arg, const struct ray_id *peer,
+     * that `known` has of it, freshly and for this node, that it says so. False: it speaks of a
+     * time before this node. NULL: nobody asks. */
+    bool (*on_removed)(void *arg, const struct ray_id *peer,
                        const struct ray_link_removal *removal);
     struct ray_link_guests guests;
     void *arg; /* of all of these */

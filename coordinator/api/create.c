@@ -12,7 +12,7 @@
 #include "coordinator/api/impl.h"
 #include "net/proto_codec.h"
 
-enum { CREATE_TIMEOUT_MS = 30000, FOUNDER_SERVER_ID = 1, FIRST_BOOT = 1, FIRST_EPOCH = 1 };
+enum { CREATE_TIMEOUT_MS = 30000, FOUNDER_SERVER_ID = 1, FIRST_EPOCH = 1 };
 
 static const char default_timing[] = "lan";
 
@@ -124,7 +124,9 @@ static void add_tokens(struct coord_credential *credential, struct create_parts 
 static int fill(struct member_creation *creation, struct create_parts *parts, struct ray_err *err)
 {
     struct coord_member *m = creation->member;
+    struct coord_replica_status status;
 
+    coord_replica_status(m->replica, &status);
     rayos__registry__command__init(&parts->command);
     rayos__registry__cluster_create__init(&parts->create);
     rayos__registry__object__init(&parts->admin);
@@ -141,7 +143,7 @@ static int fill(struct member_creation *creation, struct create_parts *parts, st
     parts->create.name = creation->name;
     parts->create.timing = &parts->timing;
     parts->create.node = &parts->self.object;
-    parts->create.boot_counter = FIRST_BOOT;
+    parts->create.boot_counter = status.boot_counter; /* not the first when it was resumed */
     parts->create.admin = &parts->admin;
     parts->command.body_case = RAYOS__REGISTRY__COMMAND__BODY_CLUSTER_CREATE;
     parts->command.cluster_create = &parts->create;

@@ -111,7 +111,6 @@ int member_open_replica(struct coord_member *m, struct ray_err *err)
                                             .on_applied = on_applied,
                                             .on_trouble = on_trouble,
                                             .knows_member = member_roster_names,
-                                            .count_members = member_roster_count,
                                             .arg = m};
     struct coord_replica_status status;
     int rc;
@@ -420,15 +419,13 @@ static void on_later_epoch(void *arg, const struct ray_id *peer, uint64_t cluste
     }
 }
 
-static void on_removed(void *arg, const struct ray_id *peer, const struct ray_link_removal *said)
+static bool on_removed(void *arg, const struct ray_id *peer, const struct ray_link_removal *said)
 {
     struct coord_member *m = arg;
     const struct coord_replica_removal removal = {.last_number = said->last_number,
                                                   .cluster_epoch = said->cluster_epoch};
 
-    if (m->replica != NULL) {
-        coord_replica_told_removed(m->replica, peer, &removal);
-    }
+    return m->replica != NULL && coord_replica_told_removed(m->replica, peer, &removal);
 }
 
 static int open_link(struct coord_member *m, struct ray_err *err)

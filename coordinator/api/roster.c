@@ -180,13 +180,6 @@ bool member_roster_names(void *arg, const struct ray_id *node)
     return is_needed(m) && member_roster_find(&m->roster, node) != NULL;
 }
 
-size_t member_roster_count(void *arg)
-{
-    const struct coord_member *m = arg;
-
-    return m->roster.count - (member_roster_find(&m->roster, &m->id) != NULL);
-}
-
 static int known_by_registry(struct coord_fsm *fsm, const struct ray_id *peer, uint8_t *out_static,
                              uint8_t *out_identity)
 {

@@ -23,8 +23,6 @@ void member_roster_turn(struct coord_member *m);
 /* For coord_replica_user: whether it names that node, as a member that votes or may soon,
  * and is newer than the registry here. */
 bool member_roster_names(void *arg, const struct ray_id *node);
-/* Those that it names but this node, whatever is newer. */
-size_t member_roster_count(void *arg);
 /* For ray_link_config; `arg` is the member. */
 int member_roster_removed(void *arg, const struct ray_id *peer, struct ray_link_removal *out);
 int member_roster_known(void *arg, const struct ray_id *peer,

@@ -458,11 +458,12 @@ bool fsm_stored_open(struct fsm_stored *out, const uint8_t *bytes, size_t size)
 
 bool fsm_stored_next(struct fsm_stored *stored, struct fsm_stored_change *out)
 {
+    const uint8_t *next = stored->at;
     const uint8_t *at;
     const uint8_t *end;
     size_t size;
 
-    if (!take_part(&stored->at, stored->end, STORED_CHANGES, &at, &size)) {
+    if (!take_part(&next, stored->end, STORED_CHANGES, &at, &size)) {
         return false;
     }
     end = at + size;
@@ -471,7 +472,11 @@ bool fsm_stored_next(struct fsm_stored *stored, struct fsm_stored_change *out)
     take_text(&at, end, CHANGE_REASON, &out->reason);
     out->time_us = take_number(&at, end, CHANGE_TIME_US);
     take_text(&at, end, CHANGE_WHAT, &out->what);
-    return at == end;
+    if (at != end) {
+        return false; /* and it stays the next one: there is more than this version reads */
+    }
+    stored->at = next;
+    return true;
 }
 
 bool fsm_stored_is_over(const struct fsm_stored *stored)

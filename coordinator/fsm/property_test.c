@@ -407,6 +407,70 @@ static void test_damaged_dumps(void **state)
     fix_close(&fix);
 }
 
+/* What loading says at the record that was changed. */
+static int load_changed(const struct checkpoint *checkpoint, size_t at,
+                        const Rayos__Registry__StoredObject *stored)
+{
+    struct coord_fsm_record record = checkpoint->records[at];
+    struct coord_fsm_load *load;
+    uint8_t bytes[4096];
+    int rc;
+
+    record.value_size = rayos__registry__stored_object__get_packed_size(stored);
+    assert_true(record.value_size <= sizeof bytes);
+    (void)rayos__registry__stored_object__pack(stored, bytes);
+    record.value = bytes;
+    assert_int_equal(coord_fsm_load_begin(&load, NULL), RAY_OK);
+    for (size_t i = 0; i < at; i++) {
+        assert_int_equal(coord_fsm_load_record(load, &checkpoint->records[i], NULL), RAY_OK);
+    }
+    rc = coord_fsm_load_record(load, &record, NULL);
+    coord_fsm_load_cancel(load);
+    return rc;
+}
+
+/* A field that this version does not know is not damage, wherever it is: nothing is thrown away
+ * because of it. */
+static void test_newer_fields(void **state)
+{
+    static struct checkpoint checkpoint;
+    static uint8_t one[] = {1};
+    ProtobufCMessageUnknownField field = {15, PROTOBUF_C_WIRE_TYPE_VARINT, sizeof one, one};
+    Rayos__Registry__StoredObject *stored;
+    ProtobufCMessage *places[4];
+    struct fix fix;
+    size_t at = 0;
+
+    (void)state;
+    fix_open_cluster(&fix);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(fix_put_guest(&fix, 200, i == 0), RAY_OK);
+    }
+    take_checkpoint(fix.fsm, &checkpoint);
+    while (checkpoint.records[at].key[1] != COORD_GUEST) {
+        assert_true(++at < checkpoint.count);
+    }
+    stored = rayos__registry__stored_object__unpack(NULL, checkpoint.records[at].value_size,
+                                                    checkpoint.records[at].value);
+    assert_non_null(stored);
+    assert_int_equal(stored->n_changes, 3);
+    assert_int_equal(load_changed(&checkpoint, at, stored), RAY_OK);
+    places[0] = &stored->base;
+    places[1] = &stored->object->base;
+    places[2] = &stored->changes[0]->base;
+    places[3] = &stored->changes[2]->base;
+    for (size_t i = 0; i < 4; i++) {
+        places[i]->unknown_fields = &field;
+        places[i]->n_unknown_fields = 1;
+        assert_int_equal(load_changed(&checkpoint, at, stored), RAY_EUNSUPPORTED);
+        places[i]->unknown_fields = NULL;
+        places[i]->n_unknown_fields = 0;
+    }
+    rayos__registry__stored_object__free_unpacked(stored, NULL);
+    clear(&checkpoint);
+    fix_close(&fix);
+}
+
 static void test_cut_dumps(void **state)
 {
     struct fix fix;
@@ -489,9 +553,10 @@ static void test_load_out_of_memory(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_checkpoints),   cmocka_unit_test(test_dumps),
-        cmocka_unit_test(test_damaged_dumps), cmocka_unit_test(test_cut_dumps),
-        cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_load_out_of_memory),
+        cmocka_unit_test(test_checkpoints),        cmocka_unit_test(test_dumps),
+        cmocka_unit_test(test_damaged_dumps),      cmocka_unit_test(test_cut_dumps),
+        cmocka_unit_test(test_newer_fields),       cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_load_out_of_memory),
     };
 
     if (ray_mutant_from_env(NULL) != RAY_OK) {

@@ -51,6 +51,7 @@ enum {
     REPLICA_RENEWALS_MAX = 8192,
     REPLICA_OFFICE_MAX = 128, /* proposals of a kind that a leader makes by itself in a second */
     REPLICA_VIEW_FRESH_MS = 3000, /* of bookmarks that come once a second */
+    REPLICA_RETURN_MS = 10000,    /* of a peer that has said that it is quarantined, and no more */
     REPLICA_LEFT_OUT_MS = 2000,   /* of a leader's silence that has said so */
     REPLICA_DOUBT_MS = 5000,      /* for the leader's word on a view */
 };
@@ -97,6 +98,7 @@ struct replica_peer {
     uint64_t epoch;            /* of the link; 0: down */
     uint64_t server_id;        /* that it is heard as; 0: not */
     struct replica_said said;  /* in this epoch */
+    uint64_t quarantined_ns;   /* when it last said that it is */
     enum replica_standing standing;
     struct ray_id incarnation; /* of the latest boot that was heard, ever */
     uint64_t boot_counter;

@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "coordinator/core/config.h"
 #include "coordinator/replica/impl.h"
 #include "net/proto/registry.pb-c.h"
@@ -74,6 +75,13 @@ static bool is_well(struct coord_replica *r, const struct coord_object *node,
            !peer->said.is_quarantined && peer->said.server_id == node->node.raft_id;
 }
 
+/* Not of one that says so, and the contrary, all the time: each is an entry and an event. */
+static bool is_well_for_long(const struct coord_replica *r, const struct replica_peer *peer)
+{
+    return peer == NULL ||
+           replica_now_ns(r) - peer->quarantined_ns >= REPLICA_RETURN_MS * RAY_NS_PER_MS;
+}
+
 /* What it says of itself; who is not heard stays as he was, and a clone says nothing of the node.
  */
 static bool note_quarantine(struct coord_replica *r, const struct coord_object *node)
@@ -83,7 +91,7 @@ static bool note_quarantine(struct coord_replica *r, const struct coord_object *
     const struct replica_peer *peer = replica_peer_find(r, &node->id);
     bool is_quarantined = peer != NULL && replica_refill_is_served(peer);
 
-    if ((!is_quarantined && !is_well(r, node, peer)) ||
+    if ((!is_quarantined && !(is_well(r, node, peer) && is_well_for_long(r, peer))) ||
         node->node.is_quarantined == is_quarantined ||
         (node->node.state != COORD_NODE_MEMBER && node->node.state != COORD_NODE_DRAINED)) {
         return false;

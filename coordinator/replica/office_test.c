@@ -79,6 +79,15 @@ static void test_quarantine_is_written_down(void **state)
     assert_true(node_of(&fix, 1)->raft_id > number);
     say(&fix, 1, node_of(&fix, 1)->raft_id, NULL);
     replica_fix_run(&fix, DUTY_MS);
+    assert_true(node_of(&fix, 1)->is_quarantined); /* it may say the contrary again */
+    say(&fix, 1, node_of(&fix, 1)->raft_id, "again");
+    say(&fix, 1, node_of(&fix, 1)->raft_id, NULL);
+    replica_fix_run(&fix, REPLICA_RETURN_MS - DUTY_MS);
+    assert_true(node_of(&fix, 1)->is_quarantined);
+    say(&fix, 1, node_of(&fix, 1)->raft_id, NULL); /* as each second, or its link is dead */
+    replica_fix_run(&fix, DUTY_MS);
+    replica_fix_run(&fix, DUTY_MS);
+    assert_int_equal(count_events(&fix, "node-quarantined"), 1);
     assert_false(node_of(&fix, 1)->is_quarantined);
     assert_string_equal(node_of(&fix, 1)->health, ""); /* it says itself how it is */
     assert_string_equal(node_of(&fix, 1)->message, "");

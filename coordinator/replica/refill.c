@@ -135,6 +135,7 @@ static int be_new(struct coord_replica *r, struct ray_err *err)
         return rc;
     }
     next.flags &= ~(uint32_t)(COORD_META_QUARANTINED | COORD_META_REFILL);
+    next.boot_count = 0; /* those of the old number say nothing of the new one */
     r->world.env->random(r->world.env->arg, next.log_salt, sizeof(next.log_salt));
     rc = coord_meta_write(&r->meta, &next, err);
     if (rc != RAY_OK) {

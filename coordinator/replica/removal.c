@@ -48,18 +48,22 @@ static bool is_of_us(const struct coord_replica *r, const struct coord_replica_r
            removal->cluster_epoch >= r->meta.now.cluster_epoch;
 }
 
-void coord_replica_told_removed(struct coord_replica *r, const struct ray_id *node,
+bool coord_replica_told_removed(struct coord_replica *r, const struct ray_id *node,
                                 const struct coord_replica_removal *removal)
 {
     struct replica_peer *peer;
 
+    if (!is_of_us(r, removal)) {
+        return false;
+    }
     if (r->role == COORD_REPLICA_FAILED || r->role == COORD_REPLICA_REMOVED ||
-        !is_of_us(r, removal) || !replica_trust_names(r, node)) {
-        return;
+        !replica_trust_names(r, node)) {
+        return true;
     }
     peer = replica_peer_get(r, node);
     if (peer != NULL) {
         replica_standing_hear_removed(r, peer);
         r->is_turn_due = true;
     }
+    return true;
 }

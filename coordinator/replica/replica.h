@@ -95,8 +95,6 @@ struct coord_replica_user {
     /* Whether that node was a voter or standby when the owner last knew, for a member whose own
      * state is behind that. NULL: whoever is let in while nothing is known here is one. */
     bool (*knows_member)(void *arg, const struct ray_id *node);
-    /* How many it would say that of, this node left out. NULL: it does not know. */
-    size_t (*count_members)(void *arg);
     /* For marker, log and event: something that a person must know. */
     void (*on_trouble)(void *arg, const struct ray_err *what);
     void *arg;
@@ -217,8 +215,9 @@ struct coord_replica_removal {
 int coord_replica_removed(const struct coord_replica *replica, const struct ray_id *node,
                           struct coord_replica_removal *out);
 /* A peer has proven that it says so of this node (net/link_peer.h). Of a voter or standby it
- * counts: quarantine, and role REMOVED for good once most of them have said so. */
-void coord_replica_told_removed(struct coord_replica *replica, const struct ray_id *node,
+ * counts: quarantine, and role REMOVED for good once most of them have said so. False: it speaks of
+ * a time before this node, or an earlier cluster epoch. */
+bool coord_replica_told_removed(struct coord_replica *replica, const struct ray_id *node,
                                 const struct coord_replica_removal *removal);
 
 /* ---- outside of the configuration (role WAITING) ---- */

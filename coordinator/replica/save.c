@@ -58,11 +58,23 @@ void replica_save_loaded(struct coord_replica *r, uint64_t index)
     r->saved_ns = replica_now_ns(r);
 }
 
-/* Not at the same entries as the other members: while one of them gathers, the others commit. */
+/* How many members have a smaller number. */
+static size_t own_place(const struct coord_replica *r)
+{
+    const struct coord_config *config = coord_core_configuration(r->core);
+    size_t place = 0;
+
+    for (size_t i = 0; i < config->count; i++) {
+        place += config->servers[i].id < r->meta.now.server_id;
+    }
+    return place;
+}
+
+/* Not at the same entries as most of the others: while one of three gathers, two commit. */
 static bool has_enough(const struct coord_replica *r, uint64_t index)
 {
     uint64_t phase =
-        r->meta.now.server_id % REPLICA_SAVE_PHASES * (REPLICA_SAVE_COUNT / REPLICA_SAVE_PHASES);
+        own_place(r) % REPLICA_SAVE_PHASES * (REPLICA_SAVE_COUNT / REPLICA_SAVE_PHASES);
 
     return index >= r->saved_index + REPLICA_SAVE_COUNT / 2 &&
            (index + phase) / REPLICA_SAVE_COUNT > (r->saved_index + phase) / REPLICA_SAVE_COUNT;

@@ -28,12 +28,14 @@ static bool is_stale_boot(uint64_t counter, const struct ray_id *incarnation,
 }
 
 /* It counts as far as the boot that is known, and further; but that was one of another disk, or of
- * this one before it was set back: then votes and entries of that time are gone from it. */
-static bool is_set_back(const struct coord_meta_boot *boots, size_t count, uint64_t counter,
-                        const struct ray_id *incarnation)
+ * this one before it was set back: then votes and entries of that time are gone from it. The
+ * present boot is its own, whatever count it was admitted with. */
+static bool is_set_back(const struct coord_meta_boot *boots, size_t count,
+                        const struct ray_id *incarnation, uint64_t known_counter,
+                        const struct ray_id *known)
 {
-    return !ray_id_is_none(incarnation) &&
-           coord_meta_boots_differ(boots, count, counter, incarnation) &&
+    return !ray_id_is_none(known) && !ray_id_equal(incarnation, known) &&
+           coord_meta_boots_differ(boots, count, known_counter, known) &&
            !RAY_MUTANT(REPLICA_SET_BACK_HEARD);
 }
 
@@ -45,16 +47,26 @@ static bool is_new_life(const struct replica_peer *peer, const struct coord_obje
            (node == NULL || peer->said.server_id >= node->node.raft_id);
 }
 
-/* The latest boot of that node that is known of, from its hellos and from the registry. */
-static void latest_boot(const struct replica_peer *peer, const struct coord_object *node,
-                        uint64_t *out_counter, struct ray_id *out_incarnation)
+/* Given by a leader that is ahead of our registry. */
+static bool is_later_number(const struct coord_replica *r, uint64_t server_id)
+{
+    const struct coord_object *cluster = coord_fsm_cluster(r->fsm);
+
+    return cluster == NULL || server_id > cluster->cluster.last_raft_id;
+}
+
+/* The latest boot of that node that is known of, from its hellos and from the registry, unless that
+ * one is older than its number. */
+static void latest_boot(const struct coord_replica *r, const struct replica_peer *peer,
+                        const struct coord_object *node, uint64_t *out_counter,
+                        struct ray_id *out_incarnation)
 {
     bool is_new = is_new_life(peer, node);
 
     *out_counter = is_new ? 0 : peer->boot_counter;
     *out_incarnation = is_new ? (struct ray_id){{0}} : peer->incarnation;
-    if (node != NULL && !ray_id_is_none(&node->node.incarnation) &&
-        node->node.boot_counter > *out_counter) {
+    if (node != NULL && !is_later_number(r, peer->said.server_id) &&
+        !ray_id_is_none(&node->node.incarnation) && node->node.boot_counter > *out_counter) {
         *out_counter = node->node.boot_counter;
         *out_incarnation = node->node.incarnation;
     }
@@ -64,12 +76,9 @@ static enum replica_standing standing_by_registry(struct coord_replica *r,
                                                   const struct replica_peer *peer,
                                                   const struct coord_object *node)
 {
-    const struct coord_object *cluster = coord_fsm_cluster(r->fsm);
     const struct coord_object *other;
 
-    /* A number above the last one that we know of was given since. */
-    if (cluster == NULL || peer->said.server_id == 0 ||
-        peer->said.server_id > cluster->cluster.last_raft_id) {
+    if (peer->said.server_id == 0 || is_later_number(r, peer->said.server_id)) {
         return REPLICA_STANDING_GOOD;
     }
     other = coord_fsm_find_raft_id(r->fsm, peer->said.server_id);
@@ -99,13 +108,13 @@ static enum replica_standing standing_of(struct coord_replica *r, const struct r
     if (peer->said.cluster_epoch != r->meta.now.cluster_epoch) {
         return REPLICA_STANDING_EPOCH;
     }
-    latest_boot(peer, node, &counter, &incarnation);
+    latest_boot(r, peer, node, &counter, &incarnation);
     if (is_stale_boot(peer->said.boot_counter, &peer->said.incarnation, counter, &incarnation)) {
         return REPLICA_STANDING_DUPLICATE;
     }
     /* Once it knows itself it has no voice, and is to be refilled. */
-    if (!peer->said.is_quarantined &&
-        is_set_back(peer->said.boots, peer->said.boot_count, counter, &incarnation)) {
+    if (!peer->said.is_quarantined && is_set_back(peer->said.boots, peer->said.boot_count,
+                                                  &peer->said.incarnation, counter, &incarnation)) {
         return REPLICA_STANDING_DUPLICATE;
     }
     return standing_by_registry(r, peer, node);
@@ -144,7 +153,7 @@ static void tell_standing(struct coord_replica *r, struct replica_peer *peer)
         break;
     case REPLICA_STANDING_DUPLICATE:
         item.kind = RAYOS__MEMBER__STANDING_KIND__STANDING_DUPLICATE;
-        latest_boot(peer, node, &item.boot_counter, &incarnation);
+        latest_boot(r, peer, node, &item.boot_counter, &incarnation);
         item.incarnation = ray_proto_id(&incarnation);
         break;
     }
@@ -279,8 +288,8 @@ void replica_standing_check_self(struct coord_replica *r)
     }
     if (is_stale_boot(r->meta.now.boot_counter, &r->meta.now.incarnation, self->node.boot_counter,
                       &self->node.incarnation) ||
-        is_set_back(r->meta.now.boots, r->meta.now.boot_count, self->node.boot_counter,
-                    &self->node.incarnation)) {
+        is_set_back(r->meta.now.boots, r->meta.now.boot_count, &r->meta.now.incarnation,
+                    self->node.boot_counter, &self->node.incarnation)) {
         (void)ray_fail(&why, RAY_ECONFLICT,
                        "duplicate identity: boot %llu of this node was admitted, this is boot %llu",
                        (unsigned long long)self->node.boot_counter,
@@ -297,7 +306,8 @@ static void hear_duplicate(struct coord_replica *r, const Rayos__Member__Standin
     if (ray_id_from_bytes(item->incarnation.data, item->incarnation.len, &other, NULL) != RAY_OK ||
         !(is_stale_boot(r->meta.now.boot_counter, &r->meta.now.incarnation, item->boot_counter,
                         &other) ||
-          is_set_back(r->meta.now.boots, r->meta.now.boot_count, item->boot_counter, &other))) {
+          is_set_back(r->meta.now.boots, r->meta.now.boot_count, &r->meta.now.incarnation,
+                      item->boot_counter, &other))) {
         return; /* of an earlier boot of ours */
     }
     (void)ray_fail(&why, RAY_ECONFLICT,
@@ -557,6 +567,9 @@ void replica_hello_heard(struct coord_replica *r, struct replica_peer *peer,
                      strlen(hello->trouble));
     hear_members(peer, hello);
     hear_boots(peer, hello);
+    if (hello->is_quarantined) {
+        peer->quarantined_ns = replica_now_ns(r);
+    }
     peer->feature_level = hello->feature_level;
     peer->has_space = hello->has_space;
     peer->has_said_hello = true;

@@ -190,10 +190,24 @@ static const struct ray_id *node_of(struct coord_replica *r, uint64_t server_id)
     return peer != NULL ? &peer->node : node != NULL ? &node->id : NULL;
 }
 
-/* False: whose a number is, is not known here. */
-static bool count_configured(struct coord_replica *r, struct removers *out)
+/* Those that the owner knows, where whose a number is is not known here yet. */
+static size_t count_known(struct coord_replica *r)
 {
-    const struct coord_config *config = coord_core_configuration(r->core);
+    size_t count = 0;
+
+    if (r->user.knows_member == NULL) {
+        return 0;
+    }
+    for (const struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
+        count += peer->has_removed_us && r->user.knows_member(r->user.arg, &peer->node);
+    }
+    return count;
+}
+
+static void count_configured(struct coord_replica *r, const struct coord_config *config,
+                             struct removers *out)
+{
+    bool is_any_unknown = false;
 
     for (size_t i = 0; i < config->count; i++) {
         uint64_t id = config->servers[i].id;
@@ -201,20 +215,19 @@ static bool count_configured(struct coord_replica *r, struct removers *out)
         if (config->servers[i].role == COORD_VOTER && id != r->meta.now.server_id) {
             const struct ray_id *node = node_of(r, id);
 
-            if (node == NULL) {
-                return false;
-            }
             out->voters++;
-            out->count += has_removed_us(r, node);
+            out->count += node != NULL && has_removed_us(r, node);
+            is_any_unknown |= node == NULL;
         }
     }
-    return config->count > 0;
+    if (is_any_unknown) {
+        out->count = count_known(r);
+    }
 }
 
 static void count_registered(struct coord_replica *r, struct removers *out)
 {
-    struct coord_fsm *fsm = replica_state(r);
-    const struct coord_object *node = coord_fsm_next(fsm, COORD_NODE, NULL);
+    const struct coord_object *node = coord_fsm_next(r->fsm, COORD_NODE, NULL);
 
     while (node != NULL) {
         struct ray_id id = node->id;
@@ -223,33 +236,21 @@ static void count_registered(struct coord_replica *r, struct removers *out)
             out->voters++;
             out->count += has_removed_us(r, &id);
         }
-        node = coord_fsm_next(fsm, COORD_NODE, &id);
+        node = coord_fsm_next(r->fsm, COORD_NODE, &id);
     }
 }
 
-/* Voters and standbys, as the owner last knew them. */
-static void count_kept(struct coord_replica *r, struct removers *out)
-{
-    if (r->user.count_members == NULL || r->user.knows_member == NULL) {
-        return;
-    }
-    out->voters = r->user.count_members(r->user.arg);
-    for (const struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
-        out->count += peer->has_removed_us && r->user.knows_member(r->user.arg, &peer->node);
-    }
-}
-
+/* By what is here itself. Whose log and registry are empty knows the members by one member's word:
+ * for such a node nobody is most of them. */
 bool replica_trust_is_removed(struct coord_replica *r)
 {
     struct removers removers = {0};
+    const struct coord_config *config = r->core != NULL ? coord_core_configuration(r->core) : NULL;
 
-    if (r->core == NULL || !count_configured(r, &removers)) {
-        removers = (struct removers){0};
-        if (coord_fsm_cluster(replica_state(r)) != NULL) {
-            count_registered(r, &removers);
-        } else {
-            count_kept(r, &removers);
-        }
+    if (config != NULL && config->count > 0) {
+        count_configured(r, config, &removers);
+    } else if (coord_fsm_cluster(r->fsm) != NULL) {
+        count_registered(r, &removers);
     }
     return removers.count > removers.voters / 2;
 }

@@ -162,7 +162,8 @@ static void test_members_by_way_of_others(void **state)
 /* ---- disks that were set back ---- */
 
 /* The third start of a disk that has seen `before` at its first. */
-static void hello_of_disk(struct house *house, struct ray_id before, bool is_quarantined)
+static void hello_of_disk(struct house *house, struct ray_id before, uint64_t server_id,
+                          bool is_quarantined)
 {
     Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
     Rayos__Member__Hello hello = RAYOS__MEMBER__HELLO__INIT;
@@ -174,7 +175,7 @@ static void hello_of_disk(struct house *house, struct ray_id before, bool is_qua
     boots[0].since = 1;
     boots[1].incarnation = ray_proto_id(&now);
     boots[1].since = 3;
-    hello.server_id = house_number(house, HOUSE_COLLEAGUE);
+    hello.server_id = server_id;
     hello.incarnation = ray_proto_id(&now);
     hello.boot_counter = 3;
     hello.cluster_epoch = 1;
@@ -198,17 +199,24 @@ static enum replica_standing colleague_standing(struct house *house)
 static void test_boots_of_another_disk(void **state)
 {
     struct house house;
+    uint64_t number;
 
     (void)state;
     house_move_in(&house);
-    hello_of_disk(&house, replica_fix_id(601), false);
+    number = house_number(&house, HOUSE_COLLEAGUE);
+    hello_of_disk(&house, replica_fix_id(601), number, false);
     assert_int_equal(colleague_standing(&house), REPLICA_STANDING_DUPLICATE);
-    hello_of_disk(&house, replica_fix_id(601), true); /* it knows: to be refilled */
+    hello_of_disk(&house, replica_fix_id(601), number, true); /* it knows: to be refilled */
+    assert_int_equal(colleague_standing(&house), REPLICA_STANDING_GOOD);
+    /* It was refilled, of which this member has not heard yet. */
+    number = coord_fsm_cluster(house.fix.replica->fsm)->cluster.last_raft_id + 1;
+    hello_of_disk(&house, replica_fix_id(601), number, false);
     assert_int_equal(colleague_standing(&house), REPLICA_STANDING_GOOD);
     house_move_out(&house);
 
     house_move_in(&house);
-    hello_of_disk(&house, replica_fix_boot(HOUSE_COLLEAGUE), false);
+    hello_of_disk(&house, replica_fix_boot(HOUSE_COLLEAGUE), house_number(&house, HOUSE_COLLEAGUE),
+                  false);
     assert_int_equal(colleague_standing(&house), REPLICA_STANDING_GOOD);
     house_move_out(&house);
 }

@@ -78,12 +78,38 @@ static bool first_life(const struct member_fix *fix, unsigned turns)
     return WEXITSTATUS(status) == 1;
 }
 
-/* The next process makes the cluster, whole. */
-static bool ends_after(struct member_fix *fix, unsigned turns)
+/* What lies in memory is gone, the incarnation with it. */
+static void forget_boot(const struct member_fix *fix)
+{
+    char path[MEMBER_FIX_PATH_SIZE];
+
+    assert_int_equal(unlink(member_fix_path(fix, "run/incarnation", path)), 0);
+}
+
+/* A command of the boot before may be in the log; one of this boot says its count, or it would not
+ * believe to be that node later. */
+static void must_know_its_boot(const struct member_fix *fix)
+{
+    const struct coord_object *self =
+        coord_fsm_find(coord_replica_fsm(fix->member->replica), COORD_NODE, &fix->member->id);
+    struct coord_replica_status status;
+
+    assert_non_null(self);
+    coord_replica_status(fix->member->replica, &status);
+    if (ray_id_equal(&self->node.incarnation, &status.incarnation)) {
+        assert_int_equal(self->node.boot_counter, status.boot_counter);
+    }
+}
+
+/* The next process makes the cluster, whole; also when it is of a later boot. */
+static bool ends_after(struct member_fix *fix, unsigned turns, bool is_rebooted)
 {
     bool was_there = first_life(fix, turns);
     struct coord_fsm *fsm;
 
+    if (is_rebooted) {
+        forget_boot(fix);
+    }
     start(fix, credential);
     assert_true(member_fix_run(fix, member_fix_has_cluster, fix));
     fsm = coord_replica_fsm(fix->member->replica);
@@ -91,25 +117,39 @@ static bool ends_after(struct member_fix *fix, unsigned turns)
     assert_int_equal(coord_fsm_count(fsm, COORD_TOKEN), 1);
     assert_int_equal(coord_fsm_count(fsm, COORD_PRINCIPAL), 1);
     assert_int_equal(coord_fsm_count(fsm, COORD_NODE), 1);
+    if (is_rebooted) {
+        must_know_its_boot(fix);
+    }
     return was_there;
 }
 
-static void a_cluster_is_made_whenever_the_process_ends(void **state)
+static void make_cluster_with_ends(bool is_rebooted)
 {
     enum { TURNS_MAX = 200 };
     bool was_there = false;
     unsigned turns = 0;
 
-    (void)state;
     for (; !was_there && turns < TURNS_MAX; turns++) {
         struct member_fix fix;
 
         member_fix_open(&fix);
-        was_there = ends_after(&fix, turns);
+        was_there = ends_after(&fix, turns, is_rebooted);
         member_fix_close(&fix);
     }
     assert_true(was_there); /* every instant before was tried */
     assert_true(turns > 3);
+}
+
+static void a_cluster_is_made_whenever_the_process_ends(void **state)
+{
+    (void)state;
+    make_cluster_with_ends(false);
+}
+
+static void a_cluster_is_made_whenever_the_machine_ends(void **state)
+{
+    (void)state;
+    make_cluster_with_ends(true);
 }
 
 static void a_credential_has_no_say_in_a_cluster(void **state)
@@ -491,6 +531,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_cluster_is_made_whenever_the_process_ends),
+        cmocka_unit_test(a_cluster_is_made_whenever_the_machine_ends),
         cmocka_unit_test_setup_teardown(a_credential_has_no_say_in_a_cluster, open_fix, close_fix),
         cmocka_unit_test_setup_teardown(rot_behind_a_clean_stop_is_found, open_fix, close_fix),
         cmocka_unit_test_setup_teardown(without_one_it_is_a_torn_tail, open_fix, close_fix),

@@ -282,6 +282,7 @@ struct result_parts {
     const char *next_step;
     size_t next_step_size;
     const uint8_t *body;
+    size_t body_size;
     size_t size; /* packed */
 };
 
@@ -295,10 +296,11 @@ static void take_apart(const struct fsm_stored_result *result, struct result_par
         out->next_step = out->text + out->text_size + 1;
         out->next_step_size = strlen(out->next_step);
         out->body = (const uint8_t *)out->next_step + out->next_step_size + 1;
+        out->body_size = result->body_size;
     }
     out->size = fsm_number_size(result->sequence) + fsm_number_size(out->code) +
                 fsm_bytes_size(out->text_size) + fsm_bytes_size(out->next_step_size) +
-                fsm_number_size(result->revision) + fsm_bytes_size(result->body_size);
+                fsm_number_size(result->revision) + fsm_bytes_size(out->body_size);
 }
 
 static uint8_t *put_result(uint8_t *at, const struct fsm_stored_result *result)
@@ -312,7 +314,7 @@ static uint8_t *put_result(uint8_t *at, const struct fsm_stored_result *result)
     at = fsm_put_bytes(at, RESULT_TEXT, parts.text, parts.text_size);
     at = fsm_put_bytes(at, RESULT_NEXT_STEP, parts.next_step, parts.next_step_size);
     at = fsm_put_number(at, RESULT_REVISION, result->revision);
-    return fsm_put_bytes(at, RESULT_BODY, parts.body, result->body_size);
+    return fsm_put_bytes(at, RESULT_BODY, parts.body, parts.body_size);
 }
 
 static uint64_t first_sequence(const struct fsm_session *session)

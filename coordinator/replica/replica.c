@@ -577,6 +577,7 @@ void coord_replica_status(const struct coord_replica *r, struct coord_replica_st
     };
     if (r->core != NULL) {
         out->config = *coord_core_configuration(r->core);
+        out->last_term = coord_core_term_of(r->core, out->last_index);
     }
     out->is_quorate =
         replica_is_running(r) && !ray_id_is_none(&r->told_leader) &&

@@ -252,6 +252,7 @@ struct coord_replica_status {
     uint64_t server_id;
     uint64_t term;
     uint64_t last_index;
+    uint64_t last_term; /* of that entry; 0: not known, as there is no log */
     uint64_t durable_index;
     uint64_t commit_index;
     uint64_t applied_index;

@@ -17,6 +17,11 @@ struct sim_end_node {
     bool is_quarantined;
     bool was_damaged; /* rot, wipe, clone: it may be quarantined */
     uint64_t applied_index;
+    uint32_t place;
+    uint32_t voters;     /* of the newest configuration in its log: one bit per place */
+    size_t voter_count;  /* of that, also those that are nobody's number any more; 0: not known */
+    uint64_t last_index; /* of its log, and that entry's term */
+    uint64_t last_term;
 };
 
 /* The world was healed, then clients went on for a while, then nobody asked anything for as long
@@ -30,7 +35,11 @@ struct sim_end {
     uint64_t settled_index; /* committed long enough ago for all to have it; 0: everything */
 };
 
-void sim_check_progress(const struct sim_end *end, struct sim_verdict *verdict);
+/* False: nothing is asked, because nobody can be elected. While a change of the configuration is
+ * under way, voters may count by different configurations; when one of them then loses its disk,
+ * Raft can be without a leader for good, though most of either are there (a standby that is to vote
+ * has the lost leader's newer entries, and does not stand). Only recovery helps. */
+bool sim_check_progress(const struct sim_end *end, struct sim_verdict *verdict);
 /* At any time. */
 void sim_check_quarantine(uint32_t node, bool was_damaged, const char *why,
                           struct sim_verdict *verdict);

@@ -45,6 +45,38 @@ static void test_progress(void **state)
     assert_true(judge(nodes, 1, 0).is_bad);
 }
 
+/* 0 alone has 3 as a voter; 1 and 2 do not; 3 has what 2 wrote before its disk was lost. */
+static void test_nobody_can_be_elected(void **state)
+{
+    struct sim_end_node nodes[4] = {
+        {.is_up = true, .voters = 0xf, .voter_count = 4, .last_index = 9, .last_term = 2},
+        {.is_up = true, .voters = 0x7, .voter_count = 3, .last_index = 5, .last_term = 2},
+        {.is_up = true, .is_quarantined = true},
+        {.is_up = true, .voters = 0x7, .voter_count = 3, .last_index = 8, .last_term = 3}};
+    struct sim_end end = {.nodes = nodes, .node_count = 4, .healed_done_count = 1};
+    struct sim_verdict verdict = {0};
+
+    (void)state;
+    for (uint32_t i = 0; i < 4; i++) {
+        nodes[i].place = i;
+    }
+    assert_false(sim_check_progress(&end, &verdict));
+    assert_false(verdict.is_bad);
+    nodes[3].last_term = 2; /* now it votes for 0 */
+    assert_true(sim_check_progress(&end, &verdict));
+    assert_true(verdict.is_bad);
+    verdict = (struct sim_verdict){0};
+    nodes[3].last_term = 3;
+    nodes[1].last_index = 9; /* and now 0 for 1 */
+    assert_true(sim_check_progress(&end, &verdict));
+    assert_true(verdict.is_bad);
+    verdict = (struct sim_verdict){0};
+    nodes[1].last_index = 5;
+    nodes[2].is_quarantined = false; /* nothing was lost */
+    assert_true(sim_check_progress(&end, &verdict));
+    assert_true(verdict.is_bad);
+}
+
 static void test_quarantine(void **state)
 {
     struct sim_verdict verdict = {0};
@@ -93,6 +125,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_nobody_can_be_elected),
         cmocka_unit_test(test_quarantine),
         cmocka_unit_test(test_first_is_kept),
         cmocka_unit_test(test_mutants_name_checkers),

@@ -108,6 +108,10 @@ struct sim_node_status {
     uint64_t stored_index; /* durable in its log; only of the whole replica */
     uint32_t leader;       /* place; UINT32_MAX: not known */
     size_t voter_count;
+    /* Of the whole replica only. */
+    uint32_t voters; /* those of the newest configuration that it knows: one bit per place */
+    uint64_t last_index;
+    uint64_t last_term;
 };
 
 struct sim_node_ops {

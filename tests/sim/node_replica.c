@@ -438,7 +438,12 @@ static void node_status(const struct sim_node *node, struct sim_node_status *out
             coord_config_find(&status.config, node->world.membership->server_ids[i]) != NULL) {
             out->members |= 1U << i;
         }
+        if (coord_config_is_voter(&status.config, node->world.membership->server_ids[i])) {
+            out->voters |= 1U << i;
+        }
     }
+    out->last_index = status.last_index;
+    out->last_term = status.last_term;
 }
 
 /* Who drains a node has its role taken away, and given back later. */

@@ -234,13 +234,18 @@ static void judge_end(struct sim_run *run)
             .is_leader = status.is_leader,
             .is_quarantined = is_quarantined,
             .was_damaged = machine->was_set_back || (machine->was_damaged && !run->ops->comes_back),
-            .applied_index = status.applied_index};
+            .applied_index = status.applied_index,
+            .place = i,
+            .voters = status.voters,
+            .voter_count = status.voters != 0 ? status.voter_count : 0,
+            .last_index = status.last_index,
+            .last_term = status.last_term};
         /* Who only lags has lost nothing: that is a matter of progress. */
         if (status.is_leader) {
             sim_check_log_end(&run->log, i, status.applied_index);
         }
     }
-    sim_check_progress(&end, &run->verdict);
+    run->result->lost_count = sim_check_progress(&end, &run->verdict) ? 0 : 1;
 }
 
 static void judge(struct sim_run *run, const struct sim_options *options)

@@ -47,6 +47,7 @@ struct totals {
     uint64_t linear;
     uint64_t watched;
     uint64_t resyncs;
+    uint64_t lost;
     uint64_t runs; /* of guests */
     uint64_t takeovers;
     uint64_t migrations;
@@ -251,6 +252,7 @@ static void add_up(struct totals *totals, uint64_t seed, const struct sim_result
     totals->linear += result->linear_count;
     totals->watched += result->watched_count;
     totals->resyncs += result->resync_count;
+    totals->lost += result->lost_count;
     totals->runs += result->run_count;
     totals->takeovers += result->takeover_count;
     totals->migrations += result->migration_count;
@@ -283,12 +285,12 @@ static int write_json(const char *path, const struct totals *totals, double seco
                   " \"events\": %" PRIu64 ", \"messages\": %" PRIu64 ", \"ops\": %" PRIu64
                   ", \"done\": %" PRIu64 ", \"commits\": %" PRIu64 ", \"elections\": %" PRIu64
                   ", \"starts\": %" PRIu64 ", \"damaged\": %" PRIu64 ", \"linear\": %" PRIu64
-                  ", \"watched\": %" PRIu64 ", \"resyncs\": %" PRIu64 ", \"runs\": %" PRIu64
-                  ", \"takeovers\": %" PRIu64 ", \"migrations\": %" PRIu64,
+                  ", \"watched\": %" PRIu64 ", \"resyncs\": %" PRIu64 ", \"lost\": %" PRIu64
+                  ", \"runs\": %" PRIu64 ", \"takeovers\": %" PRIu64 ", \"migrations\": %" PRIu64,
                   totals->seeds, totals->failed, seconds, totals->events, totals->messages,
                   totals->ops, totals->done, totals->commits, totals->elections, totals->starts,
-                  totals->damaged, totals->linear, totals->watched, totals->resyncs, totals->runs,
-                  totals->takeovers, totals->migrations);
+                  totals->damaged, totals->linear, totals->watched, totals->resyncs, totals->lost,
+                  totals->runs, totals->takeovers, totals->migrations);
     if (totals->first_bad > 0) {
         (void)fprintf(file, ", \"first_bad\": %" PRIu64 ", \"checker\": \"%s\"", totals->first_bad,
                       sim_checker_name(totals->first_checker));
@@ -339,10 +341,10 @@ static int run_all(struct arguments *arguments)
     (void)printf("sim: %" PRIu64 " seeds, %" PRIu64 " violations, %.0f seeds/s, %" PRIu64
                  " operations, %" PRIu64 " entries, %" PRIu64 " elections, %" PRIu64
                  " starts of processes, %" PRIu64 " searched in full, %" PRIu64
-                 " events watched, %" PRIu64 " resyncs\n",
+                 " events watched, %" PRIu64 " resyncs, %" PRIu64 " left without anybody to lead\n",
                  totals.seeds, totals.failed, (double)totals.seeds / seconds, totals.ops,
                  totals.commits, totals.elections, totals.starts, totals.linear, totals.watched,
-                 totals.resyncs);
+                 totals.resyncs, totals.lost);
     if (totals.runs > 0) {
         (void)printf("sim: %" PRIu64 " runs of guests, %" PRIu64 " taken over by death, %" PRIu64
                      " migrated\n",

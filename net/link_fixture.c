@@ -286,8 +286,11 @@ static void on_late(void *arg)
     ((struct world *)arg)->is_late = true;
 }
 
-void world_setup(struct world *world, world_create create, size_t node_count)
+struct world *world_make(world_create create, size_t node_count)
 {
+    struct world *world = malloc(sizeof *world);
+
+    assert_non_null(world);
     *world = (struct world){.create = create, .cluster_epoch = 1, .node_count = node_count};
     assert_int_equal(ray_loop_init(&world->loop, NULL), RAY_OK);
     assert_int_equal(ray_timer_init(&world->late, &world->loop, on_late, world, NULL), RAY_OK);
@@ -303,9 +306,19 @@ void world_setup(struct world *world, world_create create, size_t node_count)
         assert_int_equal(ray_key_generate(&node->key, NULL), RAY_OK);
         assert_int_equal(world_start(node), RAY_OK);
     }
+    return world;
 }
 
-void world_teardown(struct world *world)
+struct world *world_make_pair(world_create create)
+{
+    struct world *world = world_make(create, 2);
+
+    world_add(&world->nodes[0], &world->nodes[1]);
+    assert_true(world_run_until_linked(&world->nodes[0], &world->nodes[1]));
+    return world;
+}
+
+void world_drop(struct world *world)
 {
     for (size_t i = 0; i < world->node_count; i++) {
         world_stop(&world->nodes[i]);
@@ -313,6 +326,7 @@ void world_teardown(struct world *world)
     }
     ray_timer_fini(&world->late);
     ray_loop_fini(&world->loop);
+    free(world);
 }
 
 bool world_run_until(struct world *world, bool (*is_done)(void *arg), void *arg)
@@ -341,23 +355,69 @@ bool world_is_linked(const struct world_node *a, const struct world_node *b)
     return a->peers[b->index].epoch != 0 && b->peers[a->index].epoch != 0;
 }
 
-struct pair {
+/* What a run waits for between two nodes. */
+struct wait {
     const struct world_node *a;
     const struct world_node *b;
+    uint64_t total;
+    const char *text;
 };
 
-static bool is_pair_linked(void *arg)
+static bool is_linked(void *arg)
 {
-    const struct pair *pair = arg;
+    const struct wait *wait = arg;
 
-    return world_is_linked(pair->a, pair->b);
+    return world_is_linked(wait->a, wait->b);
 }
 
 bool world_run_until_linked(struct world_node *a, struct world_node *b)
 {
-    struct pair pair = {a, b};
+    struct wait wait = {.a = a, .b = b};
 
-    return world_run_until(a->world, is_pair_linked, &pair);
+    return world_run_until(a->world, is_linked, &wait);
+}
+
+static bool has_total(void *arg)
+{
+    const struct wait *wait = arg;
+
+    return wait->a->peers[wait->b->index].total >= wait->total;
+}
+
+void world_run_until_total(struct world_node *a, const struct world_node *b, uint64_t wanted)
+{
+    struct wait wait = {.a = a, .b = b, .total = wanted};
+
+    assert_true(world_run_until(a->world, has_total, &wait));
+    assert_int_equal(a->peers[b->index].total, wanted);
+}
+
+static bool is_down(void *arg)
+{
+    const struct wait *wait = arg;
+
+    return wait->a->peers[wait->b->index].epoch == 0;
+}
+
+void world_run_until_down(struct world_node *a, const struct world_node *b)
+{
+    struct wait wait = {.a = a, .b = b};
+
+    assert_true(world_run_until(a->world, is_down, &wait));
+}
+
+static bool has_trouble(void *arg)
+{
+    const struct wait *wait = arg;
+
+    return strstr(ray_link_trouble(wait->a->link, &wait->b->id), wait->text) != NULL;
+}
+
+void world_run_until_trouble(struct world_node *a, const struct world_node *b, const char *text)
+{
+    struct wait wait = {.a = a, .b = b, .text = text};
+
+    assert_true(world_run_until(a->world, has_trouble, &wait));
 }
 
 int world_connect_raw(const struct world_node *node)

@@ -1,7 +1,7 @@
 /* net/link_fixture.h - nodes with links on one loop, over loopback; every message is checked
  * against what the sender said in that epoch. For tests only.
  *
- * Memory: setup and teardown on caller memory.  Threads: one.  Blocks: in run functions.
+ * Memory: world_make and world_drop.  Threads: one.  Blocks: in run functions.
  * Trust: none. */
 #ifndef RAY_NET_LINK_FIXTURE_H
 #define RAY_NET_LINK_FIXTURE_H
@@ -70,8 +70,11 @@ struct world {
     struct world_node nodes[WORLD_NODES_MAX];
 };
 
-void world_setup(struct world *world, world_create create, size_t node_count);
-void world_teardown(struct world *world);
+/* On the heap, for world_drop. */
+struct world *world_make(world_create create, size_t node_count);
+/* Two nodes with a link, which the first has dialled. */
+struct world *world_make_pair(world_create create);
+void world_drop(struct world *world);
 /* Makes the node's link set; RAY_OK or what create said. */
 int world_start(struct world_node *node);
 void world_stop(struct world_node *node);
@@ -88,6 +91,13 @@ void world_turns(struct world *world, unsigned count, unsigned each_ms);
 /* Both have a link to each other. */
 bool world_is_linked(const struct world_node *a, const struct world_node *b);
 bool world_run_until_linked(struct world_node *a, struct world_node *b);
+
+/* Until `a` has got as many messages of `b`, ever; and not one more. */
+void world_run_until_total(struct world_node *a, const struct world_node *b, uint64_t wanted);
+/* Until `a` has found its link to `b` down. */
+void world_run_until_down(struct world_node *a, const struct world_node *b);
+/* Until what `a` says of why there is no link to `b` has `text` in it. */
+void world_run_until_trouble(struct world_node *a, const struct world_node *b, const char *text);
 
 /* A TCP connection to the node, blocking. */
 int world_connect_raw(const struct world_node *node);

@@ -7,42 +7,6 @@
 #include "net/link_fixture.h"
 #include "net/link_uv.h"
 
-static struct world *setup(size_t count)
-{
-    struct world *world = malloc(sizeof *world);
-
-    assert_non_null(world);
-    world_setup(world, ray_link_uv_create, count);
-    return world;
-}
-
-static void finish(struct world *world)
-{
-    world_teardown(world);
-    free(world);
-}
-
-struct trouble {
-    const struct world_node *node;
-    const struct world_node *peer;
-    const char *text;
-};
-
-static bool has_trouble(void *arg)
-{
-    const struct trouble *wanted = arg;
-
-    return strstr(ray_link_trouble(wanted->node->link, &wanted->peer->id), wanted->text) != NULL;
-}
-
-static void run_until_trouble(struct world_node *node, const struct world_node *peer,
-                              const char *text)
-{
-    struct trouble wanted = {node, peer, text};
-
-    assert_true(world_run_until(node->world, has_trouble, &wanted));
-}
-
 static bool has_heard_removal(void *arg)
 {
     const struct world *world = arg;
@@ -53,14 +17,14 @@ static bool has_heard_removal(void *arg)
 /* Refused in clear, told by who is proven; and a member again when it is let in again. */
 static void test_removed_while_away(void **state)
 {
-    struct world *world = setup(2);
+    struct world *world = world_make(ray_link_uv_create, 2);
     struct world_node *a = &world->nodes[0], *b = &world->nodes[1];
 
     (void)state;
     b->peers[0].is_unknown = true;
     b->peers[0].says_removed = (struct ray_link_removal){.last_number = 1, .cluster_epoch = 5};
     world_add(a, b);
-    run_until_trouble(a, b, "does not know this node yet");
+    world_run_until_trouble(a, b, "does not know this node yet");
     b->peers[0].says_removed = (struct ray_link_removal){.last_number = 77, .cluster_epoch = 5};
     a->peers[1].removed_count = 0;
     assert_true(world_run_until(world, has_heard_removal, world));
@@ -70,30 +34,30 @@ static void test_removed_while_away(void **state)
     assert_int_equal(b->guest_count, 0);
     b->peers[0].is_unknown = false;
     assert_true(world_run_until_linked(a, b));
-    finish(world);
+    world_drop(world);
 }
 
 /* Who does not say so is asked as a member again. */
 static void test_not_removed(void **state)
 {
-    struct world *world = setup(2);
+    struct world *world = world_make(ray_link_uv_create, 2);
     struct world_node *a = &world->nodes[0], *b = &world->nodes[1];
 
     (void)state;
     b->peers[0].is_unknown = true;
     world_add(a, b);
-    run_until_trouble(a, b, "nothing is known of a removal");
-    run_until_trouble(a, b, "not a member here");
+    world_run_until_trouble(a, b, "nothing is known of a removal");
+    world_run_until_trouble(a, b, "not a member here");
     assert_int_equal(a->peers[1].removed_count, 0);
     b->peers[0].is_unknown = false;
     assert_true(world_run_until_linked(a, b));
-    finish(world);
+    world_drop(world);
 }
 
 /* Another node at the member's address can refuse; it cannot say why. */
 static void test_removal_by_somebody_else(void **state)
 {
-    struct world *world = setup(3);
+    struct world *world = world_make(ray_link_uv_create, 3);
     struct world_node *a = &world->nodes[0], *b = &world->nodes[1], *c = &world->nodes[2];
     struct ray_id b_id = b->id;
 
@@ -108,13 +72,13 @@ static void test_removal_by_somebody_else(void **state)
     b->id = b_id;
     c->id = (struct ray_id){{9}};
     world_add_at(a, b, c->port);
-    run_until_trouble(a, b, "not a member here");
+    world_run_until_trouble(a, b, "not a member here");
     for (unsigned i = 0; i < 20; i++) {
         world_turns(world, 10, 20);
         assert_int_equal(a->peers[1].removed_count, 0);
     }
     assert_int_equal(c->guest_count, 0);
-    finish(world);
+    world_drop(world);
 }
 
 int main(void)

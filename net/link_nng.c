@@ -56,7 +56,6 @@ struct nng_event {
 struct nng_state {
     uv_async_t uv;
     struct link_ring ring;
-    struct link_event *taken; /* out of the ring, to be worked off */
     LIST_HEAD(, nng_conn) settling;
 };
 
@@ -253,45 +252,22 @@ static void take_event(struct nng_event *event)
     }
 }
 
-/* What is in the ring comes after what was taken out of it. */
-static void take_all(struct nng_state *state)
-{
-    struct link_event **link = &state->taken;
-
-    while (*link != NULL) {
-        link = &(*link)->next;
-    }
-    *link = link_ring_take(&state->ring);
-}
-
-/* Something may have been taken already, by drop_events. */
+/* What happens here may close connections, which takes their events out of the ring. */
 static void on_wake(uv_async_t *uv)
 {
     struct nng_state *state = uv->data;
+    struct link_event *event;
 
-    take_all(state);
-    while (state->taken != NULL) {
-        struct nng_event *event = (struct nng_event *)state->taken;
-
-        state->taken = event->ring_entry.next;
-        take_event(event);
+    link_ring_gather(&state->ring);
+    for (event = link_ring_next(&state->ring); event != NULL;
+         event = link_ring_next(&state->ring)) {
+        take_event((struct nng_event *)event);
     }
 }
 
-/* Takes the events of a closed connection out of what is to be worked off: the loop has been
- * woken for the rest. */
-static void drop_events(struct nng_state *state, const struct nng_conn *conn)
+static bool is_of(const struct link_event *event, const void *conn)
 {
-    struct link_event **link = &state->taken;
-
-    take_all(state);
-    while (*link != NULL) {
-        if (((const struct nng_event *)*link)->conn == conn) {
-            *link = (*link)->next;
-        } else {
-            link = &(*link)->next;
-        }
-    }
+    return ((const struct nng_event *)event)->conn == conn;
 }
 
 static void conn_free(struct nng_conn *conn);
@@ -347,7 +323,7 @@ static void conn_free(struct nng_conn *conn)
     }
     aio_free(conn->send_aio);
     aio_free(conn->receive_aio);
-    drop_events(conn->state, conn);
+    link_ring_drop(&conn->state->ring, is_of, conn);
     stop_watching(conn);
     ray_timer_fini(&conn->pipe_timeout);
     free(conn);
@@ -508,7 +484,7 @@ static int make_state(struct link_set *set, struct ray_err *err)
     if (state == NULL) {
         return ray_fail(err, RAY_ENOMEM, "links");
     }
-    atomic_init(&state->ring.newest, NULL);
+    link_ring_init(&state->ring);
     LIST_INIT(&state->settling);
     status = uv_async_init(&set->loop->uv, &state->uv, on_wake);
     state->uv.data = state;

@@ -105,21 +105,6 @@ static void test_hostile_heads_are_refused(void **state)
 
 /* ---- a client that bundles ---- */
 
-static int setup(void **state)
-{
-    struct fixture *fixture = calloc(1, sizeof *fixture);
-
-    *state = fixture;
-    return fixture_setup(fixture);
-}
-
-static int teardown(void **state)
-{
-    fixture_teardown(*state);
-    free(*state);
-    return 0;
-}
-
 static void echo(struct fixture *fixture, uint64_t id, size_t body_size,
                  struct fixture_outcome *outcome)
 {
@@ -447,13 +432,13 @@ int main(void)
         cmocka_unit_test(test_any_sizes_come_back),
         cmocka_unit_test(test_what_is_cut_is_refused),
         cmocka_unit_test(test_hostile_heads_are_refused),
-        cmocka_unit_test_setup_teardown(test_calls_are_answered, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_destroy_sends_what_waits, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_one_packet_for_who_asks, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_full_queue_pauses, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_single_packets_for_others, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_damaged_bundles_cut_off, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_turn_has_its_limit, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_calls_are_answered, fixture_make, fixture_drop),
+        cmocka_unit_test_setup_teardown(test_destroy_sends_what_waits, fixture_make, fixture_drop),
+        cmocka_unit_test_setup_teardown(test_one_packet_for_who_asks, fixture_make, fixture_drop),
+        cmocka_unit_test_setup_teardown(test_a_full_queue_pauses, fixture_make, fixture_drop),
+        cmocka_unit_test_setup_teardown(test_single_packets_for_others, fixture_make, fixture_drop),
+        cmocka_unit_test_setup_teardown(test_damaged_bundles_cut_off, fixture_make, fixture_drop),
+        cmocka_unit_test_setup_teardown(test_a_turn_has_its_limit, fixture_make, fixture_drop),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -228,6 +228,21 @@ void fixture_teardown(struct fixture *fixture)
     }
 }
 
+int fixture_make(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+
+    *state = fixture;
+    return fixture == NULL ? -1 : fixture_setup(fixture);
+}
+
+int fixture_drop(void **state)
+{
+    fixture_teardown(*state);
+    free(*state);
+    return 0;
+}
+
 void fixture_release_held(struct fixture *fixture)
 {
     Rayos__Rpc__Empty empty = RAYOS__RPC__EMPTY__INIT;

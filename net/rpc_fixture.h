@@ -60,6 +60,9 @@ struct fixture_outcome {
 /* 0, or -1: the set-up was refused (only under fault injection). */
 int fixture_setup(struct fixture *fixture);
 void fixture_teardown(struct fixture *fixture);
+/* The same for cmocka, on the heap. */
+int fixture_make(void **state);
+int fixture_drop(void **state);
 
 /* test.echo   Item -> the same Item          test.fail   Empty -> not_found with next step
  * test.stream Credit -> `count` Items, Empty test.hold   Empty -> nothing until released

@@ -13,19 +13,6 @@ enum {
     EDGE_COUNT = 2 * HEAD_SIZE
 }; /* of a body field of more than 16 KiB: key and size, and some */
 
-static int setup(void **state)
-{
-    *state = calloc(1, sizeof(struct fixture));
-    return fixture_setup(*state);
-}
-
-static int teardown(void **state)
-{
-    fixture_teardown(*state);
-    free(*state);
-    return 0;
-}
-
 static uint64_t sum_of(const ProtobufCBinaryData *body)
 {
     uint64_t sum = 0;
@@ -183,11 +170,11 @@ static void test_too_much_waits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_sizes, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_among_others, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_too_large, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_server_that_takes_none, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_too_much_waits, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_sizes, fixture_make, fixture_drop),
+        cmocka_unit_test_setup_teardown(test_among_others, fixture_make, fixture_drop),
+        cmocka_unit_test_setup_teardown(test_too_large, fixture_make, fixture_drop),
+        cmocka_unit_test_setup_teardown(test_server_that_takes_none, fixture_make, fixture_drop),
+        cmocka_unit_test_setup_teardown(test_too_much_waits, fixture_make, fixture_drop),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,7 +15,7 @@
 
 /* Node 0 calls, node 1 serves. Everybody else's channels go through `rest`. */
 struct pair {
-    struct world world;
+    struct world *world;
     struct ray_rpc_link *rpc[2];
     struct fixture fixture; /* of the methods, and of the calling client */
 };
@@ -27,16 +27,16 @@ static bool is_set(void *arg)
 
 static void run_until(struct pair *pair, const bool *flag)
 {
-    assert_true(world_run_until(&pair->world, is_set, (void *)flag));
+    assert_true(world_run_until(pair->world, is_set, (void *)flag));
 }
 
 /* Puts rpc between the link and the world's checks. */
 static void insert_rpc(struct pair *pair, unsigned index, const struct ray_rpc_method *methods)
 {
-    struct world_node *node = &pair->world.nodes[index];
+    struct world_node *node = &pair->world->nodes[index];
     struct ray_link_user user = node->link->user;
 
-    assert_int_equal(ray_rpc_link_create(&pair->rpc[index], &pair->world.loop, node->link, methods,
+    assert_int_equal(ray_rpc_link_create(&pair->rpc[index], &pair->world->loop, node->link, methods,
                                          &pair->fixture, NULL),
                      RAY_OK);
     ray_rpc_link_rest(pair->rpc[index])->user = user;
@@ -47,14 +47,14 @@ static int setup(void **state)
     struct pair *pair = calloc(1, sizeof *pair);
 
     assert_non_null(pair);
-    world_setup(&pair->world, ray_link_uv_create, 2);
+    pair->world = world_make(ray_link_uv_create, 2);
     pair->fixture.received_fd = -1;
     insert_rpc(pair, 0, NULL);
     insert_rpc(pair, 1, fixture_methods());
-    world_add(&pair->world.nodes[0], &pair->world.nodes[1]);
-    assert_true(world_run_until_linked(&pair->world.nodes[0], &pair->world.nodes[1]));
+    world_add(&pair->world->nodes[0], &pair->world->nodes[1]);
+    assert_true(world_run_until_linked(&pair->world->nodes[0], &pair->world->nodes[1]));
     assert_int_equal(ray_rpc_client_create_link(&pair->fixture.client, pair->rpc[0],
-                                                &pair->world.nodes[1].id, NULL),
+                                                &pair->world->nodes[1].id, NULL),
                      RAY_OK);
     *state = pair;
     return 0;
@@ -68,7 +68,7 @@ static int teardown(void **state)
     ray_rpc_link_destroy(pair->rpc[0]);
     ray_rpc_link_destroy(pair->rpc[1]);
     fixture_release_held(&pair->fixture);
-    world_teardown(&pair->world);
+    world_drop(pair->world);
     free(pair);
     return 0;
 }
@@ -124,15 +124,15 @@ static void test_peer(void **state)
 
     assert_int_equal(fixture_call(&pair->fixture, "test.hold", empty(), 0, &outcome, &id), RAY_OK);
     while (pair->fixture.held_count == 0) {
-        world_turns(&pair->world, 1, 5);
+        world_turns(pair->world, 1, 5);
     }
     assert_true(pair->fixture.peer.is_remote);
-    assert_true(ray_id_equal(&pair->fixture.peer.node, &pair->world.nodes[0].id));
+    assert_true(ray_id_equal(&pair->fixture.peer.node, &pair->world->nodes[0].id));
     assert_int_equal(pair->fixture.peer.uid, RAY_RPC_NO_UID); /* never root */
     ray_rpc_call_cancel(pair->fixture.client, id);
     run_until(pair, &outcome.has_ended);
     while (pair->fixture.held[0] != NULL) { /* the server hears of it, too */
-        world_turns(&pair->world, 1, 5);
+        world_turns(pair->world, 1, 5);
     }
 }
 
@@ -163,7 +163,7 @@ static void test_stream(void **state)
 static void test_stream_waits(void **state)
 {
     struct pair *pair = *state;
-    struct world_node *server = &pair->world.nodes[1], *client = &pair->world.nodes[0];
+    struct world_node *server = &pair->world->nodes[1], *client = &pair->world->nodes[0];
     struct fixture_outcome outcome;
 
     start_stream(pair, 200, 1000, &outcome);
@@ -179,7 +179,7 @@ static void test_stream_waits(void **state)
 static void test_link_ends(void **state)
 {
     struct pair *pair = *state;
-    struct world_node *a = &pair->world.nodes[0], *b = &pair->world.nodes[1];
+    struct world_node *a = &pair->world->nodes[0], *b = &pair->world->nodes[1];
     struct fixture_outcome outcomes[3];
     struct ray_rpc_client *client = NULL;
 
@@ -188,7 +188,7 @@ static void test_link_ends(void **state)
                          RAY_OK);
     }
     while (pair->fixture.held_count < 3) {
-        world_turns(&pair->world, 1, 5);
+        world_turns(pair->world, 1, 5);
     }
     a->link->ops->remove_peer(a->link, &b->id);
     for (size_t i = 0; i < 3; i++) {
@@ -198,7 +198,7 @@ static void test_link_ends(void **state)
     assert_int_equal(ray_rpc_client_create_link(&client, pair->rpc[0], &b->id, NULL),
                      RAY_EUNAVAILABLE);
     while (pair->fixture.held[0] != NULL || pair->fixture.held[2] != NULL) {
-        world_turns(&pair->world, 1, 5);
+        world_turns(pair->world, 1, 5);
     }
     world_add(a, b); /* a client is of one epoch; the next needs a new one */
     assert_true(world_run_until_linked(a, b));
@@ -220,7 +220,7 @@ static void test_limits(void **state)
 
     for (size_t i = 0; i <= RAY_RPC_LINK_CONNS_PER_PEER_MAX; i++) {
         assert_int_equal(
-            ray_rpc_client_create_link(&clients[i], pair->rpc[0], &pair->world.nodes[1].id, NULL),
+            ray_rpc_client_create_link(&clients[i], pair->rpc[0], &pair->world->nodes[1].id, NULL),
             RAY_OK);
         pair->fixture.client = clients[i];
         call(pair, "test.fail", empty(), &outcome);
@@ -245,12 +245,12 @@ static void test_limits(void **state)
 static void test_leaves_full_link(void **state)
 {
     struct pair *pair = *state;
-    struct world_node *a = &pair->world.nodes[0], *b = &pair->world.nodes[1];
+    struct world_node *a = &pair->world->nodes[0], *b = &pair->world->nodes[1];
     struct fixture_outcome outcome;
 
     assert_int_equal(fixture_call(&pair->fixture, "test.hold", empty(), 0, &outcome, NULL), RAY_OK);
     while (pair->fixture.held_count == 0) {
-        world_turns(&pair->world, 1, 5);
+        world_turns(pair->world, 1, 5);
     }
     while (world_send(a, b, 50) == RAY_OK || world_send(a, b, WORLD_MESSAGE_SIZE_MIN) == RAY_OK) {
     }
@@ -258,7 +258,7 @@ static void test_leaves_full_link(void **state)
     pair->fixture.client = NULL;
     assert_int_equal(outcome.code, RAY_ECANCELED);
     while (pair->fixture.held[0] != NULL) {
-        world_turns(&pair->world, 1, 5);
+        world_turns(pair->world, 1, 5);
     }
 }
 
@@ -269,7 +269,7 @@ static void test_no_service(void **state)
 
     ray_rpc_client_destroy(pair->fixture.client);
     assert_int_equal(ray_rpc_client_create_link(&pair->fixture.client, pair->rpc[1],
-                                                &pair->world.nodes[0].id, NULL),
+                                                &pair->world->nodes[0].id, NULL),
                      RAY_OK);
     call(pair, "test.fail", empty(), &outcome);
     assert_int_equal(outcome.code, RAY_ECLOSED);
@@ -280,7 +280,7 @@ static void test_no_service(void **state)
 static void test_hostile(void **state)
 {
     struct pair *pair = *state;
-    struct world_node *a = &pair->world.nodes[0], *b = &pair->world.nodes[1];
+    struct world_node *a = &pair->world->nodes[0], *b = &pair->world->nodes[1];
     struct fixture_outcome outcome;
 
     for (unsigned i = 0; i < 3000; i++) {
@@ -294,14 +294,14 @@ static void test_hostile(void **state)
         assert_int_equal(a->link->ops->send(a->link, &b->id, RAY_LINK_RPC, bytes, size), RAY_OK);
         assert_int_equal(b->link->ops->send(b->link, &a->id, RAY_LINK_RPC, bytes, size), RAY_OK);
         if (i % 50 == 0) {
-            world_turns(&pair->world, 1, 1);
+            world_turns(pair->world, 1, 1);
         }
     }
-    world_turns(&pair->world, 20, 2);
+    world_turns(pair->world, 20, 2);
     assert_true(world_is_linked(a, b)); /* other channels do not suffer */
     ray_rpc_client_destroy(pair->fixture.client);
     a->link->ops->remove_peer(a->link, &b->id); /* numbers begin anew */
-    world_turns(&pair->world, 5, 2);
+    world_turns(pair->world, 5, 2);
     world_add(a, b);
     assert_true(world_run_until_linked(a, b));
     assert_int_equal(ray_rpc_client_create_link(&pair->fixture.client, pair->rpc[0], &b->id, NULL),
@@ -313,7 +313,7 @@ static void test_hostile(void **state)
 static void test_rest(void **state)
 {
     struct pair *pair = *state;
-    struct world_node *a = &pair->world.nodes[0], *b = &pair->world.nodes[1];
+    struct world_node *a = &pair->world->nodes[0], *b = &pair->world->nodes[1];
     struct ray_link *rest = ray_rpc_link_rest(pair->rpc[0]);
 
     assert_int_equal(rest->ops->send(rest, &b->id, RAY_LINK_WATCH, (const uint8_t *)"x", 1),
@@ -321,11 +321,11 @@ static void test_rest(void **state)
     assert_true(rest->ops->queued_size(rest, &b->id) > 0);
     rest->ops->flush(rest);
     while (b->peers[0].total == 0) {
-        world_turns(&pair->world, 1, 5);
+        world_turns(pair->world, 1, 5);
     }
     assert_int_equal(b->peers[0].last_size, 1);
     rest->ops->remove_peer(rest, &b->id);
-    world_turns(&pair->world, 3, 2);
+    world_turns(pair->world, 3, 2);
     assert_int_equal(a->peers[1].down_count, 1);
     assert_int_equal(rest->ops->add_peer(rest, &b->id, "127.0.0.1:1", NULL), RAY_OK);
 }
@@ -359,11 +359,11 @@ static void test_bulk(void **state)
 
     make_sealed_pair(fds, seals);
     ray_rpc_client_destroy(pair->fixture.client);
-    assert_int_equal(ray_rpc_bulk_server_create(&server, &pair->world.loop, fixture_methods(),
+    assert_int_equal(ray_rpc_bulk_server_create(&server, &pair->world->loop, fixture_methods(),
                                                 &pair->fixture, NULL),
                      RAY_OK);
     assert_int_equal(ray_rpc_bulk_server_take(server, fds[0], seals[0], &peer, NULL), RAY_OK);
-    assert_int_equal(ray_rpc_client_create_bulk(&pair->fixture.client, &pair->world.loop, fds[1],
+    assert_int_equal(ray_rpc_client_create_bulk(&pair->fixture.client, &pair->world->loop, fds[1],
                                                 seals[1], NULL),
                      RAY_OK);
     call(pair, "test.fail", empty(), &outcome);
@@ -373,14 +373,14 @@ static void test_bulk(void **state)
     assert_int_equal(outcome.item_sum, 3000u * 2999 / 2);
     assert_int_equal(fixture_call(&pair->fixture, "test.hold", empty(), 0, &outcome, &id), RAY_OK);
     while (pair->fixture.held_count == 0) {
-        world_turns(&pair->world, 1, 5);
+        world_turns(pair->world, 1, 5);
     }
     assert_true(pair->fixture.peer.is_remote);
     assert_int_equal(pair->fixture.peer.identity[0], 9);
     assert_int_equal(pair->fixture.peer.uid, RAY_RPC_NO_UID);
     peer.identity[1] = 8;
     ray_rpc_bulk_server_recheck(server, has_identity, (uint8_t[RAY_KEY_SIZE]){9, 9});
-    world_turns(&pair->world, 1, 5);
+    world_turns(pair->world, 1, 5);
     assert_false(outcome.has_ended);
     ray_rpc_bulk_server_recheck(server, has_identity, peer.identity); /* the client hears of it */
     run_until(pair, &outcome.has_ended);
@@ -403,7 +403,7 @@ static void test_bulk_garbage(void **state)
         ssize_t got;
 
         make_sealed_pair(fds, seals);
-        assert_int_equal(ray_rpc_bulk_server_create(&server, &pair->world.loop, fixture_methods(),
+        assert_int_equal(ray_rpc_bulk_server_create(&server, &pair->world->loop, fixture_methods(),
                                                     &pair->fixture, NULL),
                          RAY_OK);
         assert_int_equal(ray_rpc_bulk_server_take(server, fds[0], seals[0], &peer, NULL), RAY_OK);
@@ -416,7 +416,7 @@ static void test_bulk_garbage(void **state)
         while ((got = recv(fds[1], &byte, 1, MSG_DONTWAIT)) != 0) { /* until it is cut */
             heard_size += got > 0 ? (size_t)got : 0;
             if (got < 0) {
-                world_turns(&pair->world, 1, 5);
+                world_turns(pair->world, 1, 5);
             }
         }
         assert_int_equal(heard_size > 0, round == 0); /* who is known is told why */

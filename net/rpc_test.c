@@ -15,21 +15,6 @@
 #include "net/rpc.h"
 #include "net/rpc_fixture.h"
 
-static int setup(void **state)
-{
-    struct fixture *fixture = calloc(1, sizeof *fixture);
-
-    *state = fixture;
-    return fixture_setup(fixture);
-}
-
-static int teardown(void **state)
-{
-    fixture_teardown(*state);
-    free(*state);
-    return 0;
-}
-
 static const ProtobufCMessage *empty(void)
 {
     static const Rayos__Rpc__Empty message = RAYOS__RPC__EMPTY__INIT;
@@ -520,21 +505,22 @@ static void test_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_echo, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_stream, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_held_stream, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_stream_types, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_unwanted_items, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_cancel_without_callback, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_timeout, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_client_limit, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_descriptor, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_server_leaves, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_client_destroyed_in_callback, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_socket_paths, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_echo, fixture_make, fixture_drop),
+        cmocka_unit_test_setup_teardown(test_errors, fixture_make, fixture_drop),
+        cmocka_unit_test_setup_teardown(test_stream, fixture_make, fixture_drop),
+        cmocka_unit_test_setup_teardown(test_held_stream, fixture_make, fixture_drop),
+        cmocka_unit_test_setup_teardown(test_stream_types, fixture_make, fixture_drop),
+        cmocka_unit_test_setup_teardown(test_unwanted_items, fixture_make, fixture_drop),
+        cmocka_unit_test_setup_teardown(test_cancel, fixture_make, fixture_drop),
+        cmocka_unit_test_setup_teardown(test_cancel_without_callback, fixture_make, fixture_drop),
+        cmocka_unit_test_setup_teardown(test_timeout, fixture_make, fixture_drop),
+        cmocka_unit_test_setup_teardown(test_client_limit, fixture_make, fixture_drop),
+        cmocka_unit_test_setup_teardown(test_descriptor, fixture_make, fixture_drop),
+        cmocka_unit_test_setup_teardown(test_server_leaves, fixture_make, fixture_drop),
+        cmocka_unit_test_setup_teardown(test_client_destroyed_in_callback, fixture_make,
+                                        fixture_drop),
+        cmocka_unit_test_setup_teardown(test_socket_paths, fixture_make, fixture_drop),
+        cmocka_unit_test_setup_teardown(test_once, fixture_make, fixture_drop),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,19 +15,6 @@
 
 enum { SECRET_SIZE = 24 };
 
-static int setup(void **state)
-{
-    *state = calloc(1, sizeof(struct fixture));
-    return fixture_setup(*state);
-}
-
-static int teardown(void **state)
-{
-    fixture_teardown(*state);
-    free(*state);
-    return 0;
-}
-
 static void fill(const uint8_t masked[static SECRET_SIZE], ProtobufCBinaryData *body, size_t size)
 {
     body->len = size;
@@ -207,11 +194,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_it_would_be_found),
-        cmocka_unit_test_setup_teardown(test_calls, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_many_at_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_bulk, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_too_long, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_calls, fixture_make, fixture_drop),
+        cmocka_unit_test_setup_teardown(test_many_at_once, fixture_make, fixture_drop),
+        cmocka_unit_test_setup_teardown(test_bulk, fixture_make, fixture_drop),
+        cmocka_unit_test_setup_teardown(test_too_long, fixture_make, fixture_drop),
+        cmocka_unit_test_setup_teardown(test_ends, fixture_make, fixture_drop),
     };
 
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include "coordinator/api/join.h"
 #include "coordinator/api/member_api.h"
 #include "coordinator/api/roster.h"
+#include "coordinator/core/config.h"
 #include "net/link_uv.h"
 #include "net/rpc_link.h"
 
@@ -231,30 +232,6 @@ void member_fail(struct coord_member *m, const struct ray_err *why)
 
 /* ---- turns ---- */
 
-static size_t count_voters(const struct coord_config *config)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < config->count; i++) {
-        count += config->servers[i].role == COORD_VOTER;
-    }
-    return count;
-}
-
-static size_t count_voters_shown(struct coord_fsm *fsm)
-{
-    const struct coord_object *node = coord_fsm_next(fsm, COORD_NODE, NULL);
-    size_t count = 0;
-
-    while (node != NULL) {
-        struct ray_id id = node->id;
-
-        count += node->node.role == COORD_NODE_VOTER;
-        node = coord_fsm_next(fsm, COORD_NODE, &id);
-    }
-    return count;
-}
-
 static void look_for_quorum(struct coord_member *m)
 {
     struct coord_replica_status status;
@@ -262,8 +239,8 @@ static void look_for_quorum(struct coord_member *m)
 
     coord_replica_status(m->replica, &status);
     count = !status.is_quorate || coord_fsm_cluster(coord_replica_fsm(m->replica)) == NULL ? 0
-            : status.is_partial ? count_voters_shown(coord_replica_fsm(m->replica))
-                                : count_voters(&status.config);
+            : status.is_partial ? coord_fsm_voter_count(coord_replica_fsm(m->replica))
+                                : coord_config_voter_count(&status.config);
     if (count != m->told_voter_count && count != 0 && m->config.on_quorate != NULL) {
         m->config.on_quorate(m->config.arg, count);
     }

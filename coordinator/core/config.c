@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/le.h"
+
 enum { FORMAT = 1, HEADER_SIZE = 9, ADDRESS_SIZE_MAX = 17 };
 
 static_assert(HEADER_SIZE + COORD_SERVERS_MAX * (8 + ADDRESS_SIZE_MAX + 1) + 7 <=
@@ -35,24 +37,6 @@ int coord_config_check(const struct coord_config *config, struct ray_err *err)
     return RAY_OK;
 }
 
-static uint8_t *put_u64(uint8_t *at, uint64_t value)
-{
-    for (int i = 0; i < 8; i++) {
-        at[i] = (uint8_t)(value >> (8 * i));
-    }
-    return at + 8;
-}
-
-static uint64_t get_u64(const uint8_t *at)
-{
-    uint64_t value = 0;
-
-    for (int i = 0; i < 8; i++) {
-        value |= (uint64_t)at[i] << (8 * i);
-    }
-    return value;
-}
-
 size_t coord_config_encode(const struct coord_config *config,
                            uint8_t out[static COORD_CONFIG_ENCODED_SIZE_MAX])
 {
@@ -61,13 +45,15 @@ size_t coord_config_encode(const struct coord_config *config,
 
     assert(config->count > 0 && config->count <= COORD_SERVERS_MAX);
     *at++ = FORMAT;
-    at = put_u64(at, config->count);
+    ray_store64le(at, config->count);
+    at += 8;
     for (size_t i = 0; i < config->count; i++) {
         char address[ADDRESS_SIZE_MAX];
         int length = snprintf(address, sizeof address, "%" PRIx64, config->servers[i].id);
 
         assert(length > 0 && length < ADDRESS_SIZE_MAX);
-        at = put_u64(at, config->servers[i].id);
+        ray_store64le(at, config->servers[i].id);
+        at += 8;
         memcpy(at, address, (size_t)length + 1);
         at += length + 1;
         *at++ = (uint8_t)config->servers[i].role;
@@ -89,7 +75,7 @@ static bool parse(const uint8_t *bytes, size_t size, struct coord_config *config
         if ((size_t)(end - at) < 8 + 2) {
             return false;
         }
-        config->servers[i].id = get_u64(at);
+        config->servers[i].id = ray_load64le(at);
         at += 8;
         nul = memchr(at, 0, (size_t)(end - at));
         if (nul == NULL || end - nul < 2 || nul[1] > COORD_VOTER) {
@@ -111,7 +97,7 @@ int coord_config_decode(const uint8_t *bytes, size_t size, struct coord_config *
     if (size < HEADER_SIZE || size > sizeof again || bytes[0] != FORMAT) {
         return ray_fail(err, RAY_EMALFORMED, "not a configuration");
     }
-    count = get_u64(bytes + 1);
+    count = ray_load64le(bytes + 1);
     if (count == 0 || count > COORD_SERVERS_MAX) {
         return ray_fail(err, RAY_EMALFORMED, "a configuration of %" PRIu64 " servers", count);
     }

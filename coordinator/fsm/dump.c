@@ -8,16 +8,10 @@
 #include <string.h>
 
 #include "base/fault.h"
+#include "base/le.h"
 #include "coordinator/fsm/state.h"
 
 enum { FRAME_SIZE = 4 };
-
-static void store32(uint8_t out[static 4], uint32_t value)
-{
-    for (int i = 0; i < 4; i++) {
-        out[i] = (uint8_t)(value >> (8 * i));
-    }
-}
 
 static int put_record(struct ray_buf *out, const uint8_t *key, const uint8_t *value, size_t size,
                       struct ray_err *err)
@@ -28,7 +22,7 @@ static int put_record(struct ray_buf *out, const uint8_t *key, const uint8_t *va
     if (rc != RAY_OK) {
         return fsm_refuse(err, rc, "a record of %zu bytes", size);
     }
-    store32(head, (uint32_t)(COORD_FSM_RECORD_KEY_SIZE + size));
+    ray_store32le(head, (uint32_t)(COORD_FSM_RECORD_KEY_SIZE + size));
     memcpy(head + FRAME_SIZE, key, COORD_FSM_RECORD_KEY_SIZE);
     (void)ray_buf_append(out, head, sizeof head); /* there is room */
     (void)ray_buf_append(out, value, size);

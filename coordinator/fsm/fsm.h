@@ -147,6 +147,8 @@ const struct coord_object *coord_fsm_find_name(const struct coord_fsm *fsm, enum
                                                const char *name);
 /* The node with that raft id; NULL. O(nodes). */
 const struct coord_object *coord_fsm_find_raft_id(struct coord_fsm *fsm, uint64_t raft_id);
+/* Nodes whose role is voter, as the registry shows it. O(nodes). */
+size_t coord_fsm_voter_count(struct coord_fsm *fsm);
 /* The first object of the kind with an id above `after` (NULL: the first of all), by id. */
 const struct coord_object *coord_fsm_next(struct coord_fsm *fsm, enum coord_kind kind,
                                           const struct ray_id *after);

@@ -3,32 +3,17 @@
 
 #include <sodium.h>
 
+#include "base/le.h"
+
 static const uint8_t table_key[crypto_shorthash_KEYBYTES] = "rayos table key";
 static const uint8_t state_key[crypto_shorthash_siphashx24_KEYBYTES] = "rayos state key";
-
-void fsm_store64(uint8_t out[static 8], uint64_t value)
-{
-    for (int i = 0; i < 8; i++) {
-        out[i] = (uint8_t)(value >> (8 * i));
-    }
-}
-
-uint64_t fsm_load64(const uint8_t in[static 8])
-{
-    uint64_t value = 0;
-
-    for (int i = 7; i >= 0; i--) {
-        value = value << 8 | in[i];
-    }
-    return value;
-}
 
 uint64_t fsm_hash64(const void *bytes, size_t size)
 {
     uint8_t out[crypto_shorthash_BYTES];
 
     (void)crypto_shorthash(out, bytes, size, table_key); /* cannot fail */
-    return fsm_load64(out);
+    return ray_load64le(out);
 }
 
 struct fsm_sum fsm_hash128(const void *bytes, size_t size)
@@ -36,7 +21,7 @@ struct fsm_sum fsm_hash128(const void *bytes, size_t size)
     uint8_t out[crypto_shorthash_siphashx24_BYTES];
 
     (void)crypto_shorthash_siphashx24(out, bytes, size, state_key); /* cannot fail */
-    return (struct fsm_sum){{fsm_load64(out), fsm_load64(out + 8)}};
+    return (struct fsm_sum){{ray_load64le(out), ray_load64le(out + 8)}};
 }
 
 void fsm_sum_add(struct fsm_sum *sum, const struct fsm_sum *part)

@@ -18,7 +18,4 @@ struct fsm_sum fsm_hash128(const void *bytes, size_t size);
 void fsm_sum_add(struct fsm_sum *sum, const struct fsm_sum *part);
 void fsm_sum_subtract(struct fsm_sum *sum, const struct fsm_sum *part);
 
-void fsm_store64(uint8_t out[static 8], uint64_t value); /* little-endian */
-uint64_t fsm_load64(const uint8_t in[static 8]);
-
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/fault.h"
+#include "base/le.h"
 #include "coordinator/fsm/state.h"
 
 struct text_key {
@@ -69,11 +70,11 @@ static struct fsm_sum change_sum(const struct fsm_object *object, const struct f
     uint8_t *at = bytes + COORD_FSM_RECORD_KEY_SIZE;
 
     memcpy(bytes, object->item.key, COORD_FSM_RECORD_KEY_SIZE);
-    fsm_store64(at, change->revision);
-    fsm_store64(at + 8, change->time_us);
-    fsm_store64(at + 16, change->principal->hash);
-    fsm_store64(at + 24, change->reason->hash);
-    fsm_store64(at + 32, change->what->hash);
+    ray_store64le(at, change->revision);
+    ray_store64le(at + 8, change->time_us);
+    ray_store64le(at + 16, change->principal->hash);
+    ray_store64le(at + 24, change->reason->hash);
+    ray_store64le(at + 32, change->what->hash);
     return fsm_hash128(bytes, sizeof bytes);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/fault.h"
+#include "base/le.h"
 #include "coordinator/fsm/state.h"
 #include "net/proto_codec.h"
 
@@ -329,11 +330,6 @@ int coord_fsm_load_record(struct coord_fsm_load *load, const struct coord_fsm_re
     return as_damage(rc);
 }
 
-static uint32_t load32(const uint8_t *in)
-{
-    return (uint32_t)in[0] | (uint32_t)in[1] << 8 | (uint32_t)in[2] << 16 | (uint32_t)in[3] << 24;
-}
-
 /* All whole frames in the buffer. */
 static int read_frames(struct coord_fsm_load *load, struct ray_err *err)
 {
@@ -342,7 +338,7 @@ static int read_frames(struct coord_fsm_load *load, struct ray_err *err)
     int rc = RAY_OK;
 
     while (pending->size - at >= FRAME_SIZE) {
-        size_t size = load32(pending->data + at);
+        size_t size = ray_load32le(pending->data + at);
         struct coord_fsm_record record;
 
         if (size < COORD_FSM_RECORD_KEY_SIZE ||

@@ -54,14 +54,18 @@ static int store_put(const struct put *put, struct fsm_object *object)
                : RAY_ENOMEM;
 }
 
-static int check_room(struct fsm_apply *apply, const struct put *put)
+/* A full registry takes what makes it no larger, so that what is in it can still be changed. */
+static int check_room(struct fsm_apply *apply, const struct put *put,
+                      const struct fsm_object *object)
 {
-    if (apply->fsm->objects.count >= COORD_FSM_OBJECTS_MAX) {
+    uint64_t after = apply->fsm->state_size + put->message->spec.len + COORD_LABELS_SIZE_MAX;
+
+    if (object == NULL && apply->fsm->objects.count >= COORD_FSM_OBJECTS_MAX) {
         return fsm_refuse(apply->err, RAY_ETOOBIG, "the registry has %d objects, its limit",
                           COORD_FSM_OBJECTS_MAX);
     }
-    if (apply->fsm->state_size + put->message->spec.len + COORD_LABELS_SIZE_MAX >
-        COORD_FSM_STATE_SIZE_MAX) {
+    if (after > COORD_FSM_STATE_SIZE_MAX &&
+        (object == NULL || put->message->spec.len > object->pub.spec.size)) {
         return fsm_refuse(apply->err, RAY_ETOOBIG, "the registry has %llu bytes, its limit",
                           (unsigned long long)apply->fsm->state_size);
     }
@@ -412,7 +416,7 @@ int fsm_object_put(struct fsm_apply *apply, const void *command)
         rc = fsm_name_check(apply, put.kind, put.name, object);
     }
     if (rc == RAY_OK) {
-        rc = check_room(apply, &put);
+        rc = check_room(apply, &put, object);
     }
     if (rc != RAY_OK) {
         return rc;

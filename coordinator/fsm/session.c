@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/fault.h"
+#include "base/le.h"
 #include "coordinator/fsm/state.h"
 
 enum { RESULT_CAPACITY_MIN = 4 };
@@ -107,11 +108,11 @@ static struct fsm_sum result_sum(const struct fsm_session *session,
     uint8_t *at = bytes + COORD_FSM_RECORD_KEY_SIZE;
 
     memcpy(bytes, session->item.key, COORD_FSM_RECORD_KEY_SIZE);
-    fsm_store64(at, result->sequence);
-    fsm_store64(at + 8, result->revision);
-    fsm_store64(at + 16, (uint64_t)result->code);
-    fsm_store64(at + 24,
-                result->bytes == NULL ? 0 : fsm_hash64(result->bytes, stored_size(result)));
+    ray_store64le(at, result->sequence);
+    ray_store64le(at + 8, result->revision);
+    ray_store64le(at + 16, (uint64_t)result->code);
+    ray_store64le(at + 24,
+                  result->bytes == NULL ? 0 : fsm_hash64(result->bytes, stored_size(result)));
     return fsm_hash128(bytes, sizeof bytes);
 }
 
@@ -136,9 +137,9 @@ void fsm_session_seal(struct coord_fsm *fsm, struct fsm_session *session)
     uint8_t *at = bytes + COORD_FSM_RECORD_KEY_SIZE;
 
     memcpy(bytes, session->item.key, COORD_FSM_RECORD_KEY_SIZE);
-    fsm_store64(at, session->ttl_us);
-    fsm_store64(at + 8, session->used_at_us);
-    fsm_store64(at + 16, session->last_sequence);
+    ray_store64le(at, session->ttl_us);
+    ray_store64le(at + 8, session->used_at_us);
+    ray_store64le(at + 16, session->last_sequence);
     memcpy(at + 24, session->principal, sizeof session->principal);
     fsm_sum_subtract(&fsm->sum, &session->head_sum);
     session->head_sum = fsm_hash128(bytes, sizeof bytes);

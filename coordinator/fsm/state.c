@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/fault.h"
+#include "base/le.h"
 
 static_assert((int)COORD_EVENT == (int)RAYOS__REGISTRY__KIND__KIND_EVENT, "kinds of the schema");
 static_assert((int)COORD_GUEST == (int)RAYOS__REGISTRY__KIND__KIND_GUEST, "kinds of the schema");
@@ -133,11 +134,11 @@ void coord_fsm_hash(const struct coord_fsm *fsm, uint8_t out[static COORD_HASH_S
     struct fsm_sum sum;
 
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        fsm_store64(bytes + 8 * i, words[i]);
+        ray_store64le(bytes + 8 * i, words[i]);
     }
     sum = fsm_hash128(bytes, sizeof bytes);
-    fsm_store64(out, sum.lanes[0]);
-    fsm_store64(out + 8, sum.lanes[1]);
+    ray_store64le(out, sum.lanes[0]);
+    ray_store64le(out + 8, sum.lanes[1]);
 }
 
 bool coord_fsm_last_hash(const struct coord_fsm *fsm, uint64_t *out_index,
@@ -187,6 +188,17 @@ const struct coord_object *coord_fsm_find_raft_id(struct coord_fsm *fsm, uint64_
         }
     }
     return NULL;
+}
+
+size_t coord_fsm_voter_count(struct coord_fsm *fsm)
+{
+    const struct fsm_order *order = &fsm->order[COORD_NODE];
+    size_t count = 0;
+
+    for (size_t i = 0; i < order->count; i++) {
+        count += fsm_at(fsm, COORD_NODE, i)->pub.node.role == COORD_NODE_VOTER;
+    }
+    return count;
 }
 
 const struct coord_object *coord_fsm_next(struct coord_fsm *fsm, enum coord_kind kind,

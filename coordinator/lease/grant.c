@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/le.h"
+
 enum { PPM = 1000000 };
 
 int coord_lease_timing_check(const struct coord_lease_timing *timing, struct ray_err *err)
@@ -64,13 +66,6 @@ void coord_lease_sort(struct coord_lease_pair *pairs, size_t count)
     }
 }
 
-static void put64(uint8_t *out, uint64_t value)
-{
-    for (size_t i = 0; i < 8; i++) {
-        out[i] = (uint8_t)(value >> (8 * i));
-    }
-}
-
 struct coord_lease_hash coord_lease_hash_of(const struct coord_lease_pair *pairs, size_t count)
 {
     enum { PAIR_SIZE = RAY_ID_SIZE + 4 * 8 + 2 };
@@ -83,10 +78,10 @@ struct coord_lease_hash coord_lease_hash_of(const struct coord_lease_pair *pairs
     for (size_t i = 0; i < count; i++) {
         assert(i == 0 || ray_id_compare(&pairs[i - 1].id, &pairs[i].id) < 0);
         memcpy(bytes, pairs[i].id.bytes, RAY_ID_SIZE);
-        put64(bytes + RAY_ID_SIZE, pairs[i].epoch.cluster);
-        put64(bytes + RAY_ID_SIZE + 8, pairs[i].epoch.index);
-        put64(bytes + RAY_ID_SIZE + 16, pairs[i].from.cluster);
-        put64(bytes + RAY_ID_SIZE + 24, pairs[i].from.index);
+        ray_store64le(bytes + RAY_ID_SIZE, pairs[i].epoch.cluster);
+        ray_store64le(bytes + RAY_ID_SIZE + 8, pairs[i].epoch.index);
+        ray_store64le(bytes + RAY_ID_SIZE + 16, pairs[i].from.cluster);
+        ray_store64le(bytes + RAY_ID_SIZE + 24, pairs[i].from.index);
         bytes[RAY_ID_SIZE + 32] = (uint8_t)pairs[i].origin;
         bytes[RAY_ID_SIZE + 33] = (uint8_t)pairs[i].kind;
         (void)crypto_generichash_update(&state, bytes, sizeof bytes);

@@ -281,7 +281,6 @@ struct coord_replica {
     uint64_t left_out_ns; /* when a leader first named members without this node; 0: not since its
                              last message */
     bool is_left_out;     /* of the configuration, whatever the own log still says */
-    size_t server_count;  /* of the newest configuration, when hellos were looked at */
     size_t named_count;   /* members of the newest configuration that a hello could name */
     uint64_t timing_revision; /* that the book knows of */
     struct replica_making making;

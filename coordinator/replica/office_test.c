@@ -129,43 +129,6 @@ static void suggest(struct replica_fix *fix, Rayos__Registry__Command *command)
         RAY_OK);
 }
 
-static void let_in(struct replica_fix *fix, unsigned number)
-{
-    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
-    Rayos__Registry__NodeJoin join = RAYOS__REGISTRY__NODE_JOIN__INIT;
-    Rayos__Registry__NodeApprove approve = RAYOS__REGISTRY__NODE_APPROVE__INIT;
-    struct ray_id incarnation = replica_fix_boot(number);
-    struct replica_fix_node node;
-
-    replica_fix_describe(&node, number);
-    join.node = &node.object;
-    join.incarnation = ray_proto_id(&incarnation);
-    join.boot_counter = 1;
-    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_JOIN;
-    command.node_join = &join;
-    suggest(fix, &command);
-    approve.node = ray_proto_id(&node.id);
-    approve.is_ephemeral = true;
-    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_APPROVE;
-    command.node_approve = &approve;
-    suggest(fix, &command);
-}
-
-static size_t count_voters(struct replica_fix *fix)
-{
-    struct coord_fsm *fsm = coord_replica_fsm(fix->replica);
-    const struct coord_object *node = coord_fsm_next(fsm, COORD_NODE, NULL);
-    size_t count = 0;
-
-    while (node != NULL) {
-        struct ray_id id = node->id;
-
-        count += node->node.role == COORD_NODE_VOTER;
-        node = coord_fsm_next(fsm, COORD_NODE, &id);
-    }
-    return count;
-}
-
 static void make_voter(struct replica_fix *fix, unsigned number)
 {
     Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
@@ -191,19 +154,20 @@ static void test_so_many_roles_at_a_time(void **state)
     (void)state;
     lead(&fix);
     for (unsigned node = 1; node <= COUNT; node++) {
-        let_in(&fix, node);
+        replica_fix_let_in(&fix, node, true, suggest);
     }
     replica_fix_run(&fix, 0);
     for (unsigned node = 1; node <= COUNT; node++) {
         make_voter(&fix, node);
     }
     replica_fix_run(&fix, 0);
-    before = count_voters(&fix);
+    before = coord_fsm_voter_count(coord_replica_fsm(fix.replica));
     assert_int_equal(before, COUNT + 1);
     replica_fix_run(&fix, DUTY_MS);
-    assert_int_equal(count_voters(&fix), before - REPLICA_OFFICE_MAX);
+    assert_int_equal(coord_fsm_voter_count(coord_replica_fsm(fix.replica)),
+                     before - REPLICA_OFFICE_MAX);
     replica_fix_run(&fix, DUTY_MS);
-    assert_int_equal(count_voters(&fix), 1);
+    assert_int_equal(coord_fsm_voter_count(coord_replica_fsm(fix.replica)), 1);
     replica_fix_close(&fix);
 }
 

@@ -475,12 +475,12 @@ void replica_fix_found(struct replica_fix *fix)
     assert(coord_fsm_cluster(coord_replica_fsm(fix->replica)) != NULL);
 }
 
-void replica_fix_join(struct replica_fix *fix, unsigned number, bool is_ephemeral)
+void replica_fix_let_in(struct replica_fix *fix, unsigned number, bool is_ephemeral,
+                        replica_fix_proposer propose)
 {
     Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
     Rayos__Registry__NodeJoin join = RAYOS__REGISTRY__NODE_JOIN__INIT;
     Rayos__Registry__NodeApprove approve = RAYOS__REGISTRY__NODE_APPROVE__INIT;
-    Rayos__Registry__NodeAdmit admit = RAYOS__REGISTRY__NODE_ADMIT__INIT;
     struct ray_id incarnation = replica_fix_boot(number);
     struct replica_fix_node node;
 
@@ -490,14 +490,23 @@ void replica_fix_join(struct replica_fix *fix, unsigned number, bool is_ephemera
     join.boot_counter = 1;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_JOIN;
     command.node_join = &join;
-    replica_fix_propose(fix, &command);
+    propose(fix, &command);
     approve.node = ray_proto_id(&node.id);
     approve.is_ephemeral = is_ephemeral;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_APPROVE;
     command.node_approve = &approve;
-    replica_fix_propose(fix, &command);
-    admit.node = approve.node;
-    admit.incarnation = join.incarnation;
+    propose(fix, &command);
+}
+
+void replica_fix_join(struct replica_fix *fix, unsigned number, bool is_ephemeral)
+{
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__NodeAdmit admit = RAYOS__REGISTRY__NODE_ADMIT__INIT;
+    struct ray_id id = replica_fix_id(number), incarnation = replica_fix_boot(number);
+
+    replica_fix_let_in(fix, number, is_ephemeral, replica_fix_propose);
+    admit.node = ray_proto_id(&id);
+    admit.incarnation = ray_proto_id(&incarnation);
     admit.boot_counter = 1;
     admit.cluster_epoch = 1;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_ADMIT;

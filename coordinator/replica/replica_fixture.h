@@ -78,7 +78,12 @@ size_t replica_fix_pack(Rayos__Registry__Command *command, const char *principal
 void replica_fix_propose(struct replica_fix *fix, Rayos__Registry__Command *command);
 /* The leader founds the cluster whose only node this is. */
 void replica_fix_found(struct replica_fix *fix);
-/* It lets a node in, approves it and admits its first boot. */
+/* How a command is proposed: replica_fix_propose, or without waiting for it. */
+typedef void (*replica_fix_proposer)(struct replica_fix *fix, Rayos__Registry__Command *command);
+/* Lets a node in and approves it. */
+void replica_fix_let_in(struct replica_fix *fix, unsigned number, bool is_ephemeral,
+                        replica_fix_proposer propose);
+/* The same, and admits its first boot. */
 void replica_fix_join(struct replica_fix *fix, unsigned number, bool is_ephemeral);
 
 /* A node as the registry describes it; borrows from itself. */

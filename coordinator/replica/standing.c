@@ -433,24 +433,15 @@ static size_t list_members(struct coord_replica *r, ProtobufCBinaryData *out)
     return count;
 }
 
-/* A server that was taken away has no other way to hear of it than its leader's hello. */
-static bool has_left_one_out(struct coord_replica *r)
-{
-    size_t before = r->server_count;
-
-    r->server_count = replica_is_running(r) ? coord_core_configuration(r->core)->count : 0;
-    return r->role == COORD_REPLICA_LEADER && r->server_count < before;
-}
-
 /* Who can name more members than before says so to all: one that is behind may know none of them.
- * Fewer only who leads, and when they are fewer: whose link is down here, and so has no name, may
- * be known to others by this node's word. */
+ * Fewer is said when the configuration has fewer (drive.c), not when a link is down and its number
+ * has no name here: others may know it by this node's word. */
 static void note_members(struct coord_replica *r)
 {
     ProtobufCBinaryData members[COORD_SERVERS_MAX];
     size_t count = list_members(r, members);
 
-    if (has_left_one_out(r) || count > r->named_count) {
+    if (count > r->named_count) {
         replica_hellos_due(r);
     }
     r->named_count = count;

@@ -4,7 +4,7 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "coordinator/store/bytes.h"
+#include "base/le.h"
 #include "coordinator/store/crc32c.h"
 
 static const uint8_t magic[8] = {'R', 'A', 'Y', 'C', 'H', 'K', 'P', '\n'};
@@ -52,9 +52,9 @@ static int add(struct coord_checkpoint_batch *batch, const struct coord_checkpoi
     if (rc != RAY_OK) {
         return rc;
     }
-    coord_put_u32(head, (uint32_t)op->kind);
-    coord_put_u32(head + 4, (uint32_t)op->key_size);
-    coord_put_u32(head + 8, (uint32_t)op->value_size);
+    ray_store32le(head, (uint32_t)op->kind);
+    ray_store32le(head + 4, (uint32_t)op->key_size);
+    ray_store32le(head + 8, (uint32_t)op->value_size);
     rc = ray_buf_append(&batch->ops, head, sizeof head);
     if (rc == RAY_OK && op->key_size > 0) {
         rc = ray_buf_append(&batch->ops, op->key, op->key_size);
@@ -102,10 +102,10 @@ bool coord_checkpoint_batch_next(const struct coord_checkpoint_batch *batch, siz
     }
     assert(batch->ops.size - *at >= OP_HEAD_SIZE);
     *out = (struct coord_checkpoint_op){
-        .kind = (enum coord_checkpoint_op_kind)coord_get_u32(bytes),
+        .kind = (enum coord_checkpoint_op_kind)ray_load32le(bytes),
         .key = bytes + OP_HEAD_SIZE,
-        .key_size = coord_get_u32(bytes + 4),
-        .value_size = coord_get_u32(bytes + 8),
+        .key_size = ray_load32le(bytes + 4),
+        .value_size = ray_load32le(bytes + 8),
     };
     out->value = out->key + out->key_size;
     *at += OP_HEAD_SIZE + out->key_size + out->value_size;
@@ -124,14 +124,14 @@ static void record_hash(const void *key, size_t key_size, const void *value, siz
     uint8_t hash[crypto_shorthash_siphashx24_BYTES];
 
     assert(key_size <= COORD_CHECKPOINT_KEY_SIZE_MAX);
-    coord_put_u32(bytes, (uint32_t)key_size);
-    coord_put_u32(bytes + 4, (uint32_t)value_size);
-    coord_put_u32(bytes + 8, coord_crc32c(0, value, value_size));
+    ray_store32le(bytes, (uint32_t)key_size);
+    ray_store32le(bytes + 4, (uint32_t)value_size);
+    ray_store32le(bytes + 8, coord_crc32c(0, value, value_size));
     memcpy(bytes + RECORD_HEAD_SIZE, key, key_size);
     /* cannot fail */
     (void)crypto_shorthash_siphashx24(hash, bytes, RECORD_HEAD_SIZE + key_size, hash_key);
-    out[0] = coord_get_u64(hash);
-    out[1] = coord_get_u64(hash + 8);
+    out[0] = ray_load64le(hash);
+    out[1] = ray_load64le(hash + 8);
 }
 
 void coord_checkpoint_sum_add(struct coord_checkpoint_sum *sum, const void *key, size_t key_size,
@@ -167,14 +167,14 @@ void coord_checkpoint_head_encode(const struct coord_checkpoint_head *head,
 {
     memset(out, 0, COORD_CHECKPOINT_HEAD_SIZE);
     memcpy(out, magic, sizeof magic);
-    coord_put_u32(out + 8, VERSION);
-    coord_put_u64(out + 16, head->applied_index);
-    coord_put_u64(out + 24, head->applied_term);
-    coord_put_u64(out + 32, sum->low);
-    coord_put_u64(out + 40, sum->high);
-    coord_put_u64(out + 48, sum->count);
+    ray_store32le(out + 8, VERSION);
+    ray_store64le(out + 16, head->applied_index);
+    ray_store64le(out + 24, head->applied_term);
+    ray_store64le(out + 32, sum->low);
+    ray_store64le(out + 40, sum->high);
+    ray_store64le(out + 48, sum->count);
     memcpy(out + STATE_HASH_AT, head->state_hash, COORD_CHECKPOINT_STATE_HASH_SIZE);
-    coord_put_u32(out + CRC_AT, coord_crc32c(0, out, CRC_AT));
+    ray_store32le(out + CRC_AT, coord_crc32c(0, out, CRC_AT));
 }
 
 int coord_checkpoint_head_decode(const void *bytes, size_t size, struct coord_checkpoint_head *out,
@@ -183,21 +183,21 @@ int coord_checkpoint_head_decode(const void *bytes, size_t size, struct coord_ch
     const uint8_t *in = bytes;
 
     if (size != COORD_CHECKPOINT_HEAD_SIZE || memcmp(in, magic, sizeof magic) != 0 ||
-        coord_get_u32(in + CRC_AT) != coord_crc32c(0, in, CRC_AT)) {
+        ray_load32le(in + CRC_AT) != coord_crc32c(0, in, CRC_AT)) {
         return ray_fail(err, RAY_EMALFORMED, "the checkpoint's head is damaged");
     }
-    if (coord_get_u32(in + 8) != VERSION) {
+    if (ray_load32le(in + 8) != VERSION) {
         return ray_fail(err, RAY_EUNSUPPORTED, "a checkpoint of format %u, this program knows %d",
-                        coord_get_u32(in + 8), VERSION);
+                        ray_load32le(in + 8), VERSION);
     }
     *out = (struct coord_checkpoint_head){
-        .applied_index = coord_get_u64(in + 16),
-        .applied_term = coord_get_u64(in + 24),
-        .record_count = coord_get_u64(in + 48),
+        .applied_index = ray_load64le(in + 16),
+        .applied_term = ray_load64le(in + 24),
+        .record_count = ray_load64le(in + 48),
     };
     memcpy(out->state_hash, in + STATE_HASH_AT, COORD_CHECKPOINT_STATE_HASH_SIZE);
-    *out_sum = (struct coord_checkpoint_sum){.low = coord_get_u64(in + 32),
-                                             .high = coord_get_u64(in + 40),
-                                             .count = coord_get_u64(in + 48)};
+    *out_sum = (struct coord_checkpoint_sum){.low = ray_load64le(in + 32),
+                                             .high = ray_load64le(in + 40),
+                                             .count = ray_load64le(in + 48)};
     return RAY_OK;
 }

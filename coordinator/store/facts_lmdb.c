@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/fault.h"
-#include "coordinator/store/bytes.h"
+#include "base/le.h"
 #include "coordinator/store/checkpoint_lmdb.h"
 #include "coordinator/store/crc32c.h"
 #include "coordinator/store/lmdb_env.h"
@@ -54,7 +54,7 @@ static int value_check(const MDB_val *key, const MDB_val *stored, const uint8_t 
     const uint8_t *bytes = stored->mv_data;
 
     if (stored->mv_size < CRC_SIZE ||
-        coord_get_u32(bytes) !=
+        ray_load32le(bytes) !=
             crc_of(key->mv_data, key->mv_size, bytes + CRC_SIZE, stored->mv_size - CRC_SIZE)) {
         return ray_fail(err, RAY_EMALFORMED, "the fact '%.*s' has rotted",
                         (int)(key->mv_size < COORD_FACTS_KEY_SIZE_MAX ? key->mv_size
@@ -134,7 +134,7 @@ static int facts_put(struct coord_facts *facts, const char *key, const void *val
         if (size > 0) {
             memcpy(bytes + CRC_SIZE, value, size);
         }
-        coord_put_u32(bytes, crc_of(key, strlen(key), bytes + CRC_SIZE, size));
+        ray_store32le(bytes, crc_of(key, strlen(key), bytes + CRC_SIZE, size));
     }
     return txn_end(txn, mdb, key, err);
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/fault.h"
-#include "coordinator/store/bytes.h"
+#include "base/le.h"
 #include "coordinator/store/crc32c.h"
 
 static const uint8_t magic[8] = {'R', 'A', 'Y', 'M', 'E', 'T', 'A', '\n'};
@@ -61,19 +61,19 @@ bool coord_meta_boots_differ(const struct coord_meta_boot *boots, size_t count, 
 
 static void put_boots(const struct coord_meta *meta, uint8_t *block)
 {
-    coord_put_u32(block + 64, meta->boot_count);
+    ray_store32le(block + 64, meta->boot_count);
     for (uint32_t i = 0; i < meta->boot_count; i++) {
         uint8_t *at = block + BOOTS_AT + (size_t)i * BOOT_SIZE;
 
         memcpy(at, meta->boots[i].incarnation.bytes, RAY_ID_SIZE);
-        coord_put_u64(at + RAY_ID_SIZE, meta->boots[i].since);
+        ray_store64le(at + RAY_ID_SIZE, meta->boots[i].since);
     }
 }
 
 /* A block from before boots were kept has none. */
 static int get_boots(const uint8_t *block, struct coord_meta *out, struct ray_err *err)
 {
-    out->boot_count = coord_get_u32(block + 64);
+    out->boot_count = ray_load32le(block + 64);
     if (out->boot_count > COORD_META_BOOTS_MAX) {
         return ray_fail(err, RAY_EMALFORMED, "the meta block is damaged");
     }
@@ -81,7 +81,7 @@ static int get_boots(const uint8_t *block, struct coord_meta *out, struct ray_er
         const uint8_t *at = block + BOOTS_AT + (size_t)i * BOOT_SIZE;
 
         memcpy(out->boots[i].incarnation.bytes, at, RAY_ID_SIZE);
-        out->boots[i].since = coord_get_u64(at + RAY_ID_SIZE);
+        out->boots[i].since = ray_load64le(at + RAY_ID_SIZE);
     }
     return RAY_OK;
 }
@@ -90,42 +90,42 @@ void coord_meta_encode(const struct coord_meta *meta, uint64_t generation, uint8
 {
     memset(block, 0, COORD_DISK_BLOCK_SIZE);
     memcpy(block, magic, sizeof magic);
-    coord_put_u32(block + 8, VERSION);
-    coord_put_u32(block + 12, meta->flags);
-    coord_put_u64(block + 16, generation);
-    coord_put_u64(block + 24, meta->boot_counter);
-    coord_put_u64(block + 32, meta->cluster_epoch);
-    coord_put_u64(block + 40, meta->server_id);
-    coord_put_u64(block + 48, meta->term);
-    coord_put_u64(block + 56, meta->vote);
+    ray_store32le(block + 8, VERSION);
+    ray_store32le(block + 12, meta->flags);
+    ray_store64le(block + 16, generation);
+    ray_store64le(block + 24, meta->boot_counter);
+    ray_store64le(block + 32, meta->cluster_epoch);
+    ray_store64le(block + 40, meta->server_id);
+    ray_store64le(block + 48, meta->term);
+    ray_store64le(block + 56, meta->vote);
     memcpy(block + IDS_AT, meta->cluster_id.bytes, RAY_ID_SIZE);
     memcpy(block + IDS_AT + RAY_ID_SIZE, meta->node_id.bytes, RAY_ID_SIZE);
     memcpy(block + INCARNATION_AT, meta->incarnation.bytes, RAY_ID_SIZE);
     memcpy(block + SALT_AT, meta->log_salt, COORD_WAL_SALT_SIZE);
     put_boots(meta, block);
-    coord_put_u32(block + CRC_AT, coord_crc32c(0, block, CRC_AT));
+    ray_store32le(block + CRC_AT, coord_crc32c(0, block, CRC_AT));
 }
 
 int coord_meta_decode(const uint8_t *block, struct coord_meta *out, uint64_t *out_generation,
                       struct ray_err *err)
 {
     struct coord_meta meta = {
-        .flags = coord_get_u32(block + 12),
-        .boot_counter = coord_get_u64(block + 24),
-        .cluster_epoch = coord_get_u64(block + 32),
-        .server_id = coord_get_u64(block + 40),
-        .term = coord_get_u64(block + 48),
-        .vote = coord_get_u64(block + 56),
+        .flags = ray_load32le(block + 12),
+        .boot_counter = ray_load64le(block + 24),
+        .cluster_epoch = ray_load64le(block + 32),
+        .server_id = ray_load64le(block + 40),
+        .term = ray_load64le(block + 48),
+        .vote = ray_load64le(block + 56),
     };
 
     if (memcmp(block, magic, sizeof magic) != 0 ||
-        coord_get_u32(block + CRC_AT) != coord_crc32c(0, block, CRC_AT)) {
+        ray_load32le(block + CRC_AT) != coord_crc32c(0, block, CRC_AT)) {
         return ray_fail(err, RAY_EMALFORMED, "the meta block is damaged");
     }
-    if (coord_get_u32(block + 8) != VERSION) {
+    if (ray_load32le(block + 8) != VERSION) {
         return ray_fail(err, RAY_EUNSUPPORTED,
                         "the meta block has format %u, this program knows %d",
-                        coord_get_u32(block + 8), VERSION);
+                        ray_load32le(block + 8), VERSION);
     }
     memcpy(meta.cluster_id.bytes, block + IDS_AT, RAY_ID_SIZE);
     memcpy(meta.node_id.bytes, block + IDS_AT + RAY_ID_SIZE, RAY_ID_SIZE);
@@ -134,7 +134,7 @@ int coord_meta_decode(const uint8_t *block, struct coord_meta *out, uint64_t *ou
     if (get_boots(block, &meta, err) != RAY_OK) {
         return RAY_EMALFORMED;
     }
-    *out_generation = coord_get_u64(block + 16);
+    *out_generation = ray_load64le(block + 16);
     *out = meta;
     return RAY_OK;
 }

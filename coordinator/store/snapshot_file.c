@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "coordinator/store/bytes.h"
+#include "base/le.h"
 #include "coordinator/store/crc32c.h"
 
 static const uint8_t magic[8] = {'R', 'A', 'Y', 'S', 'N', 'A', 'P', '\n'};
@@ -77,25 +77,25 @@ void coord_snapshot_locator_encode(uint64_t manifest_size, uint64_t data_offset,
 {
     memset(block, 0, COORD_DISK_BLOCK_SIZE);
     memcpy(block, magic, sizeof magic);
-    coord_put_u32(block + 8, VERSION);
-    coord_put_u64(block + 16, manifest_size);
-    coord_put_u64(block + 24, data_offset);
-    coord_put_u32(block + CRC_AT, coord_crc32c(0, block, CRC_AT));
+    ray_store32le(block + 8, VERSION);
+    ray_store64le(block + 16, manifest_size);
+    ray_store64le(block + 24, data_offset);
+    ray_store32le(block + CRC_AT, coord_crc32c(0, block, CRC_AT));
 }
 
 int coord_snapshot_locator_decode(const uint8_t *block, uint64_t *out_manifest_size,
                                   uint64_t *out_data_offset, struct ray_err *err)
 {
-    uint64_t manifest_size = coord_get_u64(block + 16);
-    uint64_t data_offset = coord_get_u64(block + 24);
+    uint64_t manifest_size = ray_load64le(block + 16);
+    uint64_t data_offset = ray_load64le(block + 24);
 
     if (memcmp(block, magic, sizeof magic) != 0 ||
-        coord_get_u32(block + CRC_AT) != coord_crc32c(0, block, CRC_AT)) {
+        ray_load32le(block + CRC_AT) != coord_crc32c(0, block, CRC_AT)) {
         return ray_fail(err, RAY_EMALFORMED, "a snapshot's first block is damaged");
     }
-    if (coord_get_u32(block + 8) != VERSION) {
+    if (ray_load32le(block + 8) != VERSION) {
         return ray_fail(err, RAY_EUNSUPPORTED, "a snapshot of format %u, this program knows %d",
-                        coord_get_u32(block + 8), VERSION);
+                        ray_load32le(block + 8), VERSION);
     }
     if (manifest_size < COORD_SNAPSHOT_MANIFEST_FIXED_SIZE ||
         manifest_size > COORD_SNAPSHOT_MANIFEST_SIZE_MAX ||

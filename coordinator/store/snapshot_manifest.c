@@ -4,8 +4,9 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "coordinator/store/bytes.h"
+#include "base/le.h"
 #include "coordinator/store/snapshot_file.h"
+#include "coordinator/store/zero.h"
 
 static const uint8_t magic[8] = {'R', 'A', 'Y', 'M', 'A', 'N', 'I', '\n'};
 
@@ -41,17 +42,17 @@ size_t coord_snapshot_manifest_encode(struct coord_snapshot_info *info, const ui
     assert(info->config.count <= COORD_SERVERS_MAX);
     memset(out, 0, COORD_SNAPSHOT_MANIFEST_FIXED_SIZE);
     memcpy(out, magic, sizeof magic);
-    coord_put_u32(out + 8, VERSION);
-    coord_put_u32(out + 12, (uint32_t)info->config.count);
+    ray_store32le(out + 8, VERSION);
+    ray_store32le(out + 12, (uint32_t)info->config.count);
     memcpy(out + 16, info->cluster_id.bytes, RAY_ID_SIZE);
-    coord_put_u64(out + 32, info->index);
-    coord_put_u64(out + 40, info->term);
-    coord_put_u64(out + 48, info->config_index);
-    coord_put_u64(out + 56, info->size);
-    coord_put_u32(out + 64, info->chunk_count);
+    ray_store64le(out + 32, info->index);
+    ray_store64le(out + 40, info->term);
+    ray_store64le(out + 48, info->config_index);
+    ray_store64le(out + 56, info->size);
+    ray_store32le(out + 64, info->chunk_count);
     for (size_t i = 0; i < info->config.count; i++) {
-        coord_put_u64(out + SERVERS_AT + i * SERVER_SIZE, info->config.servers[i].id);
-        coord_put_u32(out + SERVERS_AT + i * SERVER_SIZE + 8,
+        ray_store64le(out + SERVERS_AT + i * SERVER_SIZE, info->config.servers[i].id);
+        ray_store32le(out + SERVERS_AT + i * SERVER_SIZE + 8,
                       (uint32_t)info->config.servers[i].role);
     }
     if (hashes_size > 0 && hashes != out + COORD_SNAPSHOT_MANIFEST_FIXED_SIZE) {
@@ -72,10 +73,10 @@ static bool config_decode(const uint8_t *bytes, uint32_t count, struct coord_con
     }
     for (size_t i = 0; i < count; i++) {
         const uint8_t *at = bytes + i * SERVER_SIZE;
-        uint64_t id = coord_get_u64(at);
-        uint32_t role = coord_get_u32(at + 8);
+        uint64_t id = ray_load64le(at);
+        uint32_t role = ray_load32le(at + 8);
 
-        if (id <= last_id || role > COORD_VOTER || coord_get_u32(at + 12) != 0) {
+        if (id <= last_id || role > COORD_VOTER || ray_load32le(at + 12) != 0) {
             return false;
         }
         out->servers[i] = (struct coord_server){.id = id, .role = (enum coord_role)role};
@@ -100,16 +101,16 @@ int coord_snapshot_manifest_decode(const uint8_t *bytes, size_t size,
     if (memcmp(root, bytes + ROOT_AT, sizeof root) != 0) {
         return ray_fail(err, RAY_EMALFORMED, "a manifest is damaged");
     }
-    if (coord_get_u32(bytes + 8) != VERSION) {
+    if (ray_load32le(bytes + 8) != VERSION) {
         return ray_fail(err, RAY_EUNSUPPORTED, "a snapshot of format %u, this program knows %d",
-                        coord_get_u32(bytes + 8), VERSION);
+                        ray_load32le(bytes + 8), VERSION);
     }
     memcpy(info.cluster_id.bytes, bytes + 16, RAY_ID_SIZE);
-    info.index = coord_get_u64(bytes + 32);
-    info.term = coord_get_u64(bytes + 40);
-    info.config_index = coord_get_u64(bytes + 48);
-    info.size = coord_get_u64(bytes + 56);
-    info.chunk_count = coord_get_u32(bytes + 64);
+    info.index = ray_load64le(bytes + 32);
+    info.term = ray_load64le(bytes + 40);
+    info.config_index = ray_load64le(bytes + 48);
+    info.size = ray_load64le(bytes + 56);
+    info.chunk_count = ray_load32le(bytes + 64);
     if (info.size > (uint64_t)COORD_SNAPSHOT_CHUNKS_MAX * COORD_SNAPSHOT_CHUNK_SIZE ||
         info.chunk_count != coord_snapshot_chunks(info.size) ||
         size != COORD_SNAPSHOT_MANIFEST_FIXED_SIZE +
@@ -118,8 +119,8 @@ int coord_snapshot_manifest_decode(const uint8_t *bytes, size_t size,
                         size);
     }
     if (info.index == 0 || info.term == 0 || info.config_index > info.index ||
-        coord_get_u32(bytes + 68) != 0 || ray_id_is_none(&info.cluster_id) ||
-        !config_decode(bytes + SERVERS_AT, coord_get_u32(bytes + 12), &info.config)) {
+        ray_load32le(bytes + 68) != 0 || ray_id_is_none(&info.cluster_id) ||
+        !config_decode(bytes + SERVERS_AT, ray_load32le(bytes + 12), &info.config)) {
         return ray_fail(err, RAY_EMALFORMED, "a manifest says what cannot be");
     }
     memcpy(info.root, root, sizeof root);

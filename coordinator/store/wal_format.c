@@ -6,7 +6,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "coordinator/store/bytes.h"
+#include "base/le.h"
 #include "coordinator/store/crc32c.h"
 
 static const uint8_t segment_magic[8] = {'R', 'A', 'Y', 'W', 'A', 'L', '\r', '\n'};
@@ -34,16 +34,16 @@ void coord_wal_segment_head_encode(const struct coord_wal_segment_head *head,
     assert(head->first_index > 0 && head->first_batch > 0);
     memset(block, 0, COORD_WAL_SEGMENT_HEAD_SIZE);
     memcpy(block, segment_magic, sizeof segment_magic);
-    coord_put_u32(block + 8, COORD_WAL_VERSION);
-    coord_put_u32(block + 12, head->is_root ? SEGMENT_ROOT : 0);
-    coord_put_u64(block + 16, head->segment);
-    coord_put_u64(block + 24, head->first_index);
-    coord_put_u64(block + 32, head->first_batch);
-    coord_put_u32(block + 40, head->chain);
-    coord_put_u32(block + 44, head->segment_size);
+    ray_store32le(block + 8, COORD_WAL_VERSION);
+    ray_store32le(block + 12, head->is_root ? SEGMENT_ROOT : 0);
+    ray_store64le(block + 16, head->segment);
+    ray_store64le(block + 24, head->first_index);
+    ray_store64le(block + 32, head->first_batch);
+    ray_store32le(block + 40, head->chain);
+    ray_store32le(block + 44, head->segment_size);
     memcpy(block + SEGMENT_IDS_AT, config->cluster_id.bytes, RAY_ID_SIZE);
     memcpy(block + SEGMENT_IDS_AT + RAY_ID_SIZE, config->node_id.bytes, RAY_ID_SIZE);
-    coord_put_u32(block + SEGMENT_CRC_AT, coord_crc32c(0, block, SEGMENT_CRC_AT));
+    ray_store32le(block + SEGMENT_CRC_AT, coord_crc32c(0, block, SEGMENT_CRC_AT));
 }
 
 int coord_wal_segment_head_decode(const uint8_t *block, const struct coord_wal_config *config,
@@ -52,24 +52,24 @@ int coord_wal_segment_head_decode(const uint8_t *block, const struct coord_wal_c
     struct coord_wal_segment_head head;
 
     if (memcmp(block, segment_magic, sizeof segment_magic) != 0 ||
-        coord_get_u32(block + SEGMENT_CRC_AT) != coord_crc32c(0, block, SEGMENT_CRC_AT)) {
+        ray_load32le(block + SEGMENT_CRC_AT) != coord_crc32c(0, block, SEGMENT_CRC_AT)) {
         return ray_fail(err, RAY_EMALFORMED, "a segment's head is damaged");
     }
-    if (coord_get_u32(block + 8) != COORD_WAL_VERSION) {
+    if (ray_load32le(block + 8) != COORD_WAL_VERSION) {
         return ray_fail(err, RAY_EUNSUPPORTED, "the log has format %u, this program knows %d",
-                        coord_get_u32(block + 8), COORD_WAL_VERSION);
+                        ray_load32le(block + 8), COORD_WAL_VERSION);
     }
     if (memcmp(block + SEGMENT_IDS_AT, config->cluster_id.bytes, RAY_ID_SIZE) != 0 ||
         memcmp(block + SEGMENT_IDS_AT + RAY_ID_SIZE, config->node_id.bytes, RAY_ID_SIZE) != 0) {
         return ray_fail(err, RAY_ECONFLICT, "the log belongs to another cluster or node");
     }
     head = (struct coord_wal_segment_head){
-        .is_root = (coord_get_u32(block + 12) & SEGMENT_ROOT) != 0,
-        .segment = coord_get_u64(block + 16),
-        .first_index = coord_get_u64(block + 24),
-        .first_batch = coord_get_u64(block + 32),
-        .chain = coord_get_u32(block + 40),
-        .segment_size = coord_get_u32(block + 44),
+        .is_root = (ray_load32le(block + 12) & SEGMENT_ROOT) != 0,
+        .segment = ray_load64le(block + 16),
+        .first_index = ray_load64le(block + 24),
+        .first_batch = ray_load64le(block + 32),
+        .chain = ray_load32le(block + 40),
+        .segment_size = ray_load32le(block + 44),
     };
     if (head.first_index == 0 || head.first_batch == 0) {
         return ray_fail(err, RAY_EMALFORMED, "a segment's head has no index");
@@ -88,19 +88,19 @@ void coord_wal_batch_head_encode(struct coord_wal_batch_head *head,
 {
     assert(head->batch > head->durable_batch);
     memset(out, 0, COORD_WAL_BATCH_HEAD_SIZE);
-    coord_put_u32(out, BATCH_MAGIC);
-    coord_put_u32(out + 4, head->size);
-    coord_put_u64(out + 8, head->batch);
-    coord_put_u64(out + 16, head->segment);
-    coord_put_u32(out + 24, head->offset);
-    coord_put_u32(out + 28, head->record_count);
-    coord_put_u64(out + 32, head->first_index);
-    coord_put_u64(out + 40, head->durable_index);
-    coord_put_u64(out + 48, head->durable_batch);
-    coord_put_u32(out + 56, head->chain);
-    coord_put_u32(out + 60, head->body_crc);
+    ray_store32le(out, BATCH_MAGIC);
+    ray_store32le(out + 4, head->size);
+    ray_store64le(out + 8, head->batch);
+    ray_store64le(out + 16, head->segment);
+    ray_store32le(out + 24, head->offset);
+    ray_store32le(out + 28, head->record_count);
+    ray_store64le(out + 32, head->first_index);
+    ray_store64le(out + 40, head->durable_index);
+    ray_store64le(out + 48, head->durable_batch);
+    ray_store32le(out + 56, head->chain);
+    ray_store32le(out + 60, head->body_crc);
     head->own_crc = head_crc(out, config);
-    coord_put_u32(out + BATCH_CRC_AT, head->own_crc);
+    ray_store32le(out + BATCH_CRC_AT, head->own_crc);
 }
 
 bool coord_wal_batch_head_decode(const uint8_t *bytes, const struct coord_wal_config *config,
@@ -109,21 +109,21 @@ bool coord_wal_batch_head_decode(const uint8_t *bytes, const struct coord_wal_co
 {
     struct coord_wal_batch_head head;
 
-    if (coord_get_u32(bytes) != BATCH_MAGIC) {
+    if (ray_load32le(bytes) != BATCH_MAGIC) {
         return false;
     }
     head = (struct coord_wal_batch_head){
-        .size = coord_get_u32(bytes + 4),
-        .batch = coord_get_u64(bytes + 8),
-        .segment = coord_get_u64(bytes + 16),
-        .offset = coord_get_u32(bytes + 24),
-        .record_count = coord_get_u32(bytes + 28),
-        .first_index = coord_get_u64(bytes + 32),
-        .durable_index = coord_get_u64(bytes + 40),
-        .durable_batch = coord_get_u64(bytes + 48),
-        .chain = coord_get_u32(bytes + 56),
-        .body_crc = coord_get_u32(bytes + 60),
-        .own_crc = coord_get_u32(bytes + BATCH_CRC_AT),
+        .size = ray_load32le(bytes + 4),
+        .batch = ray_load64le(bytes + 8),
+        .segment = ray_load64le(bytes + 16),
+        .offset = ray_load32le(bytes + 24),
+        .record_count = ray_load32le(bytes + 28),
+        .first_index = ray_load64le(bytes + 32),
+        .durable_index = ray_load64le(bytes + 40),
+        .durable_batch = ray_load64le(bytes + 48),
+        .chain = ray_load32le(bytes + 56),
+        .body_crc = ray_load32le(bytes + 60),
+        .own_crc = ray_load32le(bytes + BATCH_CRC_AT),
     };
     if (head.own_crc != head_crc(bytes, config) || head.segment != segment ||
         head.offset != offset || head.size < COORD_WAL_BATCH_HEAD_SIZE ||
@@ -154,15 +154,15 @@ void coord_wal_record_encode(const struct coord_wal_record *record, uint8_t *out
     uint32_t used = COORD_WAL_RECORD_HEAD_SIZE + record->size;
 
     memset(out, 0, COORD_WAL_RECORD_HEAD_SIZE);
-    coord_put_u32(out, record->size);
+    ray_store32le(out, record->size);
     out[4] = record->type;
-    coord_put_u64(out + 8, record->term);
-    coord_put_u64(out + 16, record->index);
+    ray_store64le(out + 8, record->term);
+    ray_store64le(out + 16, record->index);
     if (record->size > 0) {
         memcpy(out + COORD_WAL_RECORD_HEAD_SIZE, record->data, record->size);
     }
     memset(out + used, 0, room - used);
-    coord_put_u32(out + RECORD_CRC_AT, record_crc(out, record->size));
+    ray_store32le(out + RECORD_CRC_AT, record_crc(out, record->size));
 }
 
 static bool is_type_known(uint8_t type, uint32_t size)
@@ -189,10 +189,10 @@ static int record_parse(const uint8_t *bytes, size_t size, struct coord_wal_reco
         return RAY_EMALFORMED;
     }
     record = (struct coord_wal_record){
-        .size = coord_get_u32(bytes),
+        .size = ray_load32le(bytes),
         .type = bytes[4],
-        .term = coord_get_u64(bytes + 8),
-        .index = coord_get_u64(bytes + 16),
+        .term = ray_load64le(bytes + 8),
+        .index = ray_load64le(bytes + 16),
     };
     if (record.size > COORD_ENTRY_SIZE_MAX || coord_wal_record_room(record.size) > size ||
         !is_type_known(record.type, record.size) || record.index == 0) {
@@ -211,7 +211,7 @@ int coord_wal_record_decode(const uint8_t *bytes, size_t size, struct coord_wal_
     size_t room;
 
     if (record_parse(bytes, size, &record, &room) != RAY_OK ||
-        coord_get_u32(bytes + RECORD_CRC_AT) != record_crc(bytes, record.size)) {
+        ray_load32le(bytes + RECORD_CRC_AT) != record_crc(bytes, record.size)) {
         return RAY_EMALFORMED;
     }
     *out_room = room;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "coordinator/store/bytes.h"
+#include "base/le.h"
 #include "coordinator/store/crc32c.h"
 #include "coordinator/store/wal_format.h"
 
@@ -40,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     head.record_count = data[0];
-    head.first_index = coord_get_u64(data + 1) | 1;
+    head.first_index = ray_load64le(data + 1) | 1;
     head.size = (uint32_t)(COORD_WAL_BATCH_HEAD_SIZE + size - PREFIX);
     padded = coord_wal_blocks(head.size);
     block = calloc(1, padded);

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/fault.h"
-#include "coordinator/store/bytes.h"
 #include "coordinator/store/wal_impl.h"
+#include "coordinator/store/zero.h"
 
 enum { READ_SIZE = 1 << 20 };
 

@@ -22,6 +22,7 @@ SECONDS = 5
 WARM_UP_S = 1           # of both loads, before they count
 GUESTS, NODES = 10000, 1000
 CLIENT_COUNTS = {1: 1.5, 64: 4.5, 1000: 5.0}  # and the bar of each
+KNOWN = {64: 3.3, 1000: 2.7}  # missed so far: docs/explanation/consensus.md says why
 WATCHERS = 1000
 SETTLE_S = 3            # before memory is read
 LOG_MIB = 100
@@ -158,7 +159,8 @@ def _rows(ours, peer):
     rows = []
     for count, bar in CLIENT_COUNTS.items():
         clients = f"{count} client{'s' if count > 1 else ''}"
-        rows += [one(f"puts of 256 B, {clients}", "op/s", "higher", f"put{count}", bar=bar),
+        rows += [one(f"puts of 256 B, {clients}", "op/s", "higher", f"put{count}", bar=bar,
+                     known=KNOWN.get(count)),
                  one(f"puts of 256 B, {clients}, p50", "ms", "lower", f"put{count}_p50"),
                  one(f"puts of 256 B, {clients}, p99", "ms", "lower", f"put{count}_p99"),
                  one(f"puts of 256 B, {clients}, CPU of the members for each", "us", "lower",
@@ -166,7 +168,8 @@ def _rows(ours, peer):
     return rows + [
         one("linearizable read, 1 client, p50", "ms", "lower", "read", bar=1.0),
         one("kill -9 of the leader to the first put taken", "ms", "lower", "failover", bar=0.3),
-        one("restart with a log of 100 MB to the first read", "ms", "lower", "restart", bar=0.3),
+        one("restart with a log of 100 MB to the first read", "ms", "lower", "restart", bar=0.3,
+            known=0.45),
         one("the log then", "MiB", "lower", "log"),
         one(f"memory of a voter with {GUESTS + NODES} objects of 256 B", "MiB", "lower", "memory",
             bar=0.5),

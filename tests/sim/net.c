@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/le.h"
 #include "tests/sim/mem.h"
 
 enum {
@@ -273,14 +274,6 @@ static void try_dial(struct sim_net *net, uint32_t a, uint32_t b)
 
 /* ---- packets ---- */
 
-static uint32_t load_u32(const uint8_t *at)
-{
-    uint32_t value;
-
-    memcpy(&value, at, sizeof value);
-    return value;
-}
-
 static bool is_current(struct sim_net *net, const struct packet *packet)
 {
     const struct pair *pair = pair_of(net, packet->from, packet->to);
@@ -296,7 +289,7 @@ static void deliver(struct sim_net *net, const struct packet *packet)
     size_t at = 0;
 
     while (at < packet->size && is_current(net, packet)) {
-        uint32_t size = load_u32(packet->bytes + at);
+        uint32_t size = ray_load32le(packet->bytes + at);
         enum ray_link_channel channel = packet->bytes[at + 4];
         /* A copy of the exact size lets a sanitizer see one byte too far. */
         uint8_t *exact = sim_alloc(1, size);
@@ -399,7 +392,6 @@ static void append_message(struct packet *packet, enum ray_link_channel channel,
                            const uint8_t *bytes, size_t size)
 {
     size_t wanted = packet->size + MESSAGE_HEADER_SIZE + size;
-    uint32_t size32 = (uint32_t)size;
 
     if (wanted > packet->capacity) {
         size_t capacity = wanted > packet->capacity * 2 ? wanted : packet->capacity * 2;
@@ -411,7 +403,7 @@ static void append_message(struct packet *packet, enum ray_link_channel channel,
         packet->bytes = grown;
         packet->capacity = capacity;
     }
-    memcpy(packet->bytes + packet->size, &size32, sizeof size32);
+    ray_store32le(packet->bytes + packet->size, (uint32_t)size);
     packet->bytes[packet->size + 4] = (uint8_t)channel;
     if (size > 0) {
         memcpy(packet->bytes + packet->size + MESSAGE_HEADER_SIZE, bytes, size);
@@ -434,7 +426,7 @@ static struct packet *packet_new(struct sim_net *net, uint32_t from, uint32_t to
 static void launch_datagrams(struct sim_net *net, const struct packet *packet)
 {
     for (size_t at = 0; at < packet->size;) {
-        uint32_t size = load_u32(packet->bytes + at);
+        uint32_t size = ray_load32le(packet->bytes + at);
         unsigned copies = sim_rng_ppm(&net->rng, net->config.loss_ppm) ? 0 : 1;
 
         copies += sim_rng_ppm(&net->rng, net->config.double_ppm);

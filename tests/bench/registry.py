@@ -169,7 +169,7 @@ def _rows(ours, peer):
         one("linearizable read, 1 client, p50", "ms", "lower", "read", bar=1.0),
         one("kill -9 of the leader to the first put taken", "ms", "lower", "failover", bar=0.3),
         one("restart with a log of 100 MB to the first read", "ms", "lower", "restart", bar=0.3,
-            known=0.45),
+            known=0.8),
         one("the log then", "MiB", "lower", "log"),
         one(f"memory of a voter with {GUESTS + NODES} objects of 256 B", "MiB", "lower", "memory",
             bar=0.5),

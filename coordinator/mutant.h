@@ -158,7 +158,7 @@
     X(REPLICA_FRAMES_OF_ANYBODY, "a node outside of the configuration votes and leads",            \
       "test:coord_replica_trust")                                                                  \
     X(REPLICA_OLDER_HEARD, "a boot that is not the latest is heard: a disk that was set back",     \
-      "progress|quarantine|election_safety|log_matching|acked_durable")                            \
+      "test:coord_replica_trust")                                                                  \
     X(REPLICA_SET_BACK_HEARD, "a disk that was set back is heard once it has booted often enough", \
       "set_back|progress|election_safety|log_matching|acked_durable")                              \
     X(REPLICA_REMOVED_STAYS, "who was removed stays in the configuration", "removed_out")          \

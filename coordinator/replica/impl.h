@@ -436,6 +436,8 @@ void replica_trust_weigh(struct coord_replica *r);
 void replica_trust_weigh_one(struct coord_replica *r, struct replica_peer *peer);
 /* Whether that node is a voter or standby, as far as is known here, whatever its links. */
 bool replica_trust_names(struct coord_replica *r, const struct ray_id *node);
+/* Somebody who has a voice and is linked names it as a member. */
+bool replica_trust_is_vouched_for(const struct coord_replica *r, const struct ray_id *node);
 /* A later cluster epoch that a peer says. */
 bool replica_trust_epoch(const struct coord_replica *r, const struct replica_peer *peer,
                          uint64_t cluster_epoch);

@@ -229,12 +229,18 @@ static bool may_have_link(const struct coord_object *node)
     return node->node.state == COORD_NODE_MEMBER || node->node.state == COORD_NODE_DRAINED;
 }
 
+/* By the registry here, or by somebody who knows more. */
+static bool is_member(const struct coord_replica *r, const struct coord_object *node)
+{
+    return node->node.role != COORD_NODE_OBSERVER || replica_trust_is_vouched_for(r, &node->id);
+}
+
 /* Voters and standbys have links to each other; observers come by themselves, also those that
  * had a role before. */
 static bool is_dialled(const struct coord_replica *r, const struct coord_object *node)
 {
     return !ray_id_equal(&node->id, &r->meta.now.node_id) && node->node.address[0] != '\0' &&
-           node->node.role != COORD_NODE_OBSERVER;
+           is_member(r, node);
 }
 
 static void refresh_one(struct coord_replica *r, const struct coord_object *node)
@@ -285,8 +291,7 @@ static void forget_departed(struct coord_replica *r)
     for (struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
         const struct coord_object *node = coord_fsm_find(r->fsm, COORD_NODE, &peer->node);
 
-        if (peer->address[0] != '\0' && peer->epoch == 0 &&
-            (node == NULL || node->node.role == COORD_NODE_OBSERVER)) {
+        if (peer->address[0] != '\0' && peer->epoch == 0 && (node == NULL || !is_member(r, node))) {
             r->world.link->ops->remove_peer(r->world.link, &peer->node);
             peer->address[0] = '\0';
         }

@@ -80,7 +80,7 @@ static void test_who_has_left_is_not_dialled(void **state)
     house_move_in(&house);
     peer = replica_peer_find(house.fix.replica, &id);
     assert_string_equal(peer->address, "a:1");
-    house.fix.link.user.on_down(house.fix.link.user.arg, &id, peer->epoch);
+    replica_fix_down(&house.fix, HOUSE_COLLEAGUE);
     replica_fix_run(&house.fix, 0);
     assert_string_equal(peer->address, "a:1"); /* it only is away */
     house_greet(&house, HOUSE_COLLEAGUE);
@@ -96,7 +96,7 @@ static void test_who_has_left_is_not_dialled(void **state)
     replica_fix_propose(&house.fix, &command);
     replica_fix_run(&house.fix, 3000);
     assert_int_equal(house.removed_count, 0); /* it still has to be told */
-    house.fix.link.user.on_down(house.fix.link.user.arg, &id, peer->epoch);
+    replica_fix_down(&house.fix, HOUSE_COLLEAGUE);
     replica_fix_run(&house.fix, 0);
     assert_int_equal(house.removed_count, 1);
     assert_string_equal(peer->address, "");

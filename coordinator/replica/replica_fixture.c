@@ -280,6 +280,14 @@ void replica_fix_up(struct replica_fix *fix, unsigned peer)
     fix->link.user.on_up(fix->link.user.arg, &id, fix->epochs[peer]);
 }
 
+void replica_fix_down(struct replica_fix *fix, unsigned peer)
+{
+    struct ray_id id = replica_fix_id(peer);
+
+    assert(peer < REPLICA_FIX_PEERS);
+    fix->link.user.on_down(fix->link.user.arg, &id, fix->epochs[peer]);
+}
+
 void replica_fix_bytes(struct replica_fix *fix, unsigned peer, enum ray_link_channel channel,
                        const uint8_t *bytes, size_t size)
 {

@@ -53,8 +53,9 @@ struct ray_id replica_fix_id(unsigned number);
 /* The incarnation that node says in its hello. */
 struct ray_id replica_fix_boot(unsigned number);
 struct coord_replica_world replica_fix_world(struct replica_fix *fix);
-/* The link to a peer comes up; messages from it. */
+/* The link to a peer comes up, ends; messages from it. */
 void replica_fix_up(struct replica_fix *fix, unsigned peer);
+void replica_fix_down(struct replica_fix *fix, unsigned peer);
 void replica_fix_packet(struct replica_fix *fix, unsigned peer, Rayos__Member__Packet *packet);
 void replica_fix_bytes(struct replica_fix *fix, unsigned peer, enum ray_link_channel channel,
                        const uint8_t *bytes, size_t size);

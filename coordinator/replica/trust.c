@@ -52,7 +52,7 @@ bool replica_trust_names(struct coord_replica *r, const struct ray_id *node)
 }
 
 /* Who is behind may not know the leader as a member; a colleague that is up does. */
-static bool is_vouched_for(const struct coord_replica *r, const struct ray_id *node)
+bool replica_trust_is_vouched_for(const struct coord_replica *r, const struct ray_id *node)
 {
     for (size_t i = 0; i < r->vouched_count; i++) {
         if (ray_id_equal(&r->vouched[i], node)) {
@@ -67,28 +67,34 @@ static void vouch(struct coord_replica *r, const struct replica_peer *peer)
     for (size_t i = 0; i < peer->said.member_count; i++) {
         const struct ray_id *member = &peer->said.members[i];
 
-        if (r->vouched_count < REPLICA_VOUCHED_MAX && !is_vouched_for(r, member)) {
+        if (r->vouched_count < REPLICA_VOUCHED_MAX && !replica_trust_is_vouched_for(r, member)) {
             r->vouched[r->vouched_count++] = *member;
         }
     }
 }
 
 /* Each configuration follows from the one before: who was named may name who came after him, as the
- * colleague that named him may have left since. */
+ * colleague that named him may have left since. So he is dialled, too (peers.c): by the registry
+ * here he may be an observer, and by his this node. */
 static void hear_of_members(struct coord_replica *r)
 {
+    struct ray_id known[REPLICA_VOUCHED_MAX];
+    size_t known_count = r->vouched_count;
     size_t before;
 
+    memcpy(known, r->vouched, known_count * sizeof known[0]);
     r->vouched_count = 0;
     do {
         before = r->vouched_count;
         for (const struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
             if (replica_standing_is_heard(peer) &&
-                (peer->is_colleague || is_vouched_for(r, &peer->node))) {
+                (peer->is_colleague || replica_trust_is_vouched_for(r, &peer->node))) {
                 vouch(r, peer);
             }
         }
     } while (r->vouched_count > before);
+    r->is_peers_due = r->is_peers_due || r->vouched_count != known_count ||
+                      memcmp(known, r->vouched, known_count * sizeof known[0]) != 0;
 }
 
 /* Of those that are linked now, so that no word outlives the link that it came by. */
@@ -121,8 +127,8 @@ void replica_trust_weigh(struct coord_replica *r)
     }
     hear_of_others(r);
     for (struct replica_peer *peer = r->peers.all; peer != NULL; peer = peer->next) {
-        peer->has_voice =
-            peer->is_colleague || (is_present(peer) && is_vouched_for(r, &peer->node));
+        peer->has_voice = peer->is_colleague ||
+                          (is_present(peer) && replica_trust_is_vouched_for(r, &peer->node));
     }
 }
 
@@ -131,10 +137,10 @@ void replica_trust_weigh_one(struct coord_replica *r, struct replica_peer *peer)
     bool had_voice = peer->is_colleague || peer->has_voice;
 
     peer->is_colleague = is_present(peer) && is_colleague(r, peer);
-    if (had_voice || peer->is_colleague || is_vouched_for(r, &peer->node)) {
+    if (had_voice || peer->is_colleague || replica_trust_is_vouched_for(r, &peer->node)) {
         replica_trust_weigh(r); /* what it says of others may be new */
     } else {
-        peer->has_voice = is_present(peer) && is_vouched_for(r, &peer->node);
+        peer->has_voice = is_present(peer) && replica_trust_is_vouched_for(r, &peer->node);
     }
 }
 

@@ -159,6 +159,72 @@ static void test_members_by_way_of_others(void **state)
     house_move_out(&house);
 }
 
+static bool is_dialled(struct house *house, unsigned node)
+{
+    struct ray_id id = replica_fix_id(node);
+
+    return replica_peer_find(house->fix.replica, &id)->address[0] != '\0';
+}
+
+/* By the registry here it is an observer, which comes by itself. A colleague knows better: its word
+ * of who came after it may be what is missing here, and it may think the same of this node. */
+static void test_who_is_named_is_dialled(void **state)
+{
+    struct house house;
+    uint64_t number;
+
+    (void)state;
+    house_move_in(&house);
+    number = house_number(&house, HOUSE_COLLEAGUE);
+    assert_false(is_dialled(&house, HOUSE_OBSERVER));
+    replica_fix_up(&house.fix, HOUSE_STRANGER);
+    hello_naming(&house, HOUSE_STRANGER, 102, HOUSE_OBSERVER); /* nobody's word */
+    assert_false(is_dialled(&house, HOUSE_OBSERVER));
+    hello_naming(&house, HOUSE_COLLEAGUE, number, HOUSE_OBSERVER);
+    assert_true(is_dialled(&house, HOUSE_OBSERVER));
+    hello_naming(&house, HOUSE_COLLEAGUE, number, HOUSE_COLLEAGUE);
+    replica_fix_down(&house.fix, HOUSE_OBSERVER);
+    replica_fix_run(&house.fix, 0);
+    assert_false(is_dialled(&house, HOUSE_OBSERVER));
+    house_move_out(&house);
+}
+
+/* ---- boots ---- */
+
+static enum replica_standing colleague_standing(struct house *house)
+{
+    struct ray_id id = replica_fix_id(HOUSE_COLLEAGUE);
+
+    return replica_peer_find(house->fix.replica, &id)->standing;
+}
+
+/* A start that counts no further than the one that was admitted: a copy of the disk. It says
+ * nothing of earlier boots, so that its count alone tells. */
+static void test_a_boot_that_is_not_the_latest(void **state)
+{
+    Rayos__Member__Packet packet = RAYOS__MEMBER__PACKET__INIT;
+    Rayos__Member__Hello hello = RAYOS__MEMBER__HELLO__INIT;
+    struct ray_id other = replica_fix_id(700);
+    struct house house;
+
+    (void)state;
+    house_move_in(&house);
+    assert_int_equal(colleague_standing(&house), REPLICA_STANDING_GOOD);
+    hello.server_id = house_number(&house, HOUSE_COLLEAGUE);
+    hello.incarnation = ray_proto_id(&other);
+    hello.cluster_epoch = 1;
+    hello.boot_counter = 1;
+    packet.hello = &hello;
+    replica_fix_up(&house.fix, HOUSE_COLLEAGUE);
+    replica_fix_packet(&house.fix, HOUSE_COLLEAGUE, &packet);
+    assert_int_equal(colleague_standing(&house), REPLICA_STANDING_DUPLICATE);
+    hello.boot_counter = 2;
+    replica_fix_up(&house.fix, HOUSE_COLLEAGUE);
+    replica_fix_packet(&house.fix, HOUSE_COLLEAGUE, &packet);
+    assert_int_equal(colleague_standing(&house), REPLICA_STANDING_GOOD);
+    house_move_out(&house);
+}
+
 /* ---- disks that were set back ---- */
 
 /* The third start of a disk that has seen `before` at its first. */
@@ -186,13 +252,6 @@ static void hello_of_disk(struct house *house, struct ray_id before, uint64_t se
     replica_fix_up(&house->fix, HOUSE_COLLEAGUE); /* its process has started anew */
     replica_fix_packet(&house->fix, HOUSE_COLLEAGUE, &packet);
     replica_fix_run(&house->fix, 0);
-}
-
-static enum replica_standing colleague_standing(struct house *house)
-{
-    struct ray_id id = replica_fix_id(HOUSE_COLLEAGUE);
-
-    return replica_peer_find(house->fix.replica, &id)->standing;
 }
 
 /* Its count is above that of the boot that the registry has, but that boot it has never seen. */
@@ -406,7 +465,7 @@ static void test_no_term_lasts_longer_than_its_word(void **state)
     say_leader(&house, 2, 5, 2);
     coord_replica_status(house.fix.replica, &status);
     assert_true(ray_id_equal(&status.leader, &first));
-    house.fix.link.user.on_down(house.fix.link.user.arg, &first, house.fix.epochs[1]);
+    replica_fix_down(&house.fix, 1);
     replica_fix_run(&house.fix, 0);
     coord_replica_status(house.fix.replica, &status);
     assert_true(ray_id_equal(&status.leader, &second));
@@ -420,6 +479,8 @@ int main(void)
         cmocka_unit_test(test_standings_of_others),
         cmocka_unit_test(test_standings_of_earlier_boots),
         cmocka_unit_test(test_members_by_way_of_others),
+        cmocka_unit_test(test_who_is_named_is_dialled),
+        cmocka_unit_test(test_a_boot_that_is_not_the_latest),
         cmocka_unit_test(test_boots_of_another_disk),
         cmocka_unit_test(test_removals_that_do_not_count),
         cmocka_unit_test(test_says_who_is_removed),

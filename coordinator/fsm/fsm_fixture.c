@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "net/proto_codec.h"
+#include "net/spec_fixture.h"
 
 #define BODY(command, part, member, MEMBER)                                                        \
     ((command)->message.body_case = RAYOS__REGISTRY__COMMAND__BODY_##MEMBER,                       \
@@ -338,22 +339,32 @@ int fix_put_volume(struct fix *fix, unsigned volume)
 int fix_put_plain(struct fix *fix, Rayos__Registry__Kind kind, unsigned id, const char *name,
                   size_t spec_size)
 {
-    Rayos__Registry__Object object = RAYOS__REGISTRY__OBJECT__INIT;
-    struct ray_id object_id = fix_id(id);
-    uint8_t *spec = calloc(1, spec_size + 1);
+    uint8_t *spec = calloc(1, spec_size + SPEC_FIX_HEAD_SIZE_MAX);
     int rc;
 
     if (spec == NULL) {
         abort();
     }
-    memset(spec, (int)(fix->index & 0xff), spec_size);
-    object.kind = kind;
-    object.id = ray_proto_optional_id(&object_id);
-    object.name = (char *)name;
-    object.spec = ray_proto_bytes(spec, spec_size);
-    rc = put(fix, &object);
+    memset(spec, 'a' + (int)(fix->index % 26), spec_size);
+    if (spec_size >= 2 && spec_size <= COORD_FSM_SPEC_SIZE_MAX) {
+        (void)spec_fix_head(spec, spec_size);
+    }
+    rc = fix_put_spec(fix, kind, id, name, spec, spec_size);
     free(spec);
     return rc;
+}
+
+int fix_put_spec(struct fix *fix, Rayos__Registry__Kind kind, unsigned id, const char *name,
+                 const void *spec, size_t spec_size)
+{
+    Rayos__Registry__Object object = RAYOS__REGISTRY__OBJECT__INIT;
+    struct ray_id object_id = fix_id(id);
+
+    object.kind = kind;
+    object.id = ray_proto_optional_id(&object_id);
+    object.name = (char *)(uintptr_t)name;
+    object.spec = ray_proto_bytes(spec, spec_size);
+    return put(fix, &object);
 }
 
 int fix_delete(struct fix *fix, Rayos__Registry__Kind kind, unsigned id)

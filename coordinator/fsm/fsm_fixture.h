@@ -62,6 +62,8 @@ int fix_put_guest(struct fix *fix, unsigned guest, bool is_wanted);
 int fix_put_volume(struct fix *fix, unsigned volume);
 int fix_put_plain(struct fix *fix, Rayos__Registry__Kind kind, unsigned id, const char *name,
                   size_t spec_size);
+int fix_put_spec(struct fix *fix, Rayos__Registry__Kind kind, unsigned id, const char *name,
+                 const void *spec, size_t spec_size);
 int fix_delete(struct fix *fix, Rayos__Registry__Kind kind, unsigned id);
 int fix_attach(struct fix *fix, unsigned volume, unsigned guest);
 int fix_detach(struct fix *fix, unsigned volume);

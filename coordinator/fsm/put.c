@@ -7,8 +7,14 @@
 #include <string.h>
 
 #include "coordinator/fsm/state.h"
+#include "net/spec.h"
 
 enum { TOKEN_USES_MAX = 1000000 };
+
+static_assert((int)RAY_SPEC_SIZE_MAX == (int)COORD_FSM_SPEC_SIZE_MAX &&
+                  (int)RAY_SPEC_VOLUME_SIZE_MAX == (int)COORD_FSM_VOLUME_SPEC_SIZE_MAX,
+              "one limit");
+static_assert((int)RAY_SPEC_LEVEL >= (int)COORD_FSM_FEATURE_LEVEL, "all fields of each level");
 
 struct put {
     const Rayos__Registry__Object *message;
@@ -286,6 +292,37 @@ static int check_body(struct fsm_apply *apply, const struct put *put,
     }
 }
 
+/* By the cluster's feature level, so that a replica of a newer version refuses the same. What was
+ * put before that is not looked at again. */
+static int check_spec(struct fsm_apply *apply, const struct put *put)
+{
+    const ProtobufCBinaryData *spec = &put->message->spec;
+    ProtobufCMessage *message;
+    enum ray_spec_kind kind;
+
+    switch (put->kind) {
+    case COORD_GUEST:
+        kind = RAY_SPEC_GUEST;
+        break;
+    case COORD_IMAGE:
+        kind = RAY_SPEC_IMAGE;
+        break;
+    case COORD_NETWORK:
+        kind = RAY_SPEC_NETWORK;
+        break;
+    case COORD_VOLUME:
+        kind = RAY_SPEC_VOLUME;
+        break;
+    default:
+        return RAY_OK;
+    }
+    if (spec->len == 0) {
+        return RAY_OK;
+    }
+    return ray_spec_check(kind, apply->fsm->cluster->pub.cluster.feature_level, spec->data,
+                          spec->len, &apply->fsm->arena, &message, apply->err);
+}
+
 static void set_operation(struct coord_operation *out, const Rayos__Registry__Operation *in)
 {
     *out = (struct coord_operation){0};
@@ -411,6 +448,9 @@ int fsm_object_put(struct fsm_apply *apply, const void *command)
     }
     if (rc == RAY_OK) {
         rc = check_body(apply, &put, object);
+    }
+    if (rc == RAY_OK) {
+        rc = check_spec(apply, &put);
     }
     if (rc == RAY_OK) {
         rc = fsm_name_check(apply, put.kind, put.name, object);

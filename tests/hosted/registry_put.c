@@ -17,6 +17,8 @@
 #include "net/proto/registry.pb-c.h"
 #include "net/proto/rpc.pb-c.h"
 #include "net/rpc_unix.h"
+#include "net/spec.h"
+#include "net/spec_fixture.h"
 #include "tests/hosted/registry_clients/clients.h"
 
 enum { SIZE_MAX_BYTES = 16 << 20, TIMEOUT_MS = 30000 };
@@ -82,7 +84,7 @@ static void pack(struct put *put, Rayos__Registry__Kind kind, size_t size)
     randombytes_buf(id, sizeof id);
     object.kind = kind;
     object.id = (ProtobufCBinaryData){.len = sizeof id, .data = id};
-    object.spec = (ProtobufCBinaryData){.len = size, .data = calloc(1, size + 1)};
+    object.spec = (ProtobufCBinaryData){.len = size, .data = malloc(size + 1)};
     body.object = &object;
     command.header = &header;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_OBJECT_PUT;
@@ -92,6 +94,10 @@ static void pack(struct put *put, Rayos__Registry__Kind kind, size_t size)
     put->request.command.data = malloc(put->request.command.len);
     if (object.spec.data == NULL || put->request.command.data == NULL) {
         clients_die("the object", "no memory");
+    }
+    memset(object.spec.data, 'x', size);
+    if (size >= 2 && size <= RAY_SPEC_SIZE_MAX) {
+        (void)spec_fix_head(object.spec.data, size);
     }
     (void)rayos__registry__command__pack(&command, put->request.command.data);
     free(object.spec.data);

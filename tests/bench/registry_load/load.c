@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/size.h"
 #include "net/proto_codec.h"
+#include "net/spec_fixture.h"
 
 enum { COMMAND_SIZE_MAX = LOAD_VALUE_SIZE_MAX + 512, SESSION_TTL_S = 3600, NAME_SIZE = 32 };
 
@@ -87,7 +88,11 @@ static void open_with(struct load *load, const struct ray_args *args, size_t con
     if (load->client_count == 0 || load->key_count == 0 || load->every_ms == 0) {
         load_die("--clients, --count, --every-ms", "at least 1");
     }
+    if (load->value_size < 2) {
+        load_die("--size", "at least 2: a value is a spec with a text");
+    }
     memset(load->value, 'v', sizeof load->value);
+    (void)spec_fix_head(load->value, load->value_size);
     if (ray_loop_init(&load->loop, &err) != RAY_OK) {
         load_die("loop", err.text);
     }

@@ -1,13 +1,20 @@
 /* watch.c - watchers of one kind of object, and how late they hear of a put: from the moment
  * that the put was begun, which its value says. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "net/spec_fixture.h"
 #include "tests/bench/registry_load/load.h"
 
-enum { BATCH_SIZE_MAX = 1 << 20, GRACE_MS = 10000 };
+enum {
+    BATCH_SIZE_MAX = 1 << 20,
+    GRACE_MS = 10000,
+    TIME_SIZE = 16, /* in hex, for a value is a text */
+    TIME_END = SPEC_FIX_HEAD_SIZE_MAX + TIME_SIZE,
+};
 
 struct watcher {
     struct watching *watching;
@@ -32,12 +39,14 @@ struct watching {
 static void take_event(struct watcher *watcher, const Rayos__Registry__WatchEvent *event)
 {
     struct watching *watching = watcher->watching;
+    char time[TIME_SIZE + 1] = "";
     uint64_t sent_ns;
 
-    if (event->object == NULL || event->object->spec.len < sizeof sent_ns) {
+    if (event->object == NULL || event->object->spec.len < TIME_END) {
         load_die("watch", "an event that nobody made");
     }
-    memcpy(&sent_ns, event->object->spec.data, sizeof sent_ns);
+    memcpy(time, event->object->spec.data + SPEC_FIX_HEAD_SIZE_MAX, TIME_SIZE);
+    sent_ns = strtoull(time, NULL, 16);
     load_sample(watching->load, ray_clock_monotonic_ns() - sent_ns);
     watcher->seen++;
     watching->left--;
@@ -132,6 +141,7 @@ static void on_timer(void *arg)
     struct watching *watching = arg;
     struct load *load = watching->load;
     uint64_t now_ns = ray_clock_monotonic_ns();
+    char time[TIME_SIZE + 1];
 
     if (watching->sent == watching->event_count) {
         ray_timer_stop(&watching->timer);
@@ -142,7 +152,8 @@ static void on_timer(void *arg)
         return; /* one at a time: a put that is late delays no other */
     }
     watching->sent++;
-    memcpy(load->value, &now_ns, sizeof now_ns);
+    (void)snprintf(time, sizeof time, "%016" PRIx64, now_ns);
+    memcpy(load->value + SPEC_FIX_HEAD_SIZE_MAX, time, TIME_SIZE);
     load_put(&load->clients[0], RAYOS__REGISTRY__KIND__KIND_NETWORK, 0, load->value,
              load->value_size);
 }
@@ -190,7 +201,7 @@ void load_watch(struct load *load)
     watching.watchers = calloc(load->client_count, sizeof *watching.watchers);
     watching.event_count = load->length_ns / (load->every_ms * RAY_NS_PER_MS);
     watching.left = watching.event_count * load->client_count;
-    if (watching.watchers == NULL || watching.left == 0 || load->value_size < sizeof(uint64_t) ||
+    if (watching.watchers == NULL || watching.left == 0 || load->value_size < TIME_END ||
         ray_timer_init(&watching.timer, &load->loop, on_timer, &watching, &err) != RAY_OK ||
         ray_timer_init(&watching.grace, &load->loop, on_grace, &watching, &err) != RAY_OK) {
         load_die("watch", "cannot begin");

@@ -1,15 +1,19 @@
 /* ask.c - one attempt at one member: open a session, put, or query. */
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "net/proto/cluster.pb-c.h"
 #include "net/proto/registry.pb-c.h"
 #include "net/proto_codec.h"
+#include "net/spec_fixture.h"
 #include "tests/hosted/registry_clients/clients.h"
 
 enum {
     SESSION_TTL_S = 24 * 3600,
     COMMAND_SIZE_MAX = 512,
+    SPEC_SIZE = 18, /* two bytes of head, 16 digits */
     ANSWER_SIZE_MAX = 1 << 16,
     NAME_SIZE = 48
 };
@@ -70,6 +74,30 @@ static void on_put(void *arg, const struct ray_rpc_result *result)
     clients_answered(one, one->op.value, answer->revision, answer->code != RAY_OK);
 }
 
+/* The value in hex, for a spec is a text here. */
+static void write_spec(uint64_t value, uint8_t out[static SPEC_SIZE + 1])
+{
+    size_t head_size = spec_fix_head(out, SPEC_SIZE);
+
+    (void)snprintf((char *)out + head_size, SPEC_SIZE + 1 - head_size, "%0*" PRIx64,
+                   (int)(SPEC_SIZE - head_size), value);
+}
+
+/* False: no register's. */
+static bool read_spec(const ProtobufCBinaryData *spec, uint64_t *out)
+{
+    char text[SPEC_SIZE + 1] = "";
+    uint8_t head[SPEC_FIX_HEAD_SIZE_MAX];
+    size_t head_size = spec_fix_head(head, SPEC_SIZE);
+
+    if (spec->len != SPEC_SIZE || memcmp(spec->data, head, head_size) != 0) {
+        return false;
+    }
+    memcpy(text, spec->data + head_size, SPEC_SIZE - head_size);
+    *out = strtoull(text, NULL, 16);
+    return true;
+}
+
 static bool put(struct clients_one *one, struct ray_rpc_client *conn, uint64_t timeout_ms)
 {
     Rayos__Cluster__ProposeRequest request = RAYOS__CLUSTER__PROPOSE_REQUEST__INIT;
@@ -78,6 +106,7 @@ static bool put(struct clients_one *one, struct ray_rpc_client *conn, uint64_t t
     Rayos__Registry__ObjectPut body = RAYOS__REGISTRY__OBJECT_PUT__INIT;
     Rayos__Registry__Object object = RAYOS__REGISTRY__OBJECT__INIT;
     uint8_t bytes[COMMAND_SIZE_MAX];
+    uint8_t spec[SPEC_SIZE + 1];
     uint8_t id[RAY_ID_SIZE];
     char name[NAME_SIZE];
 
@@ -90,7 +119,8 @@ static bool put(struct clients_one *one, struct ray_rpc_client *conn, uint64_t t
     object.kind = RAYOS__REGISTRY__KIND__KIND_NETWORK;
     object.id = ray_proto_bytes(id, sizeof id);
     object.name = name;
-    object.spec = ray_proto_bytes(&one->op.value, sizeof one->op.value);
+    write_spec(one->op.value, spec);
+    object.spec = ray_proto_bytes(spec, SPEC_SIZE);
     body.object = &object;
     if (one->op.kind == SIM_OP_SWAP) {
         body.expected_revision = one->expected_revision;
@@ -130,10 +160,9 @@ static void take_answer(struct clients_one *one)
     }
     if (answer->n_entries == 1) {
         object = answer->entries[0]->object;
-        if (object == NULL || object->spec.len != sizeof value || object->revision == 0) {
+        if (object == NULL || object->revision == 0 || !read_spec(&object->spec, &value)) {
             clients_die("a query", "a register that nobody made");
         }
-        memcpy(&value, object->spec.data, sizeof value);
         revision = object->revision;
     }
     rayos__registry__answer__free_unpacked(answer, NULL);

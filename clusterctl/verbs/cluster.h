@@ -1,4 +1,4 @@
-/* clusterctl/verbs/cluster.h - `clusterctl cluster create|status`, `token ...`, `node list`.
+/* clusterctl/verbs/cluster.h - `clusterctl cluster create|status`, `token ...`.
  *
  * Memory: none kept.  Threads: one.  Blocks: until the member answers.
  * Trust: what it answers is escaped when it is printed. */
@@ -9,8 +9,5 @@
 
 extern const struct ray_args_command cluster_command;
 extern const struct ray_args_command token_command;
-
-extern const struct ray_args_option cluster_node_list_options[];
-int cluster_node_list(const struct ray_args *args, void *context);
 
 #endif

@@ -6,8 +6,9 @@
 
 #include "base/size.h"
 #include "clusterctl/cli/output.h"
-#include "clusterctl/verbs/cluster.h"
+#include "clusterctl/verbs/membership.h"
 #include "clusterctl/verbs/node_call.h"
+#include "clusterctl/verbs/node_leave.h"
 #include "clusterctl/verbs/service_restart.h"
 #include "clusterctl/verbs/shutdown.h"
 #include "net/proto/init.pb-c.h"
@@ -226,8 +227,50 @@ static const struct ray_args_option log_options[] = {{.name = "lines",
 static const struct ray_args_command node_subcommands[] = {
     {.name = "list",
      .help = "the nodes of the cluster",
-     .options = cluster_node_list_options,
-     .run = cluster_node_list},
+     .options = node_list_options,
+     .run = node_list},
+    {.name = "show",
+     .positional = "NAME",
+     .positional_min = 1,
+     .positional_max = 1,
+     .help = "one node of the cluster",
+     .options = node_show_options,
+     .run = node_show},
+    {.name = "approve",
+     .positional = "NAME|ID",
+     .positional_min = 1,
+     .positional_max = 1,
+     .help = "let a node in that waits for it",
+     .options = node_approve_options,
+     .run = node_approve},
+    {.name = "drain",
+     .positional = "NAME",
+     .positional_min = 1,
+     .positional_max = 1,
+     .help = "it gets no guests and gives up its part of the log",
+     .options = node_drain_options,
+     .run = node_drain},
+    {.name = "undrain",
+     .positional = "NAME",
+     .positional_min = 1,
+     .positional_max = 1,
+     .help = "take draining back",
+     .options = node_undrain_options,
+     .run = node_undrain},
+    {.name = "remove",
+     .positional = "NAME",
+     .positional_min = 1,
+     .positional_max = 1,
+     .help = "take a node out of the cluster for good",
+     .options = node_remove_options,
+     .run = node_remove},
+    {.name = "set",
+     .positional = "NAME",
+     .positional_min = 1,
+     .positional_max = 1,
+     .help = "change what the cluster knows of a node",
+     .options = node_set_options,
+     .run = node_set},
     {.name = "facts", .help = "what this machine is", .options = read_options, .run = run_facts},
     {.name = "health",
      .help = "what is well and what is not, with the next step",

@@ -1,25 +1,21 @@
-/* registry.c - objects of the registry as they are, labels of theirs, and what has happened.
- *
- * A change goes by a session, so that it runs once even when the leader is lost meanwhile. */
+/* registry.c - objects of the registry as they are, labels of theirs, and what has happened. */
 #include "clusterctl/verbs/registry.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/id.h"
 #include "base/size.h"
 #include "clusterctl/cli/output.h"
 #include "clusterctl/verbs/cluster_call.h"
 #include "clusterctl/verbs/node_call.h"
+#include "clusterctl/verbs/registry_call.h"
 #include "net/proto/cluster.pb-c.h"
 #include "net/proto/registry.pb-c.h"
 #include "net/proto_codec.h"
 
 enum {
-    ANSWER_SIZE_MAX = 4 << 20,
-    REASON_SIZE = 128,
     LABELS_MAX = 16,
     TEXT_SIZE_MAX = 16384,
     TIME_SIZE = 32,
@@ -52,81 +48,6 @@ static int parse_kind(const char *name, Rayos__Registry__Kind *out, struct ray_e
         }
     }
     return ray_fail(err, RAY_EUSAGE, "no kind '%s'; kinds are %s", name, KIND_CHOICES);
-}
-
-/* ---- one page ---- */
-
-struct page {
-    struct ray_buf bytes;
-    Rayos__Registry__Answer *answer;
-    uint64_t revision;
-    uint64_t age_ms;
-    int code;
-};
-
-static void page_fini(struct page *page)
-{
-    if (page->answer != NULL) {
-        rayos__registry__answer__free_unpacked(page->answer, NULL);
-    }
-    ray_buf_fini(&page->bytes);
-}
-
-static void on_part(void *arg, const ProtobufCMessage *item)
-{
-    const Rayos__Cluster__QueryPart *part = (const Rayos__Cluster__QueryPart *)item;
-    struct page *page = arg;
-
-    if (page->code == RAY_OK) {
-        page->code = ray_buf_append(&page->bytes, part->bytes.data, part->bytes.len);
-    }
-}
-
-static int take_answer(struct page *page, const Rayos__Cluster__QueryEnd *end, struct ray_err *err)
-{
-    if (page->code != RAY_OK || end == NULL || end->size != page->bytes.size) {
-        return ray_fail(err, RAY_EMALFORMED, "the answer is not whole");
-    }
-    page->revision = end->revision;
-    page->age_ms = end->age_ms;
-    page->answer = rayos__registry__answer__unpack(NULL, page->bytes.size, page->bytes.data);
-    if (page->answer == NULL) {
-        (void)ray_fail(err, RAY_EMALFORMED, "the answer cannot be read");
-        return RAY_EMALFORMED;
-    }
-    return RAY_OK;
-}
-
-/* `page` is the caller's to fini, whatever is returned. */
-static int fetch(const struct ray_args *args, const Rayos__Registry__Query *query,
-                 bool is_linearizable, struct page *page, struct ray_err *err)
-{
-    Rayos__Cluster__QueryRequest request = RAYOS__CLUSTER__QUERY_REQUEST__INIT;
-    const struct cluster_stream stream = {.method = "registry.query",
-                                          .input = &request.base,
-                                          .item = &rayos__cluster__query_part__descriptor,
-                                          .output = &rayos__cluster__query_end__descriptor,
-                                          .on_item = on_part,
-                                          .arg = page};
-    ProtobufCMessage *end = NULL;
-    int rc;
-
-    *page = (struct page){0};
-    ray_buf_init(&page->bytes, ANSWER_SIZE_MAX);
-    request.query.len = rayos__registry__query__get_packed_size(query);
-    request.query.data = malloc(request.query.len + 1);
-    if (request.query.data == NULL) {
-        return ray_fail(err, RAY_ENOMEM, "a query");
-    }
-    (void)rayos__registry__query__pack(query, request.query.data);
-    request.is_linearizable = is_linearizable;
-    rc = cluster_stream(args, &stream, &end, err);
-    free(request.query.data);
-    if (rc == RAY_OK) {
-        rc = take_answer(page, (const Rayos__Cluster__QueryEnd *)end, err);
-        protobuf_c_message_free_unpacked(end, NULL);
-    }
-    return rc;
 }
 
 /* ---- query ---- */
@@ -171,7 +92,7 @@ static yyjson_mut_val *show_entry(yyjson_mut_doc *doc, const Rayos__Registry__En
     return is_ok ? value : NULL;
 }
 
-static bool add_entries(yyjson_mut_doc *doc, yyjson_mut_val *list, const struct page *page)
+static bool add_entries(yyjson_mut_doc *doc, yyjson_mut_val *list, const struct registry_page *page)
 {
     for (size_t i = 0; i < page->answer->n_entries; i++) {
         if (page->answer->entries[i]->object == NULL ||
@@ -210,9 +131,9 @@ static int collect(const struct ray_args *args, Rayos__Registry__Query *query, y
     int rc = RAY_OK;
 
     do {
-        struct page page;
+        struct registry_page page;
 
-        rc = fetch(args, query, is_linearizable, &page, err);
+        rc = registry_fetch(args, query, is_linearizable, &page, err);
         if (rc == RAY_OK && is_first &&
             !(yyjson_mut_obj_add_uint(doc, root, "revision", page.revision) &&
               yyjson_mut_obj_add_val(doc, root, "age_ms", output_age(doc, page.age_ms)) &&
@@ -233,7 +154,7 @@ static int collect(const struct ray_args *args, Rayos__Registry__Query *query, y
             memcpy(cursor, page.answer->cursor.data, page.answer->cursor.len);
             query->cursor = ray_proto_bytes(cursor, page.answer->cursor.len);
         }
-        page_fini(&page);
+        registry_page_fini(&page);
         is_first = false;
     } while (rc == RAY_OK && cursor != NULL);
     free(cursor);
@@ -323,100 +244,19 @@ static int find_id(const struct ray_args *args, Rayos__Registry__Kind kind, stru
 {
     Rayos__Registry__Query query = RAYOS__REGISTRY__QUERY__INIT;
     const Rayos__Registry__Object *object;
-    struct page page;
+    struct registry_page page;
     int rc;
 
     query.kind = kind;
     query.name = text(args->positionals[1]);
-    rc = fetch(args, &query, false, &page, err);
+    rc = registry_fetch(args, &query, false, &page, err);
     if (rc == RAY_OK) {
         object = page.answer->n_entries == 1 ? page.answer->entries[0]->object : NULL;
         rc = object == NULL ? ray_fail(err, RAY_ENOTFOUND, "no %s '%s'", args->positionals[0],
                                        args->positionals[1])
                             : ray_id_from_bytes(object->id.data, object->id.len, out, err);
     }
-    page_fini(&page);
-    return rc;
-}
-
-static int open_session(const struct ray_args *args, struct ray_id *out, struct ray_err *err)
-{
-    Rayos__Cluster__SessionRequest request = RAYOS__CLUSTER__SESSION_REQUEST__INIT;
-    const Rayos__Cluster__SessionOpened *opened;
-    ProtobufCMessage *body = NULL;
-    int rc = cluster_call(args, "session.open", &request.base,
-                          &rayos__cluster__session_opened__descriptor, &body, err);
-
-    if (rc == RAY_OK) {
-        opened = (const Rayos__Cluster__SessionOpened *)body;
-        rc = ray_id_from_bytes(opened->id.data, opened->id.len, out, err);
-        protobuf_c_message_free_unpacked(body, NULL);
-    }
-    return rc;
-}
-
-/* It would expire by itself. */
-static void close_session(const struct ray_args *args, const struct ray_id *id)
-{
-    Rayos__Cluster__SessionCloseRequest request = RAYOS__CLUSTER__SESSION_CLOSE_REQUEST__INIT;
-    ProtobufCMessage *body = NULL;
-
-    request.id = ray_proto_id(id);
-    if (cluster_call(args, "session.close", &request.base, &rayos__cluster__done__descriptor, &body,
-                     NULL) == RAY_OK) {
-        protobuf_c_message_free_unpacked(body, NULL);
-    }
-}
-
-static int propose(const struct ray_args *args, Rayos__Registry__Command *command,
-                   uint64_t *out_revision, struct ray_err *err)
-{
-    Rayos__Cluster__ProposeRequest request = RAYOS__CLUSTER__PROPOSE_REQUEST__INIT;
-    const Rayos__Registry__Result *result;
-    ProtobufCMessage *body = NULL;
-    int rc;
-
-    request.command.len = rayos__registry__command__get_packed_size(command);
-    request.command.data = malloc(request.command.len + 1);
-    if (request.command.data == NULL) {
-        return ray_fail(err, RAY_ENOMEM, "a command");
-    }
-    (void)rayos__registry__command__pack(command, request.command.data);
-    rc = cluster_call(args, "registry.propose", &request.base, &rayos__registry__result__descriptor,
-                      &body, err);
-    free(request.command.data);
-    if (rc != RAY_OK) {
-        return rc;
-    }
-    result = (const Rayos__Registry__Result *)body;
-    *out_revision = result->revision;
-    if (result->code != RAY_OK) {
-        rc = ray_fail(err, result->code, "%s", result->text);
-        (void)ray_next(err, "%s", result->next_step);
-    }
-    protobuf_c_message_free_unpacked(body, NULL);
-    return rc;
-}
-
-/* One change that runs once, with its reason. */
-static int change_once(const struct ray_args *args, Rayos__Registry__Command *command,
-                       uint64_t *out_revision, struct ray_err *err)
-{
-    Rayos__Registry__Header header = RAYOS__REGISTRY__HEADER__INIT;
-    char reason[REASON_SIZE];
-    struct ray_id session;
-    int rc = open_session(args, &session, err);
-
-    if (rc != RAY_OK) {
-        return rc;
-    }
-    header.reason = text(cluster_reason(args, reason, sizeof reason));
-    header.session = ray_proto_id(&session);
-    header.sequence = 1;
-    command->header = &header;
-    rc = propose(args, command, out_revision, err);
-    command->header = NULL;
-    close_session(args, &session);
+    registry_page_fini(&page);
     return rc;
 }
 
@@ -440,7 +280,7 @@ static int label(const struct ray_args *args, struct labelling *labelling,
     change.remove = labelling->removed;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_OBJECT_LABEL;
     command.object_label = &change;
-    return change_once(args, &command, out_revision, err);
+    return registry_change_once(args, &command, out_revision, err);
 }
 
 static int run_label(const struct ray_args *args, void *context)
@@ -484,7 +324,7 @@ int registry_run_voters(const struct ray_args *args, void *context)
         set.wanted_voters = (uint32_t)count;
         command.body_case = RAYOS__REGISTRY__COMMAND__BODY_VOTERS_SET;
         command.voters_set = &set;
-        rc = change_once(args, &command, &revision, &err);
+        rc = registry_change_once(args, &command, &revision, &err);
     }
     if (rc != RAY_OK) {
         return output_error(&err);

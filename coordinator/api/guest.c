@@ -43,15 +43,30 @@ static const struct coord_object *find_principal(struct coord_fsm *fsm, const ui
     return NULL;
 }
 
+/* A node that has begun to join comes again by the token that it came with, whatever has become of
+ * that since: it waits for approval, or has not heard the answer. */
+static const uint8_t *find_kept_token(struct coord_fsm *fsm, const struct ray_hello *hello)
+{
+    const struct coord_object *node = coord_fsm_find(fsm, COORD_NODE, &hello->from);
+    struct ray_id public_id;
+
+    if (node == NULL || !node->node.has_join_token) {
+        return NULL;
+    }
+    ray_token_id(node->node.join_token, &public_id);
+    return ray_id_equal(&public_id, &hello->token) ? node->node.join_token : NULL;
+}
+
 static int greet_joiner(struct coord_fsm *fsm, const struct ray_hello *hello,
                         struct ray_peer_terms *out_terms, struct ray_err *err)
 {
     const struct coord_object *token = find_token(fsm, &hello->token);
+    const uint8_t *hash = token != NULL ? token->token.hash : find_kept_token(fsm, hello);
 
-    if (token == NULL) {
+    if (hash == NULL) {
         return ray_fail(err, RAY_EDENIED, "no such token: used up, expired or withdrawn");
     }
-    memcpy(out_terms->psk, token->token.hash, sizeof out_terms->psk);
+    memcpy(out_terms->psk, hash, sizeof out_terms->psk);
     return RAY_OK;
 }
 
@@ -116,27 +131,48 @@ struct join_answer {
     struct member_roster_message message;
 };
 
-static void on_joined(struct member_ask *ask, const struct coord_fsm_result *result)
+static void answer_joiner(struct member_ask *ask, uint64_t raft_id)
 {
     struct coord_member *m = ask->member;
-    Rayos__Registry__Reply *reply =
-        rayos__registry__reply__unpack(NULL, result->body_size, result->body);
     struct join_answer *answer = calloc(1, sizeof *answer);
     struct ray_err err = {0};
 
-    if (reply == NULL || answer == NULL ||
+    if (answer == NULL ||
         !member_roster_list(coord_replica_fsm(m->replica), &m->id, &answer->roster)) {
         (void)ray_fail(&err, RAY_ENOMEM, "an answer");
         member_ask_fail(ask, &err);
     } else {
         member_roster_describe(&answer->roster, &answer->message);
-        answer->message.joined.raft_id = reply->raft_id;
+        answer->message.joined.raft_id = raft_id;
         member_ask_reply(ask, &answer->message.joined.base);
     }
-    if (reply != NULL) {
-        rayos__registry__reply__free_unpacked(reply, NULL);
-    }
     free(answer);
+}
+
+static void on_joined(struct member_ask *ask, const struct coord_fsm_result *result)
+{
+    Rayos__Registry__Reply *reply =
+        rayos__registry__reply__unpack(NULL, result->body_size, result->body);
+    struct ray_err err = {0};
+
+    if (reply == NULL) {
+        (void)ray_fail(&err, RAY_ENOMEM, "an answer");
+        member_ask_fail(ask, &err);
+        return;
+    }
+    answer_joiner(ask, reply->raft_id);
+    rayos__registry__reply__free_unpacked(reply, NULL);
+}
+
+/* Who waits for approval asks every second: that is no entry of the log each time. */
+static bool is_waiting(struct coord_member *m, const Rayos__Cluster__JoinRequest *request,
+                       const struct ray_id *id)
+{
+    const struct coord_object *node = coord_fsm_find(coord_replica_fsm(m->replica), COORD_NODE, id);
+
+    return node != NULL && node->node.state == COORD_NODE_PENDING &&
+           request->incarnation.len == RAY_ID_SIZE &&
+           memcmp(request->incarnation.data, node->node.incarnation.bytes, RAY_ID_SIZE) == 0;
 }
 
 /* The keys are those that the handshake has proven. */
@@ -219,7 +255,11 @@ static void run_join(struct ray_rpc_call *call, const ProtobufCMessage *input, v
         member_ask_fail(&ask->ask, &err);
         return;
     }
-    propose_join(&ask->ask, request, &id, peer->identity);
+    if (is_waiting(m, request, &id)) {
+        answer_joiner(&ask->ask, 0);
+    } else {
+        propose_join(&ask->ask, request, &id, peer->identity);
+    }
 }
 
 /* ---- services ---- */

@@ -281,7 +281,7 @@ void member_create_resume(struct coord_member *m);
 typedef void member_method(struct coord_member *m, const struct member_caller *caller,
                            struct ray_rpc_call *call, const ProtobufCMessage *input);
 
-member_method member_cluster_create, member_cluster_status, member_node_list;
+member_method member_cluster_create, member_cluster_status, member_node_list, member_node_plan;
 member_method member_token_create, member_token_list, member_token_remove;
 member_method member_query, member_propose;
 member_method member_session_open, member_session_keep, member_session_close;

@@ -111,6 +111,18 @@ static int keep_roster(struct coord_member *m, const Rayos__Cluster__Joined *joi
     return rc;
 }
 
+static int wait_for_approval(const struct coord_member *m, struct ray_err *err)
+{
+    uint8_t fingerprint[RAY_KEY_FINGERPRINT_SIZE];
+    char words[RAY_WORDS_TEXT_SIZE];
+
+    ray_key_fingerprint(ray_key_identity(m->key), fingerprint);
+    ray_words_format(fingerprint, words);
+    (void)ray_fail(err, RAY_EAGAIN, "waits for the approval of an admin; this node is %s", words);
+    (void)ray_next(err, "clusterctl node approve %s --fingerprint %s", m->name, words);
+    return RAY_EAGAIN;
+}
+
 static int take_in(struct member_joining *joining, const Rayos__Cluster__Joined *joined,
                    struct ray_err *err)
 {
@@ -122,9 +134,7 @@ static int take_in(struct member_joining *joining, const Rayos__Cluster__Joined 
     int rc = check_cluster(m, joined, &birth.cluster_id, err);
 
     if (rc == RAY_OK && joined->raft_id == 0) {
-        (void)ray_fail(err, RAY_EAGAIN, "the cluster knows this node; an admin has to approve it");
-        (void)ray_next(err, "clusterctl node approve %s", m->name);
-        return RAY_EAGAIN;
+        return wait_for_approval(m, err);
     }
     if (rc == RAY_OK) {
         rc = member_pin(m, &birth.cluster_id, err);

@@ -20,6 +20,7 @@ struct status_ask {
 struct node_line {
     Rayos__Cluster__NodeStatus status;
     char id[RAY_ID_TEXT_SIZE];
+    char words[RAY_WORDS_TEXT_SIZE];
 };
 
 struct node_page {
@@ -86,6 +87,8 @@ static bool is_out_of_order(const struct coord_member *m)
 static void show_node(struct coord_member *m, const struct coord_object *node,
                       const struct ray_id *leader, struct node_line *out)
 {
+    uint8_t fingerprint[RAY_KEY_FINGERPRINT_SIZE];
+
     rayos__cluster__node_status__init(&out->status);
     out->status.name = text(node->name);
     out->status.role = text(role_name(node->node.role));
@@ -97,6 +100,12 @@ static void show_node(struct coord_member *m, const struct coord_object *node,
     out->status.raft_id = node->node.raft_id;
     out->status.is_leader = ray_id_equal(&node->id, leader);
     out->status.trouble = text(ray_link_trouble(m->link, &node->id));
+    ray_key_fingerprint(node->node.identity_key, fingerprint);
+    out->status.fingerprint = ray_words_format(fingerprint, out->words);
+    out->status.domain = text(node->node.domain);
+    out->status.is_up = coord_replica_hears(m->replica, node);
+    out->status.is_ephemeral = node->node.is_ephemeral;
+    out->status.wanted_name = text(node->node.wanted_name);
     if (ray_id_equal(&node->id, &m->id) && is_out_of_order(m)) {
         out->status.health = text("failed"); /* it cannot report that itself */
         out->status.message = m->trouble.text;

@@ -258,6 +258,15 @@ void fix_open_cluster(struct fix *fix)
 int fix_join(struct fix *fix, unsigned node, unsigned token, unsigned incarnation,
              uint64_t boot_counter)
 {
+    char name[16];
+
+    (void)snprintf(name, sizeof name, "node-%u", node);
+    return fix_join_as(fix, name, node, token, incarnation, boot_counter);
+}
+
+int fix_join_as(struct fix *fix, const char *name, unsigned node, unsigned token,
+                unsigned incarnation, uint64_t boot_counter)
+{
     struct fix_command command;
     Rayos__Registry__NodeJoin join = RAYOS__REGISTRY__NODE_JOIN__INIT;
     struct node_parts parts;
@@ -267,6 +276,7 @@ int fix_join(struct fix *fix, unsigned node, unsigned token, unsigned incarnatio
     fix_command(&command);
     BODY(&command, join, node_join, NODE_JOIN);
     describe_node(&parts, node);
+    parts.object.name = (char *)(uintptr_t)name;
     token_hash(token, hash);
     if (token != 0) {
         join.token_hash = ray_proto_bytes(hash, sizeof hash);

@@ -55,6 +55,9 @@ uint8_t *fix_pack(const struct fix_command *command, size_t *out_size); /* free(
 
 int fix_join(struct fix *fix, unsigned node, unsigned token, unsigned incarnation,
              uint64_t boot_counter);
+/* As somebody else, maybe, is called. */
+int fix_join_as(struct fix *fix, const char *name, unsigned node, unsigned token,
+                unsigned incarnation, uint64_t boot_counter);
 int fix_add_node(struct fix *fix, unsigned node); /* with the token, fit for grants */
 int fix_admit(struct fix *fix, unsigned node, unsigned incarnation, uint64_t boot_counter,
               uint64_t cluster_epoch);

@@ -13,6 +13,7 @@
 struct newcomer {
     struct ray_id id;
     char name[COORD_NAME_SIZE];
+    char wanted_name[COORD_NAME_SIZE]; /* empty: that is the name */
     char address[COORD_ADDRESS_SIZE];
     char domain[COORD_DOMAIN_SIZE];
     uint8_t identity_key[COORD_KEY_SIZE];
@@ -45,6 +46,7 @@ static int read_texts(struct fsm_apply *apply, const Rayos__Registry__Object *me
 {
     int rc = fsm_word(message->name, "name", out->name, sizeof out->name, apply->err);
 
+    memset(out->wanted_name, 0, sizeof out->wanted_name);
     if (rc == RAY_OK && out->name[0] == '\0') {
         rc = fsm_refuse(apply->err, RAY_EINVAL, "a node has a name");
     }
@@ -99,6 +101,7 @@ static int add_node(struct fsm_apply *apply, const struct newcomer *newcomer,
     memcpy(node->link_key_signature, newcomer->link_key_signature, sizeof node->link_key_signature);
     memcpy(node->address, newcomer->address, sizeof node->address);
     memcpy(node->domain, newcomer->domain, sizeof node->domain);
+    memcpy(node->wanted_name, newcomer->wanted_name, sizeof node->wanted_name);
     node->is_fit_for_leases = newcomer->is_fit_for_leases;
     node->state = COORD_NODE_PENDING;
     return fsm_labels_set(&(*out)->pub, newcomer->labels, newcomer->label_count) ? RAY_OK
@@ -172,9 +175,33 @@ static bool has_keys(const struct coord_node *node, const struct newcomer *newco
            memcmp(node->link_key, newcomer->link_key, sizeof node->link_key) == 0;
 }
 
+/* A name beside `name`, for one of two nodes that have it; '.' is in no name that a node may ask
+ * for. */
+static void name_aside(const char *name, const struct ray_id *id, char out[static COORD_NAME_SIZE])
+{
+    enum { DIGITS = 8 };
+    char text[RAY_ID_TEXT_SIZE];
+
+    memset(out, 0, COORD_NAME_SIZE);
+    (void)ray_id_format(id, text);
+    (void)snprintf(out, COORD_NAME_SIZE, "%.*s.%s", COORD_NAME_SIZE - DIGITS - 2, name,
+                   text + strlen(text) - DIGITS);
+}
+
+/* A machine that was installed anew has another key, and still its name: it waits until somebody
+ * says that it takes the other's place. */
+static int name_newcomer(struct fsm_apply *apply, struct newcomer *newcomer)
+{
+    if (fsm_find_name(apply->fsm, COORD_NODE, newcomer->name) == NULL) {
+        return RAY_OK;
+    }
+    memcpy(newcomer->wanted_name, newcomer->name, sizeof newcomer->wanted_name);
+    name_aside(newcomer->wanted_name, &newcomer->id, newcomer->name);
+    return fsm_name_check(apply, COORD_NODE, newcomer->name, NULL);
+}
+
 /* Who is known already: NULL when the newcomer is new. */
-static int find_known(struct fsm_apply *apply, const struct newcomer *newcomer,
-                      struct fsm_object **out)
+static int find_known(struct fsm_apply *apply, struct newcomer *newcomer, struct fsm_object **out)
 {
     struct fsm_object *known = fsm_find(apply->fsm, COORD_NODE, &newcomer->id);
 
@@ -184,7 +211,7 @@ static int find_known(struct fsm_apply *apply, const struct newcomer *newcomer,
             return fsm_refuse(apply->err, RAY_ETOOBIG, "the cluster has %d nodes, its limit",
                               COORD_FSM_NODES_MAX);
         }
-        return fsm_name_check(apply, COORD_NODE, newcomer->name, NULL);
+        return name_newcomer(apply, newcomer);
     }
     if (!has_keys(&known->pub.node, newcomer)) {
         return fsm_refuse(apply->err, RAY_EDENIED, "node %s is known with other keys",
@@ -307,6 +334,26 @@ static int use_token(struct fsm_apply *apply, struct fsm_object *token)
     return rc;
 }
 
+/* It has begun to join before, with this token, and was not heard of since: whatever became of its
+ * disk, it gets another number, and the token is not used again. */
+static int join_once_more(struct fsm_apply *apply, struct fsm_object *known,
+                          const struct ray_id *incarnation, uint64_t boot_counter)
+{
+    struct coord_node *node = &known->pub.node;
+    int rc = fsm_touch(apply, known);
+
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    admit(apply, node, incarnation, boot_counter);
+    if (node->state != COORD_NODE_PENDING) {
+        node->role = COORD_NODE_OBSERVER;
+        rc = give_raft_id(apply, node);
+    }
+    answer_join(apply, node);
+    return rc;
+}
+
 static int join_with_token(struct fsm_apply *apply, const Rayos__Registry__NodeJoin *join,
                            const struct newcomer *newcomer, struct fsm_object *known,
                            const struct ray_id *incarnation)
@@ -327,8 +374,11 @@ static int join_with_token(struct fsm_apply *apply, const Rayos__Registry__NodeJ
     }
     node = &known->pub.node;
     node->is_ephemeral = token->pub.token.is_ephemeral;
+    node->has_join_token = true;
+    memcpy(node->join_token, token->pub.token.hash, sizeof node->join_token);
     admit(apply, node, incarnation, join->boot_counter);
-    if (!token->pub.token.needs_approval || node->state != COORD_NODE_PENDING) {
+    if (node->state != COORD_NODE_PENDING ||
+        (!token->pub.token.needs_approval && node->wanted_name[0] == '\0')) {
         node->state = node->state == COORD_NODE_PENDING ? COORD_NODE_MEMBER : node->state;
         node->role = COORD_NODE_OBSERVER;
         rc = give_raft_id(apply, node);
@@ -338,6 +388,12 @@ static int join_with_token(struct fsm_apply *apply, const Rayos__Registry__NodeJ
     }
     answer_join(apply, node);
     return rc;
+}
+
+static bool is_own_token(const struct coord_node *node, const ProtobufCBinaryData *hash)
+{
+    return node->has_join_token && hash->len == sizeof node->join_token &&
+           memcmp(node->join_token, hash->data, sizeof node->join_token) == 0;
 }
 
 int fsm_node_join(struct fsm_apply *apply, const void *command)
@@ -368,12 +424,77 @@ int fsm_node_join(struct fsm_apply *apply, const void *command)
         join->boot_counter <= known->pub.node.boot_counter) {
         return duplicate(apply, known, &incarnation, join->boot_counter);
     }
+    if (known != NULL && is_own_token(&known->pub.node, &join->token_hash)) {
+        return join_once_more(apply, known, &incarnation, join->boot_counter);
+    }
     return join_with_token(apply, join, &newcomer, known, &incarnation);
+}
+
+/* Who has the name that the node is to have; NULL: nobody. */
+static int find_replaced(struct fsm_apply *apply, const Rayos__Registry__NodeApprove *approve,
+                         const struct fsm_object *node, struct fsm_object **out)
+{
+    const char *wanted = node->pub.node.wanted_name;
+    char aside[COORD_NAME_SIZE];
+    struct fsm_object *other =
+        wanted[0] == '\0' ? NULL : fsm_find_name(apply->fsm, COORD_NODE, wanted);
+    struct ray_id replaces;
+    int rc = fsm_optional_id(&approve->replaces, "replaced node", &replaces, apply->err);
+
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    if (!ray_id_equal(other != NULL ? &other->pub.id : &(struct ray_id){0}, &replaces)) {
+        rc = fsm_refuse(apply->err, RAY_ECONFLICT,
+                        other != NULL ? "the name %s is another node's, which would be removed"
+                                      : "node %s takes nobody's place any more",
+                        other != NULL ? wanted : node->pub.name);
+        (void)ray_next(apply->err, "look at 'clusterctl node list', and approve it again");
+        return rc;
+    }
+    if (other != NULL) {
+        name_aside(wanted, &other->pub.id, aside);
+        rc = fsm_name_check(apply, COORD_NODE, aside, NULL);
+    }
+    *out = other;
+    return rc;
+}
+
+static int remove_replaced(struct fsm_apply *apply, struct fsm_object *other)
+{
+    struct ray_id id = other->pub.id;
+    char aside[COORD_NAME_SIZE];
+    int rc = fsm_touch(apply, other);
+
+    if (rc == RAY_OK) {
+        rc = fsm_happen(apply, "node-removed", COORD_NODE, &id, other->pub.name);
+    }
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    name_aside(other->pub.name, &id, aside);
+    if (!fsm_object_rename(apply->fsm, other, aside)) {
+        return RAY_ENOMEM;
+    }
+    other->pub.node.state = COORD_NODE_REMOVED;
+    return fsm_node_release(apply, &id);
+}
+
+static int take_name(struct fsm_apply *apply, struct fsm_object *object)
+{
+    struct coord_node *node = &object->pub.node;
+
+    if (node->wanted_name[0] != '\0' && !fsm_object_rename(apply->fsm, object, node->wanted_name)) {
+        return RAY_ENOMEM;
+    }
+    memset(node->wanted_name, 0, sizeof node->wanted_name);
+    return RAY_OK;
 }
 
 int fsm_node_approve(struct fsm_apply *apply, const void *command)
 {
     const Rayos__Registry__NodeApprove *approve = command;
+    struct fsm_object *replaced = NULL;
     struct fsm_object *object;
     int rc = fsm_find_or_fail(apply, COORD_NODE, &approve->node, &object);
 
@@ -384,10 +505,19 @@ int fsm_node_approve(struct fsm_apply *apply, const void *command)
         return fsm_refuse(apply->err, RAY_ECONFLICT, "node %s does not wait for approval",
                           object->pub.name);
     }
-    rc = fsm_touch(apply, object);
+    rc = find_replaced(apply, approve, object, &replaced);
+    if (rc == RAY_OK && replaced != NULL) {
+        rc = remove_replaced(apply, replaced);
+    }
+    if (rc == RAY_OK) {
+        rc = fsm_touch(apply, object);
+    }
+    if (rc == RAY_OK) {
+        rc = take_name(apply, object);
+    }
     if (rc == RAY_OK) {
         object->pub.node.state = COORD_NODE_MEMBER;
-        object->pub.node.is_ephemeral = approve->is_ephemeral;
+        object->pub.node.is_ephemeral = object->pub.node.is_ephemeral || approve->is_ephemeral;
         rc = give_raft_id(apply, &object->pub.node);
     }
     if (rc == RAY_OK) {
@@ -486,7 +616,7 @@ int fsm_node_report(struct fsm_apply *apply, const void *command)
         return fsm_refuse(apply->err, RAY_ECONFLICT, "node %s: not from its admitted incarnation",
                           object->pub.name);
     }
-    if (is_same_report(node, &said, report)) {
+    if (is_same_report(node, &said, report) && !node->has_join_token) {
         return RAY_OK;
     }
     /* Facts come often; only what people ask "since when?" about belongs to the history. */
@@ -503,6 +633,10 @@ int fsm_node_report(struct fsm_apply *apply, const void *command)
     memcpy(node->health, said.health, sizeof node->health);
     memcpy(node->message, said.message, sizeof node->message);
     node->is_fit_for_leases = report->is_fit_for_leases;
+    if (is_member(node)) { /* it has its disk: nothing to come back for */
+        node->has_join_token = false;
+        memset(node->join_token, 0, sizeof node->join_token);
+    }
     return fsm_bytes_set(&node->facts, report->facts.data, report->facts.len) ? RAY_OK : RAY_ENOMEM;
 }
 

@@ -35,6 +35,36 @@ static void test_token_is_used_n_times(void **state)
     fix_close(&fix);
 }
 
+static int report(struct fix *fix, unsigned id_number, unsigned incarnation)
+{
+    struct fix_command command;
+    Rayos__Registry__NodeReport request = RAYOS__REGISTRY__NODE_REPORT__INIT;
+    struct ray_id id = fix_id(id_number);
+    struct ray_id boot = fix_id(incarnation);
+
+    fix_command(&command);
+    command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_REPORT;
+    command.message.node_report = &request;
+    command.header.incarnation = ray_proto_optional_id(&boot);
+    request.node = ray_proto_optional_id(&id);
+    request.address = (char *)"10.0.0.1:4000";
+    request.health = (char *)"ok";
+    return fix_apply(fix, &command);
+}
+
+static int remove_node(struct fix *fix, unsigned id)
+{
+    struct fix_command command;
+    Rayos__Registry__NodeRemove request = RAYOS__REGISTRY__NODE_REMOVE__INIT;
+    struct ray_id node_id = fix_id(id);
+
+    fix_command(&command);
+    command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_REMOVE;
+    command.message.node_remove = &request;
+    request.node = ray_proto_optional_id(&node_id);
+    return fix_apply(fix, &command);
+}
+
 static void test_joining_again_gets_a_new_raft_id(void **state)
 {
     struct fix fix;
@@ -46,9 +76,114 @@ static void test_joining_again_gets_a_new_raft_id(void **state)
     assert_int_equal(fix_join(&fix, FIX_NODE_B, FIX_TOKEN, 900, 1), RAY_ECONFLICT);
     assert_string_equal(fix_happening(&fix)->what, "duplicate-identity");
     assert_int_equal(fix_find(&fix, COORD_TOKEN, FIX_TOKEN)->token.uses_left, 4);
+    /* It was not heard of: what it has lost is its answer, and the token is not used again. */
     assert_int_equal(fix_join(&fix, FIX_NODE_B, FIX_TOKEN, 900, 2), RAY_OK);
     assert_int_equal(node(&fix, FIX_NODE_B)->raft_id, 3);
+    assert_int_equal(fix_find(&fix, COORD_TOKEN, FIX_TOKEN)->token.uses_left, 4);
+    assert_int_equal(report(&fix, FIX_NODE_B, 900), RAY_OK);
+    assert_int_equal(fix_join(&fix, FIX_NODE_B, FIX_TOKEN, 901, 3), RAY_OK);
+    assert_int_equal(node(&fix, FIX_NODE_B)->raft_id, 4);
     assert_int_equal(fix_find(&fix, COORD_TOKEN, FIX_TOKEN)->token.uses_left, 3);
+    fix_close(&fix);
+}
+
+/* The last use of a token is no less than the others: it is kept with the node, until that is heard
+ * of; for that node alone, and shown to nobody. */
+static void test_a_used_up_token_is_the_way_back(void **state)
+{
+    struct fix fix;
+
+    (void)state;
+    fix_open_cluster(&fix);
+    assert_int_equal(fix_token_put(&fix, 31, 1, 0, false), RAY_OK);
+    assert_int_equal(fix_join(&fix, FIX_NODE_B, 31, 900, 1), RAY_OK);
+    assert_null(fix_find(&fix, COORD_TOKEN, 31));
+    assert_true(node(&fix, FIX_NODE_B)->has_join_token);
+    assert_int_equal(fix_join(&fix, FIX_NODE_C, 31, 910, 1), RAY_EDENIED);
+    assert_int_equal(fix_join(&fix, FIX_NODE_B, 31, 901, 2), RAY_OK);
+    assert_int_equal(node(&fix, FIX_NODE_B)->raft_id, 3);
+    assert_int_equal(fix_join(&fix, FIX_NODE_B, 31, 902, 2), RAY_ECONFLICT);
+    assert_int_equal(report(&fix, FIX_NODE_B, 900), RAY_ECONFLICT);
+    assert_true(node(&fix, FIX_NODE_B)->has_join_token);
+    assert_int_equal(report(&fix, FIX_NODE_B, 901), RAY_OK);
+    assert_false(node(&fix, FIX_NODE_B)->has_join_token);
+    assert_int_equal(fix_join(&fix, FIX_NODE_B, 31, 903, 3), RAY_EDENIED);
+    fix_close(&fix);
+}
+
+static int approve(struct fix *fix, unsigned id_number, unsigned replaced)
+{
+    struct fix_command command;
+    Rayos__Registry__NodeApprove request = RAYOS__REGISTRY__NODE_APPROVE__INIT;
+    struct ray_id id = fix_id(id_number);
+    struct ray_id other = fix_id(replaced);
+
+    fix_command(&command);
+    command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_APPROVE;
+    command.message.node_approve = &request;
+    request.node = ray_proto_optional_id(&id);
+    request.replaces = ray_proto_optional_id(&other);
+    return fix_apply(fix, &command);
+}
+
+static const char *name_of(const struct fix *fix, unsigned id)
+{
+    const struct coord_object *object = fix_find(fix, COORD_NODE, id);
+
+    assert_non_null(object);
+    return object->name;
+}
+
+/* A machine that was installed anew, with its old name: one approval, and it is in the old one's
+ * place. */
+static void test_a_name_comes_back(void **state)
+{
+    struct fix fix;
+
+    (void)state;
+    fix_open_cluster(&fix);
+    assert_int_equal(fix_add_node(&fix, FIX_NODE_B), RAY_OK);
+    /* Not by a token alone: nobody knows whether the old one still runs. */
+    assert_int_equal(fix_join_as(&fix, name_of(&fix, FIX_NODE_B), 40, FIX_TOKEN, 910, 1), RAY_OK);
+    assert_int_equal(node(&fix, 40)->state, COORD_NODE_PENDING);
+    assert_int_equal(node(&fix, 40)->raft_id, 0);
+    assert_string_equal(node(&fix, 40)->wanted_name, name_of(&fix, FIX_NODE_B));
+    assert_string_not_equal(name_of(&fix, 40), name_of(&fix, FIX_NODE_B));
+    assert_int_equal(approve(&fix, 40, 0), RAY_ECONFLICT);
+    assert_int_equal(approve(&fix, 40, FIX_NODE_A), RAY_ECONFLICT);
+    assert_int_equal(approve(&fix, 40, FIX_NODE_B), RAY_OK);
+    assert_null(fix_find(&fix, COORD_NODE, FIX_NODE_B));
+    assert_string_equal(node(&fix, 40)->wanted_name, "");
+    assert_int_equal(node(&fix, 40)->state, COORD_NODE_MEMBER);
+    assert_int_equal(node(&fix, 40)->raft_id, 3);
+    /* The name became free while it waited. */
+    assert_int_equal(fix_join_as(&fix, name_of(&fix, 40), 41, 0, 911, 1), RAY_OK);
+    assert_int_equal(remove_node(&fix, 40), RAY_OK);
+    assert_int_equal(approve(&fix, 41, 40), RAY_ECONFLICT);
+    assert_int_equal(approve(&fix, 41, 0), RAY_OK);
+    assert_int_equal(approve(&fix, 41, 0), RAY_ECONFLICT);
+    /* Nobody is replaced by a node that has its own name. */
+    assert_int_equal(fix_join(&fix, 42, 0, 912, 1), RAY_OK);
+    assert_int_equal(approve(&fix, 42, 41), RAY_ECONFLICT);
+    fix_close(&fix);
+}
+
+/* Who is replaced may still have guests somewhere: it stays, under another name, until they have
+ * moved. */
+static void test_the_replaced_node_leaves_a_tombstone(void **state)
+{
+    struct fix fix;
+
+    (void)state;
+    fix_open_cluster(&fix);
+    assert_int_equal(fix_add_node(&fix, FIX_NODE_B), RAY_OK);
+    assert_int_equal(fix_put_guest(&fix, 60, true), RAY_OK);
+    assert_int_equal(fix_restart(&fix, 60, FIX_NODE_B), RAY_OK);
+    assert_int_equal(fix_join_as(&fix, name_of(&fix, FIX_NODE_B), 40, FIX_TOKEN, 910, 1), RAY_OK);
+    assert_int_equal(approve(&fix, 40, FIX_NODE_B), RAY_OK);
+    assert_int_equal(node(&fix, FIX_NODE_B)->state, COORD_NODE_REMOVED);
+    assert_null(strstr(name_of(&fix, 40), "."));
+    assert_non_null(strstr(name_of(&fix, FIX_NODE_B), "."));
     fix_close(&fix);
 }
 
@@ -237,19 +372,6 @@ static int drain(struct fix *fix, unsigned id, bool is_drained)
     return fix_apply(fix, &command);
 }
 
-static int remove_node(struct fix *fix, unsigned id)
-{
-    struct fix_command command;
-    Rayos__Registry__NodeRemove request = RAYOS__REGISTRY__NODE_REMOVE__INIT;
-    struct ray_id node_id = fix_id(id);
-
-    fix_command(&command);
-    command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_REMOVE;
-    command.message.node_remove = &request;
-    request.node = ray_proto_optional_id(&node_id);
-    return fix_apply(fix, &command);
-}
-
 static void test_quarantine(void **state)
 {
     char large[COORD_MESSAGE_SIZE + 1] = "";
@@ -403,6 +525,9 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_token_is_used_n_times),
         cmocka_unit_test(test_joining_again_gets_a_new_raft_id),
+        cmocka_unit_test(test_a_used_up_token_is_the_way_back),
+        cmocka_unit_test(test_a_name_comes_back),
+        cmocka_unit_test(test_the_replaced_node_leaves_a_tombstone),
         cmocka_unit_test(test_approval),
         cmocka_unit_test(test_an_observer_has_no_office),
         cmocka_unit_test(test_new_number),

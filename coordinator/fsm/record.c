@@ -101,6 +101,10 @@ static Rayos__Registry__Node *node_message(const struct coord_node *node, struct
     message->is_fit_for_leases = node->is_fit_for_leases;
     message->is_ephemeral = node->is_ephemeral;
     message->is_quarantined = node->is_quarantined;
+    if (node->has_join_token) {
+        message->join_token = ray_proto_bytes(node->join_token, sizeof node->join_token);
+    }
+    message->wanted_name = (char *)node->wanted_name;
     message->health = (char *)node->health;
     message->message = (char *)node->message;
     message->facts = blob(&node->facts);
@@ -301,6 +305,8 @@ void fsm_object_hide(Rayos__Registry__Object *message)
 {
     if (message->body_case == RAYOS__REGISTRY__OBJECT__BODY_TOKEN) {
         message->token->hash = (ProtobufCBinaryData){0};
+    } else if (message->body_case == RAYOS__REGISTRY__OBJECT__BODY_NODE) {
+        message->node->join_token = (ProtobufCBinaryData){0};
     }
 }
 

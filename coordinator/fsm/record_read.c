@@ -99,7 +99,19 @@ static int read_node_texts(struct coord_node *out, const Rayos__Registry__Node *
     if (rc == RAY_OK) {
         rc = fsm_line(in->message, "message", out->message, sizeof out->message, err);
     }
+    if (rc == RAY_OK) {
+        rc = fsm_word(in->wanted_name, "name", out->wanted_name, sizeof out->wanted_name, err);
+    }
     return rc;
+}
+
+static int read_join_token(struct coord_node *out, const Rayos__Registry__Node *in,
+                           struct ray_err *err)
+{
+    out->has_join_token = in->join_token.len != 0;
+    return out->has_join_token ? fsm_fixed(&in->join_token, "token's hash", out->join_token,
+                                           sizeof out->join_token, err)
+                               : RAY_OK;
 }
 
 static int read_node(struct coord_node *out, const Rayos__Registry__Node *in, struct ray_err *err)
@@ -111,6 +123,9 @@ static int read_node(struct coord_node *out, const Rayos__Registry__Node *in, st
     }
     if (rc == RAY_OK) {
         rc = fsm_optional_id(&in->incarnation, "incarnation", &out->incarnation, err);
+    }
+    if (rc == RAY_OK) {
+        rc = read_join_token(out, in, err);
     }
     if (rc != RAY_OK) {
         return rc;

@@ -120,6 +120,9 @@ struct coord_node {
     bool is_fit_for_leases;
     bool is_ephemeral;
     bool is_quarantined; /* as it said itself */
+    bool has_join_token; /* it has not taken part yet */
+    uint8_t join_token[COORD_KEY_SIZE];
+    char wanted_name[COORD_NAME_SIZE]; /* pending, and another has the name; else empty */
     char health[COORD_WORD_SIZE];
     char message[COORD_MESSAGE_SIZE];
     struct coord_bytes facts;

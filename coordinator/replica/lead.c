@@ -104,6 +104,19 @@ static bool is_healthy(struct coord_replica *r, const struct coord_object *node)
            replica_now_ns(r) - peer->heard_ns <= silence_max_ns(r, node->node.raft_id);
 }
 
+bool coord_replica_hears(struct coord_replica *r, const struct coord_object *node)
+{
+    const struct replica_peer *peer = replica_peer_find(r, &node->id);
+
+    if (ray_id_equal(&node->id, &r->meta.now.node_id)) {
+        return replica_is_running(r);
+    }
+    if (replica_is_running(r) && r->role == COORD_REPLICA_LEADER) {
+        return is_healthy(r, node);
+    }
+    return peer != NULL && peer->epoch != 0 && !peer->said.is_quarantined;
+}
+
 static bool is_wanted(const struct coord_object *node)
 {
     if (RAY_MUTANT(REPLICA_REMOVED_STAYS) && node->node.state == COORD_NODE_REMOVED) {
@@ -169,6 +182,54 @@ static size_t collect(struct coord_replica *r, const struct coord_config *config
     count = add_strangers(config, nodes, count);
     qsort(nodes, count, sizeof(*nodes), compare_members);
     return count;
+}
+
+/* Hearsay of one that may not lead: links instead of heartbeats. */
+static void look_at_links(struct coord_replica *r, const struct ray_id *leaving,
+                          struct coord_member_node *nodes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct coord_object *node = coord_fsm_find_raft_id(r->fsm, nodes[i].id);
+
+        if (node != NULL) {
+            nodes[i].is_healthy = coord_replica_hears(r, node);
+            nodes[i].is_wanted = nodes[i].is_wanted && !ray_id_equal(&node->id, leaving);
+        }
+    }
+}
+
+int coord_replica_forecast(struct coord_replica *r, const struct ray_id *leaving,
+                           struct coord_replica_forecast *out, struct ray_err *err)
+{
+    const struct coord_object *leader = coord_fsm_find(r->fsm, COORD_NODE, &r->told_leader);
+    const struct coord_object *cluster = coord_fsm_cluster(r->fsm);
+    struct coord_members members = {.count = 0};
+    struct coord_member_node *nodes;
+    uint64_t config_index;
+    int rc;
+
+    if (!replica_is_running(r) || r->role == COORD_REPLICA_WAITING || leader == NULL ||
+        cluster == NULL) {
+        return ray_fail(err, RAY_EUNAVAILABLE, "this member knows no leader, or holds no log");
+    }
+    nodes = calloc(COORD_MEMBERS_NODES_MAX, sizeof(*nodes));
+    if (nodes == NULL) {
+        return ray_fail(err, RAY_ENOMEM, "a forecast");
+    }
+    members.config = *coord_core_committed_configuration(r->core, &config_index);
+    members.nodes = nodes;
+    members.count = collect(r, &members.config, nodes, COORD_MEMBERS_NODES_MAX - COORD_SERVERS_MAX);
+    members.leader_id = leader->node.raft_id;
+    members.wanted_voters = cluster->cluster.wanted_voters;
+    look_at_links(r, leaving, nodes, members.count);
+    rc = coord_forecast(&members, &out->forecast, err);
+    if (rc == RAY_OK) {
+        out->config = members.config;
+        out->healthy_voters = coord_forecast_healthy(&members, &members.config);
+        out->healthy_voters_then = coord_forecast_healthy(&members, &out->forecast.config);
+    }
+    free(nodes);
+    return rc;
 }
 
 static void act(struct coord_replica *r, const struct coord_members_step *step)

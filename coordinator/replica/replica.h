@@ -25,6 +25,7 @@
 
 #include "base/err.h"
 #include "base/id.h"
+#include "coordinator/core/forecast.h"
 #include "coordinator/entry.h"
 #include "coordinator/env.h"
 #include "coordinator/fsm/fsm.h"
@@ -268,6 +269,19 @@ struct coord_replica_status {
 };
 void coord_replica_status(const struct coord_replica *replica, struct coord_replica_status *out);
 /* Of the status; costs nothing. */
+/* Whether that node is there, as far as this member knows: a leader hears it, another one has a
+ * link to it. */
+bool coord_replica_hears(struct coord_replica *replica, const struct coord_object *node);
+/* What becomes of the voters when `leaving` is not wanted any more (none: all stay), as far as this
+ * member hears the others. RAY_EUNAVAILABLE: it holds no log, or knows no leader. */
+struct coord_replica_forecast {
+    struct coord_config config; /* as it is now */
+    size_t healthy_voters;
+    struct coord_forecast forecast;
+    size_t healthy_voters_then;
+};
+int coord_replica_forecast(struct coord_replica *replica, const struct ray_id *leaving,
+                           struct coord_replica_forecast *out, struct ray_err *err);
 enum coord_replica_role coord_replica_role(const struct coord_replica *replica);
 
 /* ---- membership, leader only (RAY_EUNAVAILABLE elsewhere) ---- */

@@ -1,0 +1,220 @@
+"""Who belongs to the cluster, by clusterctl: approval, draining, removing, principals."""
+import shutil
+
+import pytest
+
+from cluster import Group
+from conftest import wait_until
+
+NOT_FOUND, DENIED, CONFLICT, USAGE, TIMEOUT = 3, 6, 7, 2, 4
+
+
+@pytest.fixture
+def group():
+    made = Group()
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def three(group):
+    group.create()
+    group.join("b", "c")
+    group.wait_for_voters(3)
+    return group
+
+
+def node(member, name):
+    return member.json("node", "show", name)
+
+
+def refused(member, status, *words):
+    done = member.run(*words)
+    assert done.returncode == status, f"{words}: {done.stdout}{done.stderr}"
+    assert "next:" in done.stderr, done.stderr
+    return done.stderr
+
+
+def start_waiting(group, name, options=("--needs-approval",)):
+    """A node that waits for approval, by a token of one use; its line of `node list --pending`."""
+    group.join(name, options=options)
+    first, late = group["a"], group[name]
+    wait_until(lambda: "approval" in late.status()["node_message"])
+    return next(n for n in first.json("node", "list", "--pending")["nodes"]
+                if name in (n["name"], n["wanted_name"]))
+
+
+# ---- approval ----
+
+def test_a_node_waits_for_approval(group):
+    first = group.create()
+    line = start_waiting(group, "b")
+    late = group["b"]
+    assert line["state"] == "pending" and line["fingerprint"] in late.log.read_text()
+    assert line["fingerprint"] in late.status()["node_message"]
+    assert "node approve b --fingerprint" in late.log.read_text()
+    assert first.json("token", "list")["tokens"] == []  # of one use: its way in is its own now
+    revision = first.revision()
+    other = "-".join(["camel"] * 8)
+    assert "not the words" in refused(first, DENIED, "node", "approve", "b", "--fingerprint", other)
+    refused(first, USAGE, "node", "approve", "b")
+    refused(first, USAGE, "node", "approve", "b", "--fingerprint", "one two")
+    assert "b (" in refused(first, NOT_FOUND, "node", "approve", "x", "--fingerprint", other)
+    refused(first, NOT_FOUND, "node", "approve", "a", "--fingerprint", other)
+    words = ["node", "approve", "b", "--fingerprint", line["fingerprint"].replace("-", " ").upper()]
+    assert "would be" in first.do(*words, "--dry-run")
+    assert node(first, "b")["state"] == "pending"
+    # Who waits asks each second, and that is no entry of the log.
+    assert first.revision() <= revision + 2
+    assert "takes part" in first.do(*words, "--reason", "seen it")
+    assert node(first, "b")["state"] == "member" and node(first, "b")["is_up"]
+    wait_until(lambda: late.status()["node_state"] == "member")
+    changes = first.json("query", "node", "b", "--changes")["objects"][0]["changes"]
+    assert ("node-approve", "seen it") in [(c["what"], c["reason"]) for c in changes]
+    assert "node-approved" in first.do("events")
+    assert first.json("node", "list", "--pending")["nodes"] == []
+    refused(first, NOT_FOUND, *words)
+
+
+def test_who_waits_is_killed_and_approved_meanwhile(group):
+    first = group.create()
+    token = group.folder / "token"
+    first.do("token", "create", "--needs-approval", "--ephemeral", "--file", token)
+    late = group.member("b").start("--credential", str(token))
+    wait_until(lambda: "approval" in late.status()["node_message"])
+    line = first.json("node", "list", "--pending")["nodes"][0]
+    late.kill()
+    first.do("node", "approve", line["id"][:8], "--fingerprint", line["fingerprint"], "--no-wait")
+    assert node(first, "b")["is_ephemeral"] and not node(first, "b")["is_up"]
+    late.start("--credential", str(token))  # used up long since, but for this node
+    wait_until(lambda: late.status()["node_state"] == "member")
+    wait_until(lambda: node(first, "b")["is_up"] and node(first, "b")["role"] == "observer")
+
+
+def test_a_machine_installed_anew_is_approved_once(three):
+    first, old = three["a"], three["b"]
+    old_id = node(first, "b")["id"]
+    three.join("d", options=())  # somebody who can take its vote
+    wait_until(lambda: node(first, "d")["role"] == "standby")
+    # Its disk is new, its name is not; the old one may still run, for all that the cluster knows.
+    old.kill()
+    shutil.rmtree(old.root)
+    line = start_waiting(three, "b", options=())
+    assert line["wanted_name"] == "b" and line["name"].startswith("b.")
+    assert "b" in [n["name"] for n in first.json("node", "list")["nodes"]]
+    wait_until(lambda: not node(first, "b")["is_up"])
+    shown = first.do("node", "approve", "b", "--fingerprint", line["fingerprint"])
+    assert old_id in shown and "takes part" in shown
+    assert node(first, "b")["id"] == line["id"] != old_id
+    assert [n["name"] for n in first.json("node", "list")["nodes"]] == ["a", "b", "c", "d"]
+    wait_until(lambda: three.voters_seen_by(first) == 3)
+    wait_until(lambda: node(first, "b")["role"] in ("voter", "standby"))
+
+
+def test_a_node_that_runs_is_not_replaced(group):
+    first = group.create()
+    group.join("b")
+    wait_until(lambda: node(first, "b")["is_up"])
+    other = group.make("b")
+    other.root = group.folder / "b2"
+    other.socket = other.root / "run/rayos/node.sock"
+    token = group.folder / "token"
+    first.do("token", "create", "--file", token)
+    other.start("--credential", str(token))
+    try:
+        wait_until(lambda: "approval" in other.status()["node_message"])
+        line = first.json("node", "list", "--pending")["nodes"][0]
+        assert "runs" in refused(first, CONFLICT, "node", "approve", line["name"], "--fingerprint",
+                                 line["fingerprint"])
+        assert "b." in refused(first, NOT_FOUND, "node", "show", "zz")
+    finally:
+        other.kill()
+
+
+# ---- draining, removing ----
+
+def test_drain_and_undrain(three):
+    three.join("d")
+    first = three["a"]
+    wait_until(lambda: node(first, "d")["role"] == "standby")
+    leader = three.leader()
+    other = next(m for m in three.alive() if m is not leader)
+    plan = other.do("node", "drain", leader.name, "--dry-run")
+    assert "then d votes" in plan and f"then {leader.name} gives up" in plan
+    assert "3, 3 of them up; afterwards 3, 3 up" in plan
+    assert node(other, leader.name)["state"] == "member"
+    done = other.do("node", "drain", leader.name, "--reason", "new disks")
+    assert "drained, without a vote and without guests" in done
+    assert node(other, leader.name)["role"] == "observer"
+    assert node(other, "d")["role"] == "voter"
+    assert three.leader([m for m in three.alive() if m is not leader]) is not leader
+    changes = other.json("query", "node", leader.name, "--changes")["objects"][0]["changes"]
+    assert ("node-drain", "new disks") in [(c["what"], c["reason"]) for c in changes]
+    other.do("node", "drain", leader.name)  # again: it is so already
+    assert "again" in other.do("node", "undrain", leader.name)
+    wait_until(lambda: node(other, leader.name)["role"] == "standby")
+
+
+def test_what_would_cost_the_quorum_is_refused(three):
+    first, second = three["a"], three["b"]
+    three.leader()
+    three["c"].kill()
+    wait_until(lambda: not node(first, "c")["is_up"] and not node(second, "c")["is_up"])
+    error = refused(first, CONFLICT, "node", "drain", "b")
+    assert "no majority would be left: of 3 voters 2 are up" in error
+    assert "of 3 voters 2 are up" in refused(second, CONFLICT, "node", "remove", "b", "--yes")
+    assert node(first, "b")["state"] == "member"
+    # Who is gone for good may go; then two nodes are one voter and one standby.
+    refused(first, USAGE, "node", "remove", "c")
+    assert "removed" in first.do("node", "remove", "c", "--yes")
+    assert [n["name"] for n in first.json("node", "list")["nodes"]] == ["a", "b"]
+    wait_until(lambda: sorted(n["role"] for n in first.json("node", "list")["nodes"]) ==
+               ["standby", "voter"])
+    first.do("node", "drain", "a", "--timeout", "60")
+    assert node(second, "b")["role"] == "voter"
+    assert "only voter" in refused(second, CONFLICT, "node", "drain", "b")
+    assert "only voter" in refused(second, CONFLICT, "node", "drain", "b", "--dry-run")
+
+
+def test_remove_a_node_that_runs(three):
+    first = three["a"]
+    gone = three["c"]
+    assert "afterwards 1, 1 up" in first.do("node", "remove", "c", "--dry-run")
+    shown = first.do("node", "remove", "c", "--yes", "--reason", "sold")
+    assert "without a vote" in shown and shown.rstrip().endswith("node c: removed")
+    wait_until(lambda: gone.status()["node_state"] == "removed")
+    refused(first, NOT_FOUND, "node", "remove", "c", "--yes")
+    assert "node-removed" in first.do("events")
+    # A node that waits goes as well, at once.
+    start_waiting(three, "d")
+    first.do("node", "remove", "d", "--yes", "--no-wait")
+    assert first.json("node", "list", "--pending")["nodes"] == []
+
+
+def test_roles_follow_failure_domains(three):
+    first = three["a"]
+    refused(first, USAGE, "node", "set", "a")
+    refused(first, 1, "node", "set", "a", "--domain", "two words")
+    refused(first, NOT_FOUND, "node", "set", "x", "--domain", "rack1")
+    for name in "ab":
+        first.do("node", "set", name, "--domain", "rack1")
+    assert node(first, "b")["domain"] == "rack1"
+    three.join("d")
+    # a and b would fail together: one of them gives its vote to d.
+    wait_until(lambda: node(first, "d")["role"] == "voter")
+    wait_until(lambda: sorted(node(first, n)["role"] for n in "ab") == ["standby", "voter"])
+    labels = first.json("query", "node", "a")["objects"][0]["labels"]
+    first.do("label", "node", "a", "kept=yes")
+    first.do("node", "set", "a", "--domain", "")
+    assert first.json("query", "node", "a")["objects"][0]["labels"] == {**labels, "kept": "yes"}
+
+
+def test_a_dead_voter_is_replaced(three):
+    three.join("d")
+    first = three["a"]
+    wait_until(lambda: node(first, "d")["role"] == "standby")
+    three["b"].kill()
+    wait_until(lambda: node(first, "d")["role"] == "voter")
+    wait_until(lambda: node(first, "b")["role"] == "standby")
+    three["b"].start()
+    wait_until(lambda: node(first, "b")["is_up"] and node(first, "b")["role"] == "standby")

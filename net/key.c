@@ -269,3 +269,16 @@ void ray_key_node_id(const uint8_t identity[static RAY_KEY_SIZE], struct ray_id 
     (void)crypto_generichash(out->bytes, RAY_ID_SIZE, identity, RAY_KEY_SIZE, domain,
                              sizeof domain - 1);
 }
+
+void ray_cluster_fingerprint(const struct ray_id *cluster_id,
+                             uint8_t out[static RAY_KEY_FINGERPRINT_SIZE])
+{
+    static const uint8_t domain[] = "rayos cluster";
+    crypto_generichash_state state;
+
+    /* None of them can fail with these sizes. */
+    (void)crypto_generichash_init(&state, NULL, 0, RAY_KEY_FINGERPRINT_SIZE);
+    (void)crypto_generichash_update(&state, domain, sizeof domain);
+    (void)crypto_generichash_update(&state, cluster_id->bytes, sizeof cluster_id->bytes);
+    (void)crypto_generichash_final(&state, out, RAY_KEY_FINGERPRINT_SIZE);
+}

@@ -69,5 +69,8 @@ void ray_key_fingerprint(const uint8_t identity[static RAY_KEY_SIZE],
                          uint8_t out[static RAY_KEY_FINGERPRINT_SIZE]);
 /* The node id of an identity: 16 bytes of a hash of it. A wiped node has a new key, so a new id. */
 void ray_key_node_id(const uint8_t identity[static RAY_KEY_SIZE], struct ray_id *out);
+/* Of a cluster, as people compare it: a hash of its id. */
+void ray_cluster_fingerprint(const struct ray_id *cluster_id,
+                             uint8_t out[static RAY_KEY_FINGERPRINT_SIZE]);
 
 #endif

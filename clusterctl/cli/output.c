@@ -154,11 +154,8 @@ int output_error(const struct ray_err *err)
     return ray_err_exit_status(err->code);
 }
 
-int output_message(const struct ray_args *args, const ProtobufCMessage *message,
-                   const struct output_view *view)
+int output_tree(const struct ray_args *args, yyjson_mut_val *root, const struct output_view *view)
 {
-    yyjson_mut_doc *doc = yyjson_mut_doc_new(&wiping);
-    yyjson_mut_val *root = output_from_message(doc, message);
     enum output_form form = OUTPUT_TABLE;
     struct ray_err err = {0};
     int rc = output_form_parse(ray_args_value(args, "output"), &form, &err);
@@ -167,6 +164,15 @@ int output_message(const struct ray_args *args, const ProtobufCMessage *message,
         rc = root == NULL ? ray_fail(&err, RAY_ENOMEM, "output")
                           : output_print(stdout, form, root, view, &err);
     }
-    yyjson_mut_doc_free(doc);
     return rc == RAY_OK ? 0 : output_error(&err);
+}
+
+int output_message(const struct ray_args *args, const ProtobufCMessage *message,
+                   const struct output_view *view)
+{
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(&wiping);
+    int status = output_tree(args, output_from_message(doc, message), view);
+
+    yyjson_mut_doc_free(doc);
+    return status;
 }

@@ -70,6 +70,9 @@ yyjson_mut_val *output_age(yyjson_mut_doc *doc, uint64_t age_ms);
 int output_message(const struct ray_args *args, const ProtobufCMessage *message,
                    const struct output_view *view);
 
+/* The same of a tree that the verb made; NULL: memory was short while it was made. */
+int output_tree(const struct ray_args *args, yyjson_mut_val *root, const struct output_view *view);
+
 /* OUTPUT_AS_TIME as text; "" for 0. */
 void output_time(uint64_t at_us, char *out, size_t out_size);
 

@@ -11,9 +11,10 @@
 #include "base/atomic_file.h"
 #include "base/size.h"
 #include "clusterctl/cli/output.h"
+#include "clusterctl/context/operator_key.h"
 #include "clusterctl/verbs/cluster_call.h"
+#include "clusterctl/verbs/context.h"
 #include "clusterctl/verbs/node_call.h"
-#include "clusterctl/verbs/operator_key.h"
 #include "clusterctl/verbs/registry.h"
 #include "net/proto/cluster.pb-c.h"
 #include "net/proto_codec.h"
@@ -50,9 +51,11 @@ static int run_create(const struct ray_args *args, void *context)
     char path[OPERATOR_KEY_PATH_SIZE];
     char reason[REASON_SIZE];
     struct ray_key *key = NULL;
+    ProtobufCMessage *body = NULL;
     bool is_new = false;
     struct ray_err err = {0};
     int status;
+    int rc;
 
     (void)context;
     if (operator_key_open(&key, path, &is_new, &err) != RAY_OK) {
@@ -66,9 +69,15 @@ static int run_create(const struct ray_args *args, void *context)
     request.admin_key = ray_proto_bytes(ray_key_identity(key), RAY_KEY_SIZE);
     request.timing = text(ray_args_value(args, "timing"));
     request.reason = text(cluster_reason(args, reason, sizeof reason));
-    status =
-        show(args, "cluster.create", &request.base, &rayos__cluster__created__descriptor, NULL);
+    rc = cluster_call_here(args, "cluster.create", &request.base,
+                           &rayos__cluster__created__descriptor, &body, &err);
     ray_key_destroy(key);
+    if (rc != RAY_OK) {
+        return output_error(&err);
+    }
+    status = output_message(args, body, NULL);
+    protobuf_c_message_free_unpacked(body, NULL);
+    context_of_new_cluster(args);
     return status;
 }
 

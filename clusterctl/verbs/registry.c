@@ -364,12 +364,19 @@ static void print_event_json(const Rayos__Cluster__Event *event)
     yyjson_mut_doc_free(doc);
 }
 
+struct following {
+    Rayos__Cluster__EventsRequest request;
+    uint64_t last_sequence; /* that came; 0: none yet */
+    bool is_json;
+};
+
 static void on_event(void *arg, const ProtobufCMessage *item)
 {
-    const bool *is_json = arg;
+    struct following *following = arg;
     const Rayos__Cluster__Event *event = (const Rayos__Cluster__Event *)item;
 
-    if (*is_json) {
+    following->last_sequence = event->sequence;
+    if (following->is_json) {
         print_event_json(event);
     } else {
         print_event_line(event);
@@ -377,26 +384,35 @@ static void on_event(void *arg, const ProtobufCMessage *item)
     (void)fflush(stdout); /* whoever follows sees it now */
 }
 
+/* Behind what has come. */
+static void on_events_again(void *arg)
+{
+    struct following *following = arg;
+
+    following->request.after_sequence = following->last_sequence;
+}
+
 static int run_events(const struct ray_args *args, void *context)
 {
-    Rayos__Cluster__EventsRequest request = RAYOS__CLUSTER__EVENTS_REQUEST__INIT;
-    bool is_json = strcmp(ray_args_value(args, "output"), "json") == 0;
+    struct following following = {.request = RAYOS__CLUSTER__EVENTS_REQUEST__INIT,
+                                  .is_json = strcmp(ray_args_value(args, "output"), "json") == 0};
     const struct cluster_stream stream = {.method = "events",
-                                          .input = &request.base,
+                                          .input = &following.request.base,
                                           .item = &rayos__cluster__event__descriptor,
                                           .output = &rayos__cluster__done__descriptor,
                                           .on_item = on_event,
-                                          .arg = &is_json,
+                                          .on_again = on_events_again,
+                                          .arg = &following,
                                           .is_endless = ray_args_flag(args, "follow")};
     struct ray_err err = {0};
 
     (void)context;
-    if (ray_parse_u64(ray_args_value(args, "after"), 0, UINT64_MAX, &request.after_sequence) !=
-        RAY_OK) {
+    if (ray_parse_u64(ray_args_value(args, "after"), 0, UINT64_MAX,
+                      &following.request.after_sequence) != RAY_OK) {
         (void)ray_fail(&err, RAY_EUSAGE, "--after wants the number of an event");
         return output_error(&err);
     }
-    request.is_following = stream.is_endless;
+    following.request.is_following = stream.is_endless;
     return cluster_stream(args, &stream, NULL, &err) == RAY_OK ? 0 : output_error(&err);
 }
 

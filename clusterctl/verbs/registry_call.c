@@ -34,6 +34,15 @@ static void on_part(void *arg, const ProtobufCMessage *item)
     }
 }
 
+/* From its beginning, at another member. */
+static void on_again(void *arg)
+{
+    struct registry_page *page = arg;
+
+    ray_buf_clear(&page->bytes);
+    page->code = RAY_OK;
+}
+
 static int take_answer(struct registry_page *page, const Rayos__Cluster__QueryEnd *end,
                        struct ray_err *err)
 {
@@ -59,6 +68,7 @@ int registry_fetch(const struct ray_args *args, const Rayos__Registry__Query *qu
                                           .item = &rayos__cluster__query_part__descriptor,
                                           .output = &rayos__cluster__query_end__descriptor,
                                           .on_item = on_part,
+                                          .on_again = on_again,
                                           .arg = page};
     ProtobufCMessage *end = NULL;
     int rc;

@@ -1,5 +1,5 @@
 /* guest.c - whoever comes to our port and is no member: a node with a token, an operator with a
- * key. Each gets a service of its own; what a joiner may call is node.join alone. */
+ * key. Each gets a service of its own; a joiner may call node.join, and ask who the members are. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -131,15 +131,19 @@ struct join_answer {
     struct member_roster_message message;
 };
 
-static void answer_joiner(struct member_ask *ask, uint64_t raft_id)
+/* The members as the registry here names them. */
+static void reply_members(struct member_ask *ask, uint64_t raft_id)
 {
     struct coord_member *m = ask->member;
     struct join_answer *answer = calloc(1, sizeof *answer);
     struct ray_err err = {0};
 
-    if (answer == NULL ||
-        !member_roster_list(coord_replica_fsm(m->replica), &m->id, &answer->roster)) {
+    if (answer == NULL) {
         (void)ray_fail(&err, RAY_ENOMEM, "an answer");
+        member_ask_fail(ask, &err);
+    } else if (!member_roster_list(coord_replica_fsm(m->replica), &m->id, &answer->roster)) {
+        (void)ray_fail(&err, RAY_EUNAVAILABLE, "the registry here names no members yet");
+        (void)ray_next(&err, "ask another member, or again in a moment");
         member_ask_fail(ask, &err);
     } else {
         member_roster_describe(&answer->roster, &answer->message);
@@ -160,7 +164,7 @@ static void on_joined(struct member_ask *ask, const struct coord_fsm_result *res
         member_ask_fail(ask, &err);
         return;
     }
-    answer_joiner(ask, reply->raft_id);
+    reply_members(ask, reply->raft_id);
     rayos__registry__reply__free_unpacked(reply, NULL);
 }
 
@@ -256,16 +260,45 @@ static void run_join(struct ray_rpc_call *call, const ProtobufCMessage *input, v
         return;
     }
     if (is_waiting(m, request, &id)) {
-        answer_joiner(&ask->ask, 0);
+        reply_members(&ask->ask, 0);
     } else {
         propose_join(&ask->ask, request, &id, peer->identity);
     }
+}
+
+/* ---- cluster.members ---- */
+
+static void on_members_shown(struct member_ask *ask, bool is_linearizable)
+{
+    (void)is_linearizable;
+    reply_members(ask, 0);
+}
+
+void member_cluster_members(struct coord_member *m, const struct member_caller *caller,
+                            struct ray_rpc_call *call, const ProtobufCMessage *input)
+{
+    struct member_ask *ask = member_ask_new(m, caller, call, sizeof *ask);
+
+    (void)input; /* has no fields */
+    if (ask != NULL) {
+        ask->on_shown = on_members_shown;
+        member_ask_show(ask, false);
+    }
+}
+
+/* For who has a token: node.join would tell it no less, and use the token up. */
+static void run_members(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
+{
+    const struct member_caller caller = {.name = "joiner"};
+
+    member_cluster_members(arg, &caller, call, input);
 }
 
 /* ---- services ---- */
 
 static const struct ray_rpc_method joiner_methods[] = {
     {"node.join", &rayos__cluster__join_request__descriptor, run_join},
+    {"cluster.members", &rayos__cluster__members_request__descriptor, run_members},
     {NULL, NULL, NULL},
 };
 

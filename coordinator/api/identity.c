@@ -1,7 +1,6 @@
 /* identity.c - the node's key, and the names that are made of keys and ids. PID 1 makes the key on
  * a node; a hosted process makes its own in the same form. */
 #include <fcntl.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -87,24 +86,11 @@ int member_identity_open(struct coord_member *m, struct ray_err *err)
     return rc;
 }
 
-void member_fingerprint(const struct ray_id *cluster_id,
-                        uint8_t out[static MEMBER_FINGERPRINT_SIZE])
-{
-    static const char domain[] = "rayos cluster";
-    crypto_generichash_state state;
-
-    /* None of them can fail with these sizes. */
-    (void)crypto_generichash_init(&state, NULL, 0, MEMBER_FINGERPRINT_SIZE);
-    (void)crypto_generichash_update(&state, (const uint8_t *)domain, sizeof domain);
-    (void)crypto_generichash_update(&state, cluster_id->bytes, sizeof cluster_id->bytes);
-    (void)crypto_generichash_final(&state, out, MEMBER_FINGERPRINT_SIZE);
-}
-
 const char *member_fingerprint_words(const struct ray_id *cluster_id,
                                      char out[static RAY_WORDS_TEXT_SIZE])
 {
-    uint8_t fingerprint[MEMBER_FINGERPRINT_SIZE];
+    uint8_t fingerprint[RAY_KEY_FINGERPRINT_SIZE];
 
-    member_fingerprint(cluster_id, fingerprint);
+    ray_cluster_fingerprint(cluster_id, fingerprint);
     return ray_words_format(fingerprint, out);
 }

@@ -25,7 +25,6 @@ enum {
     MEMBER_ASKS_MAX = 4096,
     MEMBER_TIMEOUT_MS = 10000, /* of callers that name none */
     MEMBER_NODES_PAGE = 128,
-    MEMBER_FINGERPRINT_SIZE = 32,
     MEMBER_REPORT_MS = 1000,
 };
 
@@ -168,8 +167,6 @@ int member_incarnation(const char *run_dir, struct ray_id *out, struct ray_err *
 int member_identity_open(struct coord_member *m, struct ray_err *err);
 bool member_is_name(const char *name);
 /* Of a cluster, as people compare it. */
-void member_fingerprint(const struct ray_id *cluster_id,
-                        uint8_t out[static MEMBER_FINGERPRINT_SIZE]);
 const char *member_fingerprint_words(const struct ray_id *cluster_id,
                                      char out[static RAY_WORDS_TEXT_SIZE]);
 
@@ -282,6 +279,7 @@ typedef void member_method(struct coord_member *m, const struct member_caller *c
                            struct ray_rpc_call *call, const ProtobufCMessage *input);
 
 member_method member_cluster_create, member_cluster_status, member_node_list, member_node_plan;
+member_method member_cluster_members; /* guest.c */
 member_method member_token_create, member_token_list, member_token_remove;
 member_method member_query, member_propose;
 member_method member_session_open, member_session_keep, member_session_close;

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "coordinator/api/dial.h"
 #include "coordinator/api/roster.h"
 #include "net/bulk_shake.h"
+#include "net/dial.h"
 #include "net/proto_codec.h"
 #include "net/rpc_bulk.h"
 
@@ -81,13 +81,13 @@ static int check_cluster(const struct coord_member *m, const Rayos__Cluster__Joi
                          struct ray_id *out, struct ray_err *err)
 {
     const struct ray_token *token = m->credential.token;
-    uint8_t fingerprint[MEMBER_FINGERPRINT_SIZE];
+    uint8_t fingerprint[RAY_KEY_FINGERPRINT_SIZE];
     int rc = ray_id_from_bytes(joined->cluster_id.data, joined->cluster_id.len, out, err);
 
     if (rc != RAY_OK) {
         return rc;
     }
-    member_fingerprint(out, fingerprint);
+    ray_cluster_fingerprint(out, fingerprint);
     if ((!ray_id_is_none(&token->cluster) && !ray_id_equal(&token->cluster, out)) ||
         (token->has_fingerprint &&
          memcmp(token->fingerprint, fingerprint, sizeof fingerprint) != 0)) {
@@ -258,7 +258,7 @@ static void try_next(void *arg)
 
     hang_up(joining);
     joining->seed++;
-    rc = member_dial(seed, &fd, &err);
+    rc = ray_dial(seed, &fd, &err);
     if (rc == RAY_OK) {
         rc = shake(joining, fd, &err);
         if (rc != RAY_OK) {

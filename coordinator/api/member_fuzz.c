@@ -46,7 +46,11 @@ static const struct subject subjects[] = {
     {"session.keep", NULL, &rayos__cluster__done__descriptor},
     {"session.close", NULL, &rayos__cluster__done__descriptor},
     {"events", &rayos__cluster__event__descriptor, &rayos__cluster__done__descriptor},
+    {"node.plan", NULL, &rayos__cluster__plan__descriptor},
+    {"cluster.members", NULL, &rayos__cluster__joined__descriptor},
 };
+
+enum { JOIN_INDEX = 255 }; /* as the first byte: node.join, wherever the list ends */
 
 struct fuzzed {
     struct member_fix fix;
@@ -182,8 +186,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     struct fuzzed *fuzzed = world();
     const struct ray_rpc_method *methods = coord_member_methods();
-    size_t index = size > 0 ? bytes[0] % (RAY_ARRAY_COUNT(subjects) + 1) : 0;
-    bool is_join = index == RAY_ARRAY_COUNT(subjects);
+    size_t index = size > 0 ? bytes[0] % RAY_ARRAY_COUNT(subjects) : 0;
+    bool is_join = size > 0 && bytes[0] == JOIN_INDEX;
     ProtobufCMessage *message = NULL;
 
     if (size == 0) {

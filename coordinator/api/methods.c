@@ -19,7 +19,6 @@ struct entry {
     X("cluster.create", create_request, member_cluster_create, false, NULL)                        \
     X("cluster.status", status_request, member_cluster_status, true, &relayed_status)              \
     X("node.list", nodes_request, member_node_list, true, &relayed_nodes)                          \
-    X("node.plan", plan_request, member_node_plan, false, &relayed_plan)                           \
     X("token.create", token_request, member_token_create, false, NULL)                             \
     X("token.list", tokens_request, member_token_list, false, &relayed_tokens)                     \
     X("token.remove", token_remove_request, member_token_remove, false, NULL)                      \
@@ -29,7 +28,9 @@ struct entry {
     X("session.open", session_request, member_session_open, false, NULL)                           \
     X("session.keep", session_keep_request, member_session_keep, false, NULL)                      \
     X("session.close", session_close_request, member_session_close, false, NULL)                   \
-    X("events", events_request, member_events_method, false, &relayed_events)
+    X("events", events_request, member_events_method, false, &relayed_events)                      \
+    X("node.plan", plan_request, member_node_plan, false, &relayed_plan)                           \
+    X("cluster.members", members_request, member_cluster_members, true, &relayed_members)
 
 /* What a node outside of the log has from a member. Sorted as above. */
 static const struct member_relayed relayed_status = {.method = "cluster.status",
@@ -38,6 +39,8 @@ static const struct member_relayed relayed_nodes = {.method = "node.list",
                                                     .output = &rayos__cluster__nodes__descriptor};
 static const struct member_relayed relayed_plan = {.method = "node.plan",
                                                    .output = &rayos__cluster__plan__descriptor};
+static const struct member_relayed relayed_members = {
+    .method = "cluster.members", .output = &rayos__cluster__joined__descriptor};
 static const struct member_relayed relayed_tokens = {.method = "token.list",
                                                      .output = &rayos__cluster__tokens__descriptor};
 static const struct member_relayed relayed_query = {.method = "registry.query",
@@ -123,6 +126,7 @@ const struct ray_rpc_method *member_link_methods(void)
         {"cluster.status", &rayos__cluster__status_request__descriptor, run},
         {"node.list", &rayos__cluster__nodes_request__descriptor, run},
         {"node.plan", &rayos__cluster__plan_request__descriptor, run},
+        {"cluster.members", &rayos__cluster__members_request__descriptor, run},
         {"token.list", &rayos__cluster__tokens_request__descriptor, run},
         {"registry.query", &rayos__cluster__query_request__descriptor, run},
         {"registry.watch", &rayos__cluster__watch_request__descriptor, run},

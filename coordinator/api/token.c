@@ -74,7 +74,7 @@ static int make_token(struct coord_member *m, struct token_ask *token_ask, struc
     coord_replica_status(m->replica, &status);
     token_ask->token->cluster = status.cluster_id;
     token_ask->token->has_fingerprint = true;
-    member_fingerprint(&status.cluster_id, token_ask->token->fingerprint);
+    ray_cluster_fingerprint(&status.cluster_id, token_ask->token->fingerprint);
     return add_seeds(m, token_ask->token, err);
 }
 

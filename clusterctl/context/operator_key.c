@@ -1,4 +1,4 @@
-#include "clusterctl/verbs/operator_key.h"
+#include "clusterctl/context/operator_key.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +24,7 @@ static const char *home_of_user(void)
     return user != NULL ? user->pw_dir : NULL;
 }
 
-static int find_folder(char out[static OPERATOR_KEY_PATH_SIZE], struct ray_err *err)
+int operator_folder(char out[static OPERATOR_KEY_PATH_SIZE], struct ray_err *err)
 {
     const char *config = getenv("XDG_CONFIG_HOME");
     const char *home = home_of_user();
@@ -39,6 +39,22 @@ static int find_folder(char out[static OPERATOR_KEY_PATH_SIZE], struct ray_err *
         (void)ray_next(err, "set HOME or XDG_CONFIG_HOME");
         return RAY_EINVAL;
     }
+    if (size < 0 || size >= OPERATOR_KEY_PATH_SIZE) {
+        return ray_fail(err, RAY_EINVAL, "the path of the operator's key is too long");
+    }
+    return RAY_OK;
+}
+
+int operator_key_path(char out[static OPERATOR_KEY_PATH_SIZE], struct ray_err *err)
+{
+    char folder[OPERATOR_KEY_PATH_SIZE];
+    int size;
+    int rc = operator_folder(folder, err);
+
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    size = snprintf(out, OPERATOR_KEY_PATH_SIZE, "%s/%s", folder, file_name);
     if (size < 0 || size >= OPERATOR_KEY_PATH_SIZE) {
         return ray_fail(err, RAY_EINVAL, "the path of the operator's key is too long");
     }
@@ -68,8 +84,7 @@ int operator_key_open(struct ray_key **out_key, char out_path[static OPERATOR_KE
 {
     char folder[OPERATOR_KEY_PATH_SIZE];
     int dir_fd;
-    int size;
-    int rc = find_folder(folder, err);
+    int rc = operator_folder(folder, err);
 
     if (rc == RAY_OK) {
         rc = ray_make_dirs(AT_FDCWD, folder, S_IRWXU, err);
@@ -77,9 +92,9 @@ int operator_key_open(struct ray_key **out_key, char out_path[static OPERATOR_KE
     if (rc != RAY_OK) {
         return rc;
     }
-    size = snprintf(out_path, OPERATOR_KEY_PATH_SIZE, "%s/%s", folder, file_name);
-    if (size < 0 || size >= OPERATOR_KEY_PATH_SIZE) {
-        return ray_fail(err, RAY_EINVAL, "the path of the operator's key is too long");
+    rc = operator_key_path(out_path, err);
+    if (rc != RAY_OK) {
+        return rc;
     }
     dir_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir_fd < 0) {

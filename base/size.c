@@ -42,7 +42,7 @@ int ray_parse_size(const char *text, uint64_t *out_bytes)
     }
     if (*text != '\0') {
         unit = strchr(units, *text);
-        if (unit == NULL || text[1] != '\0') {
+        if (unit == NULL || (text[1] != '\0' && strcmp(text + 1, "iB") != 0)) {
             return RAY_EINVAL;
         }
         if (__builtin_mul_overflow(value, UINT64_C(1) << (10 * (unit - units + 1)), &value)) {

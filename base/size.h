@@ -42,8 +42,8 @@ static inline bool ray_align_size(size_t size, size_t align, size_t *out)
     return true;
 }
 
-/* Decimal with optional K, M, G, T (powers of 1024): "512M". The whole of `text`
- * must be the number.  RAY_EINVAL or RAY_ETOOBIG otherwise. */
+/* Decimal with optional K, M, G, T (powers of 1024), also as KiB and so on: "512M", "2GiB". The
+ * whole of `text` must be the number.  RAY_EINVAL or RAY_ETOOBIG otherwise. */
 int ray_parse_size(const char *text, uint64_t *out_bytes);
 
 /* Whole decimal number within [min, max]; RAY_EINVAL otherwise. */

@@ -50,6 +50,11 @@ static void test_parse_size(void **state)
         {"1 ", RAY_EINVAL, 0},
         {"1m", RAY_EINVAL, 0},
         {"1KB", RAY_EINVAL, 0},
+        {"1KiB", RAY_OK, 1024},
+        {"2GiB", RAY_OK, UINT64_C(2) << 30},
+        {"2Gi", RAY_EINVAL, 0},
+        {"2GiBs", RAY_EINVAL, 0},
+        {"2iB", RAY_EINVAL, 0},
         {"1.5G", RAY_EINVAL, 0},
         {"0x10", RAY_EINVAL, 0},
     };

@@ -8,6 +8,7 @@
 #include "clusterctl/verbs/cluster.h"
 #include "clusterctl/verbs/cluster_call.h"
 #include "clusterctl/verbs/context.h"
+#include "clusterctl/verbs/guest.h"
 #include "clusterctl/verbs/image_release_store.h"
 #ifdef RAY_WITH_LAB
 #include "clusterctl/verbs/image_release_write.h"
@@ -45,6 +46,7 @@ int main(int argc, char **argv)
                                                            .subcommands = image_release_commands};
     const struct ray_args_command commands[] = {
         cluster_command,    token_command,         node_command,
+        guest_command,      image_command,         network_command,
         query_command,      label_command,         events_command,
         context_command,    image_release_command, machine_command,
         provision_command,

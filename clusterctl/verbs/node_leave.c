@@ -6,18 +6,18 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/id.h"
 #include "clusterctl/cli/output.h"
 #include "clusterctl/verbs/cluster_call.h"
+#include "clusterctl/verbs/confirm.h"
 #include "clusterctl/verbs/node_call.h"
 #include "clusterctl/verbs/node_find.h"
 #include "clusterctl/verbs/node_wait.h"
 #include "clusterctl/verbs/registry_call.h"
 #include "net/proto_codec.h"
 
-enum { TYPED_SIZE = 128, SET_TRIES = 5, TEXT_SIZE = 1024 };
+enum { SET_TRIES = 5, TEXT_SIZE = 1024 };
 
 /* ---- what would happen ---- */
 
@@ -249,31 +249,6 @@ int node_undrain(const struct ray_args *args, void *context)
     return rc == RAY_OK ? 0 : output_error(&err);
 }
 
-/* Only a person at a terminal is asked; a script gives --yes. */
-static int confirm(const struct ray_args *args, const char *name, struct ray_err *err)
-{
-    char typed[TYPED_SIZE] = "";
-
-    if (ray_args_flag(args, "yes")) {
-        return RAY_OK;
-    }
-    if (isatty(STDIN_FILENO) != 1 || isatty(STDERR_FILENO) != 1) {
-        (void)ray_fail(err, RAY_EUSAGE, "removing node %s has to be confirmed", name);
-        (void)ray_next(err, "give --yes");
-        return RAY_EUSAGE;
-    }
-    (void)fprintf(stderr, "It can come back only as a new node. Type %s to remove it: ", name);
-    if (fgets(typed, sizeof typed, stdin) != NULL) {
-        typed[strcspn(typed, "\n")] = '\0';
-    }
-    if (strcmp(typed, name) != 0) {
-        (void)ray_fail(err, RAY_EUSAGE, "that is not its name; nothing was changed");
-        (void)ray_next(err, "run it again");
-        return RAY_EUSAGE;
-    }
-    return RAY_OK;
-}
-
 static int check_guests(const struct ray_args *args, const Rayos__Cluster__NodeStatus *node,
                         const Rayos__Cluster__Plan *plan, struct ray_err *err)
 {
@@ -333,7 +308,7 @@ int node_remove(const struct ray_args *args, void *context)
         rc = check_removal(args, node, plan, &err);
     }
     if (rc == RAY_OK && !ray_args_flag(args, "dry-run")) {
-        rc = confirm(args, node->name, &err);
+        rc = confirm_name(args, "It can come back only as a new node.", node->name, &err);
         if (rc == RAY_OK) {
             rc = remove_it(args, node, plan, &err);
         }
@@ -345,35 +320,44 @@ int node_remove(const struct ray_args *args, void *context)
 
 /* ---- set ---- */
 
+static int put_domain(const struct ray_args *args, Rayos__Registry__Object *object, char *domain,
+                      uint64_t *out_revision, struct ray_err *err)
+{
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__ObjectPut put = RAYOS__REGISTRY__OBJECT_PUT__INIT;
+    char *before = object->node->domain;
+    int rc;
+
+    object->node->domain = domain;
+    put.object = object;
+    put.expected_revision = object->revision;
+    put.is_update = true;
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_OBJECT_PUT;
+    command.object_put = &put;
+    rc = registry_change_once(args, &command, out_revision, err);
+    object->node->domain = before; /* freed with the object */
+    return rc;
+}
+
 /* The object as it is, with another domain; refused when it has changed since it was read. */
-static int put_domain(const struct ray_args *args, const struct ray_id *id, char *domain,
+static int set_domain(const struct ray_args *args, const struct ray_id *id, char *domain,
                       uint64_t *out_revision, struct ray_err *err)
 {
     Rayos__Registry__Query query = RAYOS__REGISTRY__QUERY__INIT;
-    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
-    Rayos__Registry__ObjectPut put = RAYOS__REGISTRY__OBJECT_PUT__INIT;
-    Rayos__Registry__Object *object;
+    Rayos__Registry__Object *object = NULL;
     struct registry_page page;
-    char *before;
     int rc;
 
     query.kind = RAYOS__REGISTRY__KIND__KIND_NODE;
     query.id = ray_proto_id(id);
     rc = registry_fetch(args, &query, true, &page, err);
-    object = rc == RAY_OK && page.answer->n_entries == 1 ? page.answer->entries[0]->object : NULL;
-    if (rc == RAY_OK && (object == NULL || object->node == NULL)) {
-        rc = ray_fail(err, RAY_ENOTFOUND, "the node was removed meanwhile");
+    if (rc == RAY_OK && page.answer->n_entries == 1) {
+        object = page.answer->entries[0]->object;
     }
-    if (rc == RAY_OK) {
-        before = object->node->domain;
-        object->node->domain = domain;
-        put.object = object;
-        put.expected_revision = object->revision;
-        put.is_update = true;
-        command.body_case = RAYOS__REGISTRY__COMMAND__BODY_OBJECT_PUT;
-        command.object_put = &put;
-        rc = registry_change_once(args, &command, out_revision, err);
-        object->node->domain = before; /* freed with the page */
+    if (object != NULL && object->node != NULL) {
+        rc = put_domain(args, object, domain, out_revision, err);
+    } else if (rc == RAY_OK) {
+        rc = ray_fail(err, RAY_ENOTFOUND, "the node was removed meanwhile");
     }
     registry_page_fini(&page);
     return rc;
@@ -401,7 +385,7 @@ int node_set(const struct ray_args *args, void *context)
         return output_error(&err);
     }
     for (unsigned i = 0; i < SET_TRIES && rc == RAY_ECONFLICT; i++) { /* its node reports, too */
-        rc = put_domain(args, &id, (char *)(uintptr_t)domain, &revision, &err);
+        rc = set_domain(args, &id, (char *)(uintptr_t)domain, &revision, &err);
     }
     if (rc == RAY_EINVAL) {
         (void)ray_next(&err, "a domain is one word, as rack2");
@@ -426,7 +410,7 @@ const struct ray_args_option node_undrain_options[] = {NODE_DRY_RUN_OPTION,
                                                        {0}};
 
 const struct ray_args_option node_remove_options[] = {
-    {.name = "yes", .help = "do not ask for its name"},
+    CONFIRM_YES_OPTION,
     {.name = "force", .help = "although guests of it have still to move"},
     NODE_NO_WAIT_OPTION,
     NODE_DRY_RUN_OPTION,

@@ -1,10 +1,13 @@
 """Who belongs to the cluster, by clusterctl: approval, draining, removing, principals."""
+import json
+import os
 import shutil
+import subprocess
 
 import pytest
 
 from cluster import Group
-from conftest import wait_until
+from conftest import BIN, LIMIT_S, wait_until
 
 NOT_FOUND, DENIED, CONFLICT, USAGE, TIMEOUT = 3, 6, 7, 2, 4
 
@@ -218,3 +221,75 @@ def test_a_dead_voter_is_replaced(three):
     wait_until(lambda: node(first, "b")["role"] == "standby")
     three["b"].start()
     wait_until(lambda: node(first, "b")["is_up"] and node(first, "b")["role"] == "standby")
+
+
+# ---- principals ----
+
+def key_of(folder):
+    """The public key of the operator whose files lie in this folder."""
+    env = {"XDG_CONFIG_HOME": str(folder), "PATH": os.environ["PATH"]}
+    done = subprocess.run([BIN / "clusterctl-node", "principal", "key"], capture_output=True,
+                          text=True, timeout=LIMIT_S, check=True, env=env)
+    return done.stdout.strip()
+
+
+def begin_put(folder, member):
+    """An operator writes over the network."""
+    link_key = member.json("query", "node", member.name)["objects"][0]["node"]["link_key"]
+    return subprocess.Popen(
+        [BIN / "registry_put", "network", "59000", "--operator-key", folder / "rayos/operator.key",
+         "--cluster", member.status()["id"], "--member", f"{member.address}={link_key}"],
+        stdout=subprocess.PIPE, text=True)
+
+
+def put_as(folder, member):
+    """The code of what the member answers."""
+    with begin_put(folder, member) as client:
+        return json.loads(client.communicate(timeout=LIMIT_S)[0])["code"]
+
+
+def is_turned_away(folder, member):
+    """At the door: whoever comes again and again is turned away each time."""
+    def count():
+        return member.log.read_text().count("an operator whose key is not known")
+
+    before = count()
+    with begin_put(folder, member) as client:
+        try:
+            wait_until(lambda: count() > before)
+        finally:
+            client.kill()
+    return True
+
+
+def test_principals(group):
+    first = group.create()
+    own = key_of(group.folder / "config")
+    made = first.json("principal", "list")["principals"]
+    assert [(p["name"], p["is_admin"], p["key"]) for p in made] == [("admin", True, own)]
+    assert "last admin" in refused(first, CONFLICT, "principal", "remove", "admin", "--yes")
+
+    other = key_of(group.folder / "other")
+    assert other == key_of(group.folder / "other") != own
+    (group.folder / "other.pub").write_text(other + "\n")
+    refused(first, USAGE, "principal", "create", "bob")
+    refused(first, USAGE, "principal", "create", "bob", "--key", str(first.log))
+    refused(first, NOT_FOUND, "principal", "create", "bob", "--key", other[:-2])
+    assert "key of admin" in refused(first, 1, "principal", "create", "bob", "--key", own)
+    assert is_turned_away(group.folder / "other", first)
+    first.do("principal", "create", "bob", "--admin", "--key", str(group.folder / "other.pub"),
+             "--reason", "he helps")
+    refused(first, 1, "principal", "create", "bob", "--key", "00" * 32)
+    bob = first.json("principal", "show", "bob")
+    assert (bob["key"], bob["is_admin"]) == (other, True) and len(bob["fingerprint"].split("-")) == 8
+    assert put_as(group.folder / "other", first) == ""
+
+    refused(first, USAGE, "principal", "remove", "bob")
+    assert "removed" in first.do("principal", "remove", "bob", "--yes")
+    assert "bob" not in first.do("principal", "list")
+    assert "admin" in refused(first, NOT_FOUND, "principal", "show", "bob")
+    assert is_turned_away(group.folder / "other", first)
+    first.do("principal", "create", "eve", "--key", other)
+    assert not first.json("principal", "show", "eve")["is_admin"]
+    assert put_as(group.folder / "other", first) == "denied"
+    assert "last admin" in refused(first, CONFLICT, "principal", "remove", "admin", "--yes")

@@ -39,6 +39,8 @@
       "one step of the boot; detail: <step>:<begin_us>:<end_us> of CLOCK_BOOTTIME")                \
     X(CLUSTER_QUORATE, "RAYOS_CLUSTER_QUORATE", true,                                              \
       "this member hears a quorum; detail: number of voters; again when that has changed")         \
+    X(POLICY_VIOLATION, "RAYOS_POLICY_VIOLATION", true,                                            \
+      "the policy has denied what was asked of this node; detail: <rule>:<who> <action> <object>") \
     X(TEST_AGENT, "RAYOS_TEST_AGENT", true, "only in the test image; detail: ready")
 
 enum ray_marker {

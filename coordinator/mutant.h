@@ -72,6 +72,9 @@
     X(FSM_OFFICE_OF_ANYBODY, "an observer's word moves the clock and compares states",             \
       "test:coord_fsm_node")                                                                       \
     X(FSM_FOREIGN_CLOCK, "ticks of another leader's clock move ours", "test:coord_fsm_apply")      \
+    X(FSM_POLICY_OF_START, "the rules that a replica read first decide, whatever the log says",    \
+      "test:coord_fsm_policy")                                                                     \
+    X(FSM_APPROVED_BY_ASKER, "who asks for approval approves it himself", "test:coord_fsm_policy") \
     X(FSM_LATE_DUMP, "a dump shows records as they are when they are written",                     \
       "test:coord_fsm_property")
 

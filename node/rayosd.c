@@ -138,23 +138,37 @@ static int open_socket(struct rayosd *rayosd, int *out_fd, struct ray_err *err)
 
 /* ---- the cluster ---- */
 
+static void tell_marker(struct rayosd *rayosd, enum ray_marker marker, const char *detail)
+{
+    char line[RAY_MARKER_LINE_SIZE_MAX];
+    size_t size;
+
+    if (getenv("NOTIFY_SOCKET") != NULL) {
+        (void)ray_notify_marker(marker, detail, NULL); /* PID 1 is busy */
+        return;
+    }
+    size = ray_marker_format(line, marker, detail);
+    if (write(STDOUT_FILENO, line, size) < 0) {
+        ray_log(rayosd->logger, RAY_LOG_WARN, "main", "nobody takes markers");
+    }
+}
+
 static void on_quorate(void *arg, size_t voter_count)
 {
     struct rayosd *rayosd = arg;
     char detail[16];
-    char line[RAY_MARKER_LINE_SIZE_MAX];
-    size_t size;
 
     (void)snprintf(detail, sizeof detail, "%zu", voter_count);
     ray_log(rayosd->logger, RAY_LOG_NOTICE, "main", "quorate voters=%s", detail);
-    if (getenv("NOTIFY_SOCKET") != NULL) {
-        (void)ray_notify_marker(RAY_MARKER_CLUSTER_QUORATE, detail, NULL); /* PID 1 is busy */
-        return;
-    }
-    size = ray_marker_format(line, RAY_MARKER_CLUSTER_QUORATE, detail);
-    if (write(STDOUT_FILENO, line, size) < 0) {
-        ray_log(rayosd->logger, RAY_LOG_WARN, "main", "nobody takes markers");
-    }
+    tell_marker(rayosd, RAY_MARKER_CLUSTER_QUORATE, detail);
+}
+
+static void on_denied(void *arg, const char *rule, const char *detail)
+{
+    char text[RAY_MARKER_LINE_SIZE_MAX];
+
+    (void)snprintf(text, sizeof text, "%s:%s", rule, detail);
+    tell_marker(arg, RAY_MARKER_POLICY_VIOLATION, text);
 }
 
 static void on_member_failed(void *arg)
@@ -192,6 +206,7 @@ static int start_member(struct rayosd *rayosd, const struct ray_args *args, stru
         .credential = ray_args_value(args, "credential"),
         .is_fit_for_leases = is_fit_for_leases(rayosd),
         .on_quorate = on_quorate,
+        .on_denied = on_denied,
         .on_failed = on_member_failed,
         .arg = rayosd,
     };

@@ -118,8 +118,10 @@ static void on_proposed(void *arg, int status, const struct coord_fsm_result *re
     if (member_explain(status, &err) != RAY_OK) {
         member_ask_fail(ask, &err);
     } else if (result->code != RAY_OK && !ask->takes_refusals) {
+        member_tell_refused(ask->member, result);
         member_ask_refuse(ask, result);
     } else {
+        member_tell_refused(ask->member, result);
         ask->on_result(ask, result);
     }
 }
@@ -165,7 +167,7 @@ void member_ask_propose(struct member_ask *ask, Rayos__Registry__Command *comman
     int rc = member_require_replica(m, &err);
 
     if (rc == RAY_OK) {
-        rc = member_command_pack(m, command, ask->caller.name, reason, &bytes, &size, &err);
+        rc = member_command_pack(m, command, &ask->caller, reason, &bytes, &size, &err);
     }
     if (rc != RAY_OK) {
         member_ask_fail(ask, &err);

@@ -9,17 +9,20 @@
 #include "coordinator/api/impl.h"
 #include "net/proto_codec.h"
 
-static void complete_header(const struct coord_member *m, const char *principal,
+const struct member_caller member_self = {.name = "rayos"};
+
+static void complete_header(const struct coord_member *m, const struct member_caller *caller,
                             Rayos__Registry__Header *header)
 {
     header->version = COORD_FSM_COMMAND_VERSION;
-    header->principal = (char *)(uintptr_t)principal;
+    header->principal = (char *)(uintptr_t)caller->name;
+    header->caller = caller->kind;
     header->time_us = 0; /* the leader's */
     header->incarnation = ray_proto_id(&m->incarnation);
 }
 
 int member_command_pack(const struct coord_member *m, Rayos__Registry__Command *command,
-                        const char *principal, const char *reason, uint8_t **out_bytes,
+                        const struct member_caller *caller, const char *reason, uint8_t **out_bytes,
                         size_t *out_size, struct ray_err *err)
 {
     Rayos__Registry__Header own = RAYOS__REGISTRY__HEADER__INIT;
@@ -28,7 +31,7 @@ int member_command_pack(const struct coord_member *m, Rayos__Registry__Command *
     uint8_t *bytes;
     size_t size;
 
-    complete_header(m, principal, header);
+    complete_header(m, caller, header);
     if (reason != NULL && header->reason[0] == '\0') {
         header->reason = (char *)(uintptr_t)reason;
     }
@@ -93,7 +96,7 @@ static uint8_t *put_head(uint8_t *at, size_t size)
 
 /* The usual form: a header, then the one field that says what to do, whose bytes stay as they
  * are (the state machine's check looks into them). RAY_EAGAIN: another form. */
-static int adopt_usual(struct coord_member *m, struct span in, const char *principal,
+static int adopt_usual(struct coord_member *m, struct span in, const struct member_caller *caller,
                        struct member_command *out, struct ray_err *err)
 {
     enum { HEAD_SIZE_MAX = 6 };
@@ -120,7 +123,7 @@ static int adopt_usual(struct coord_member *m, struct span in, const char *princ
         return rc;
     }
     header = (Rayos__Registry__Header *)message;
-    complete_header(m, principal, header);
+    complete_header(m, caller, header);
     bytes = ray_arena_alloc(&m->arena, HEAD_SIZE_MAX + body.size +
                                            rayos__registry__header__get_packed_size(header));
     if (bytes == NULL) {
@@ -134,7 +137,7 @@ static int adopt_usual(struct coord_member *m, struct span in, const char *princ
     return RAY_OK;
 }
 
-static int adopt_any(struct coord_member *m, struct span in, const char *principal,
+static int adopt_any(struct coord_member *m, struct span in, const struct member_caller *caller,
                      struct member_command *out, struct ray_err *err)
 {
     Rayos__Registry__Header own = RAYOS__REGISTRY__HEADER__INIT;
@@ -148,14 +151,15 @@ static int adopt_any(struct coord_member *m, struct span in, const char *princip
     }
     command = (Rayos__Registry__Command *)message;
     command->header = command->header != NULL ? command->header : &own;
-    complete_header(m, principal, command->header);
+    complete_header(m, caller, command->header);
     out->body = command->body_case;
     return ray_proto_pack(message, COORD_FSM_COMMAND_SIZE_MAX, &m->arena, &out->bytes, &out->size,
                           err);
 }
 
 int member_command_adopt(struct coord_member *m, const uint8_t *bytes, size_t size,
-                         const char *principal, struct member_command *out, struct ray_err *err)
+                         const struct member_caller *caller, struct member_command *out,
+                         struct ray_err *err)
 {
     struct span in = {bytes, size};
     int rc;
@@ -167,8 +171,8 @@ int member_command_adopt(struct coord_member *m, const uint8_t *bytes, size_t si
         return RAY_ETOOBIG;
     }
     ray_arena_reset(&m->arena);
-    rc = adopt_usual(m, in, principal, out, err);
-    return rc == RAY_EAGAIN ? adopt_any(m, in, principal, out, err) : rc;
+    rc = adopt_usual(m, in, caller, out, err);
+    return rc == RAY_EAGAIN ? adopt_any(m, in, caller, out, err) : rc;
 }
 
 int member_explain(int status, struct ray_err *err)

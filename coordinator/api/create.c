@@ -100,6 +100,7 @@ struct create_parts {
     Rayos__Registry__Object tokens[COORD_CREDENTIAL_TOKENS_MAX];
     Rayos__Registry__Object *token_pointers[COORD_CREDENTIAL_TOKENS_MAX];
     Rayos__Registry__Token token_bodies[COORD_CREDENTIAL_TOKENS_MAX];
+    struct ray_buf policy;
 };
 
 /* A token's id is the beginning of its hash. */
@@ -125,6 +126,7 @@ static int fill(struct member_creation *creation, struct create_parts *parts, st
 {
     struct coord_member *m = creation->member;
     struct coord_replica_status status;
+    int rc;
 
     coord_replica_status(m->replica, &status);
     rayos__registry__command__init(&parts->command);
@@ -134,6 +136,7 @@ static int fill(struct member_creation *creation, struct create_parts *parts, st
     member_describe_self(m, &parts->self);
     parts->principal.key = ray_proto_bytes(creation->admin_key, sizeof creation->admin_key);
     parts->principal.is_admin = true;
+    parts->principal.role = RAYOS__REGISTRY__PRINCIPAL_ROLE__PRINCIPAL_ADMIN;
     parts->admin.kind = RAYOS__REGISTRY__KIND__KIND_PRINCIPAL;
     parts->admin.id = ray_proto_id(&creation->admin_id);
     parts->admin.name = creation->admin;
@@ -150,13 +153,18 @@ static int fill(struct member_creation *creation, struct create_parts *parts, st
     if (creation->ask == NULL) {
         add_tokens(&m->credential, parts);
     }
-    return member_timing(creation->timing, &parts->timing, err);
+    ray_buf_init(&parts->policy, COORD_POLICY_SIZE_MAX);
+    rc = coord_policy_default(&parts->policy, err);
+    parts->create.policy = ray_proto_bytes(parts->policy.data, parts->policy.size);
+    return rc == RAY_OK ? member_timing(creation->timing, &parts->timing, err) : rc;
 }
 
 static void propose(struct member_creation *creation)
 {
     struct coord_member *m = creation->member;
     struct create_parts *parts = calloc(1, sizeof *parts);
+    struct member_caller creator = {.kind =
+                                        RAYOS__REGISTRY__CALLER__CALLER_NONE}; /* no rules yet */
     uint8_t *bytes = NULL;
     size_t size = 0;
     struct ray_err err = {0};
@@ -164,8 +172,9 @@ static void propose(struct member_creation *creation)
                            : fill(creation, parts, &err);
 
     if (rc == RAY_OK) {
-        rc = member_command_pack(m, &parts->command, creation->principal, creation->reason, &bytes,
-                                 &size, &err);
+        memcpy(creator.name, creation->principal, sizeof creator.name);
+        rc = member_command_pack(m, &parts->command, &creator, creation->reason, &bytes, &size,
+                                 &err);
     }
     if (rc == RAY_OK) {
         rc = coord_replica_propose(m->replica, bytes, size,
@@ -173,6 +182,9 @@ static void propose(struct member_creation *creation)
                                    on_created, creation, NULL, &err);
     }
     free(bytes);
+    if (parts != NULL) {
+        ray_buf_fini(&parts->policy);
+    }
     free(parts);
     if (rc != RAY_OK) {
         fail(creation, &err);

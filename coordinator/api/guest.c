@@ -328,10 +328,10 @@ static bool may_stay(void *arg, const struct ray_rpc_peer *peer)
 {
     struct member_caller caller = {.is_admin = false};
 
-    return member_operator(arg, peer->identity, &caller) && caller.is_admin;
+    return member_operator(arg, peer->identity, &caller) && member_may_read(arg, &caller);
 }
 
-/* Who is no admin any more may come again, for what everybody may see. */
+/* Who may not look any more may come again, for what everybody may see. */
 void member_operators_recheck(struct coord_member *m)
 {
     if (m->operators != NULL && m->replica != NULL) {
@@ -349,5 +349,7 @@ bool member_operator(struct coord_member *m, const uint8_t *identity, struct mem
     }
     memcpy(out->name, principal->name, sizeof out->name);
     out->is_admin = principal->principal.is_admin;
+    out->roles = coord_fsm_roles(&principal->principal);
+    out->kind = RAYOS__REGISTRY__CALLER__CALLER_PRINCIPAL;
     return true;
 }

@@ -11,6 +11,7 @@
 #include "coordinator/api/credential.h"
 #include "coordinator/api/member_api.h"
 #include "coordinator/api/roster_list.h"
+#include "coordinator/policy/policy.h"
 #include "coordinator/replica/replica.h"
 #include "coordinator/store/facts.h"
 #include "coordinator/watch/hub.h"
@@ -28,8 +29,6 @@ enum {
     MEMBER_REPORT_MS = 1000,
 };
 
-#define MEMBER_OWN_PRINCIPAL "rayos" /* in what a node says of itself */
-
 #define MEMBER_FACT_ROSTER "roster"      /* member_roster_pack */
 #define MEMBER_FACT_CLUSTER "cluster-id" /* the first one it joined: 16 bytes */
 #define MEMBER_FACT_BOOTS "boots"        /* starts before there was a membership: u64 */
@@ -46,6 +45,8 @@ enum member_state {
 struct member_caller {
     char name[COORD_NAME_SIZE]; /* "root@n-01234567" */
     bool is_admin;
+    uint32_t roles;               /* bits of coordinator/policy */
+    Rayos__Registry__Caller kind; /* NONE: nobody whom the policy knows; other nodes */
 };
 
 /* One call that waits for the replica; methods put their own after it. */
@@ -127,6 +128,8 @@ struct coord_member {
     bool has_event_news;
     bool has_node_news;
     bool has_principal_news;
+    bool has_policy_news;
+    uint64_t told_policy_version; /* that the file shows */
 
     struct ray_timer report_timer;
     bool is_late; /* report.c */
@@ -239,10 +242,12 @@ void member_asks_end(struct coord_member *m);
 
 /* ---- command.c ---- */
 
-/* Packs into memory of malloc. Principal and reason are cut to what the registry takes. */
+/* Packs into memory of malloc. Principal and reason are cut to what the registry takes. `caller`:
+ * member_self, or for whom it is; the policy is asked about what is for somebody. */
 int member_command_pack(const struct coord_member *m, Rayos__Registry__Command *command,
-                        const char *principal, const char *reason, uint8_t **out_bytes,
+                        const struct member_caller *caller, const char *reason, uint8_t **out_bytes,
                         size_t *out_size, struct ray_err *err);
+extern const struct member_caller member_self; /* what a node says of itself */
 /* A client's command with this member's header: who, and from where. Bytes in the member's arena,
  * until it is next used. RAY_EMALFORMED, RAY_ETOOBIG; what it is to do is not looked into. */
 struct member_command {
@@ -251,7 +256,8 @@ struct member_command {
     size_t size;
 };
 int member_command_adopt(struct coord_member *m, const uint8_t *bytes, size_t size,
-                         const char *principal, struct member_command *out, struct ray_err *err);
+                         const struct member_caller *caller, struct member_command *out,
+                         struct ray_err *err);
 /* What a status of the replica means to who asked; RAY_OK for RAY_OK. */
 int member_explain(int status, struct ray_err *err);
 /* lan, slow, wan. */
@@ -292,6 +298,19 @@ void member_status_here(struct member_ask *ask);
 /* This node's own words in what a member says of the cluster. */
 void member_status_sign(struct coord_member *m, char id[static RAY_ID_TEXT_SIZE],
                         Rayos__Cluster__Status *status);
+
+/* ---- permit.c: what only looks is asked of the rules that this member has ---- */
+
+/* RAY_EDENIED, and the marker. */
+int member_permit_read(struct coord_member *m, const struct member_caller *caller,
+                       const char *method, struct ray_err *err);
+/* The same without a word: whether he may go on. */
+bool member_may_read(struct coord_member *m, const struct member_caller *caller);
+/* A refusal by the policy is told in the log and as a marker, by the node that was asked. */
+void member_tell_denied(struct coord_member *m, const char *rule, const char *detail);
+void member_tell_refused(struct coord_member *m, const struct coord_fsm_result *result);
+/* data_dir/policy/rayos-policy.toml shows the rules in force. */
+void member_policy_file_turn(struct coord_member *m);
 
 /* ---- guest.c ---- */
 

@@ -43,6 +43,7 @@ static void on_leader(void *arg, const struct ray_id *leader)
 
     m->has_node_news = true; /* a snapshot may have been installed, too */
     m->has_principal_news = true;
+    m->has_policy_news = true;
     ray_log(m->config.logger, RAY_LOG_INFO, "member", "leader=%s",
             ray_id_is_none(leader) ? "none" : ray_id_format(leader, text));
 }
@@ -59,6 +60,7 @@ static void on_applied(void *arg, const struct coord_entry *entry,
         m->has_node_news = m->has_node_news || kind == COORD_NODE || kind == COORD_CLUSTER;
         m->has_event_news = m->has_event_news || kind == COORD_EVENT;
         m->has_principal_news = m->has_principal_news || kind == COORD_PRINCIPAL;
+        m->has_policy_news = m->has_policy_news || kind == COORD_POLICY;
     }
 }
 
@@ -299,8 +301,9 @@ void member_turn(struct coord_member *m)
         ray_timer_start(&m->leave_timer, 0, 0);
     }
     tell_links(m);
-    if (m->has_principal_news) {
+    if (m->has_principal_news || m->has_policy_news) {
         m->has_principal_news = false;
+        m->has_policy_news = false;
         member_operators_recheck(m);
     }
     member_follow_turn(m);
@@ -318,6 +321,7 @@ static void on_report_timer(void *arg)
     struct coord_member *m = arg;
 
     m->has_node_news = true;
+    member_policy_file_turn(m);
     member_pulse_turn(m);
     member_create_resume(m);
     member_report_turn(m);

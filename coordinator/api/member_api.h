@@ -8,8 +8,8 @@
  *                      |
  *      replica over disk, links, clocks, randomness (coordinator/replica)
  *
- * Below data_dir lie identity/node.key, raft/, facts/ and checkpoint/; below run_dir the
- * incarnation of this boot.
+ * Below data_dir lie identity/node.key, raft/, facts/, checkpoint/ and policy/ (the rules in force,
+ * to be read); below run_dir the incarnation of this boot.
  *
  * Memory: create and destroy; strings are copied.  Threads: the loop's; the disk has its own.
  * Blocks: create, on the disk; making or loading a membership.
@@ -46,6 +46,8 @@ struct coord_member_config {
     bool is_fit_for_leases; /* this machine's clock source is */
     /* A quorum is there, of so many voters; again when that changes. */
     void (*on_quorate)(void *arg, size_t voter_count);
+    /* The policy has denied something that was asked of this node. */
+    void (*on_denied)(void *arg, const char *rule, const char *detail);
     /* It cannot go on (its disk failed): end the process, start anew. */
     void (*on_failed)(void *arg);
     void *arg;

@@ -6,31 +6,38 @@
 #include "base/size.h"
 #include "coordinator/api/impl.h"
 
+enum gate {
+    GATE_ALL,
+    GATE_READ,      /* whoever the rules let look */
+    GATE_PRINCIPAL, /* whoever is known: the rules decide when the command is applied */
+    GATE_ADMIN,
+};
+
 struct entry {
     const char *name;
     const ProtobufCMessageDescriptor *input;
     member_method *run;
-    bool is_for_all;
+    enum gate gate;
     const struct member_relayed *relayed; /* NULL: it is answered here, wherever that is */
 };
 
-/* X(name, request type, function, for everybody) */
+/* X(name, request type, function, who may call, relayed) */
 #define METHOD_MAP(X)                                                                              \
-    X("cluster.create", create_request, member_cluster_create, false, NULL)                        \
-    X("cluster.status", status_request, member_cluster_status, true, &relayed_status)              \
-    X("node.list", nodes_request, member_node_list, true, &relayed_nodes)                          \
-    X("token.create", token_request, member_token_create, false, NULL)                             \
-    X("token.list", tokens_request, member_token_list, false, &relayed_tokens)                     \
-    X("token.remove", token_remove_request, member_token_remove, false, NULL)                      \
-    X("registry.query", query_request, member_query, false, &relayed_query)                        \
-    X("registry.propose", propose_request, member_propose, false, NULL)                            \
-    X("registry.watch", watch_request, member_watch, false, &relayed_watch)                        \
-    X("session.open", session_request, member_session_open, false, NULL)                           \
-    X("session.keep", session_keep_request, member_session_keep, false, NULL)                      \
-    X("session.close", session_close_request, member_session_close, false, NULL)                   \
-    X("events", events_request, member_events_method, false, &relayed_events)                      \
-    X("node.plan", plan_request, member_node_plan, false, &relayed_plan)                           \
-    X("cluster.members", members_request, member_cluster_members, true, &relayed_members)
+    X("cluster.create", create_request, member_cluster_create, GATE_ADMIN, NULL)                   \
+    X("cluster.status", status_request, member_cluster_status, GATE_ALL, &relayed_status)          \
+    X("node.list", nodes_request, member_node_list, GATE_ALL, &relayed_nodes)                      \
+    X("token.create", token_request, member_token_create, GATE_PRINCIPAL, NULL)                    \
+    X("token.list", tokens_request, member_token_list, GATE_READ, &relayed_tokens)                 \
+    X("token.remove", token_remove_request, member_token_remove, GATE_PRINCIPAL, NULL)             \
+    X("registry.query", query_request, member_query, GATE_READ, &relayed_query)                    \
+    X("registry.propose", propose_request, member_propose, GATE_PRINCIPAL, NULL)                   \
+    X("registry.watch", watch_request, member_watch, GATE_READ, &relayed_watch)                    \
+    X("session.open", session_request, member_session_open, GATE_PRINCIPAL, NULL)                  \
+    X("session.keep", session_keep_request, member_session_keep, GATE_PRINCIPAL, NULL)             \
+    X("session.close", session_close_request, member_session_close, GATE_PRINCIPAL, NULL)          \
+    X("events", events_request, member_events_method, GATE_READ, &relayed_events)                  \
+    X("node.plan", plan_request, member_node_plan, GATE_READ, &relayed_plan)                       \
+    X("cluster.members", members_request, member_cluster_members, GATE_ALL, &relayed_members)
 
 /* What a node outside of the log has from a member. Sorted as above. */
 static const struct member_relayed relayed_status = {.method = "cluster.status",
@@ -55,8 +62,8 @@ static const struct member_relayed relayed_events = {.method = "events",
                                                      .output = &rayos__cluster__done__descriptor};
 
 static const struct entry entries[] = {
-#define METHOD_ENTRY(name, type, function, is_for_all, relayed)                                    \
-    {name, &rayos__cluster__##type##__descriptor, function, is_for_all, relayed},
+#define METHOD_ENTRY(name, type, function, gate, relayed)                                          \
+    {name, &rayos__cluster__##type##__descriptor, function, gate, relayed},
     METHOD_MAP(METHOD_ENTRY)
 #undef METHOD_ENTRY
 };
@@ -89,6 +96,7 @@ static void caller_of(struct coord_member *m, const struct ray_rpc_call *call,
         /* It asks for somebody whom it has let in as we would; and its kernel could change any
          * of its own words anyway. */
         out->is_admin = true;
+        out->roles = COORD_POLICY_ADMIN;
         (void)snprintf(out->name, sizeof out->name, "node");
         return;
     }
@@ -97,6 +105,10 @@ static void caller_of(struct coord_member *m, const struct ray_rpc_call *call,
         return;
     }
     out->is_admin = peer->uid == 0 || peer->uid == geteuid();
+    if (out->is_admin) {
+        out->roles = COORD_POLICY_ADMIN;
+        out->kind = RAYOS__REGISTRY__CALLER__CALLER_CONSOLE;
+    }
     (void)snprintf(out->name, sizeof out->name, out->is_admin ? "root@%s" : "user@%s", m->name);
 }
 
@@ -108,7 +120,7 @@ static void run(struct ray_rpc_call *call, const ProtobufCMessage *input, void *
 const struct ray_rpc_method *coord_member_methods(void)
 {
     static const struct ray_rpc_method methods[] = {
-#define METHOD_PUBLIC(name, type, function, is_for_all, relayed)                                   \
+#define METHOD_PUBLIC(name, type, function, gate, relayed)                                         \
     {name, &rayos__cluster__##type##__descriptor, run},
         METHOD_MAP(METHOD_PUBLIC)
 #undef METHOD_PUBLIC
@@ -156,6 +168,25 @@ static bool is_linearizable(const ProtobufCMessage *input)
     return false;
 }
 
+static bool is_known(const struct member_caller *caller)
+{
+    return caller->is_admin || caller->kind != RAYOS__REGISTRY__CALLER__CALLER_NONE;
+}
+
+static bool is_let_in(enum gate gate, const struct member_caller *caller)
+{
+    switch (gate) {
+    case GATE_ALL:
+        return true;
+    case GATE_READ: /* and then the rules */
+    case GATE_PRINCIPAL:
+        return is_known(caller);
+    case GATE_ADMIN:
+        break;
+    }
+    return caller->is_admin;
+}
+
 static int check(struct coord_member *m, const struct entry *entry,
                  const struct member_caller *caller, const ProtobufCMessage *input,
                  struct ray_err *err)
@@ -165,20 +196,20 @@ static int check(struct coord_member *m, const struct entry *entry,
         (void)ray_next(err, "start rayosd with --listen");
         return RAY_EUNSUPPORTED;
     }
-    if (!caller->is_admin && !entry->is_for_all) {
+    if (!is_let_in(entry->gate, caller)) {
         ray_log(m->config.logger, RAY_LOG_WARN, "api", "denied method=%s caller=%s", entry->name,
                 caller->name);
         (void)ray_fail(err, RAY_EDENIED, "%s is not for %s", entry->name, caller->name);
         (void)ray_next(err, "run it as root, or as the user that rayosd runs as");
         return RAY_EDENIED;
     }
-    if (!caller->is_admin && is_linearizable(input)) {
+    if (!is_known(caller) && is_linearizable(input)) {
         (void)ray_fail(err, RAY_EDENIED, "a linearizable %s is not for %s", entry->name,
                        caller->name);
         (void)ray_next(err, "without --linearizable this member shows what it last heard");
         return RAY_EDENIED;
     }
-    return RAY_OK;
+    return entry->gate == GATE_READ ? member_permit_read(m, caller, entry->name, err) : RAY_OK;
 }
 
 void coord_member_call(struct coord_member *member, struct ray_rpc_call *call,

@@ -134,6 +134,10 @@ static bool is_for_clients(uint64_t body)
     case RAYOS__REGISTRY__COMMAND__BODY_VOLUME_DETACH:
     case RAYOS__REGISTRY__COMMAND__BODY_CONFIRM_OFF:
     case RAYOS__REGISTRY__COMMAND__BODY_EVENT_ADD:
+    case RAYOS__REGISTRY__COMMAND__BODY_POLICY_SET:
+    case RAYOS__REGISTRY__COMMAND__BODY_POLICY_CONFIRM:
+    case RAYOS__REGISTRY__COMMAND__BODY_POLICY_REVERT:
+    case RAYOS__REGISTRY__COMMAND__BODY_OPERATION_DECIDE:
         return true;
     default:
         return false;
@@ -164,8 +168,8 @@ void member_propose(struct coord_member *m, const struct member_caller *caller,
     if (ask == NULL) {
         return;
     }
-    rc = member_command_adopt(m, request->command.data, request->command.len, caller->name,
-                              &command, &err);
+    rc = member_command_adopt(m, request->command.data, request->command.len, caller, &command,
+                              &err);
     if (rc == RAY_OK && !is_for_clients(command.body)) {
         rc = ray_fail(&err, RAY_EDENIED, "this command is not for clients");
     }

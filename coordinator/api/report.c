@@ -89,8 +89,8 @@ void member_report_turn(struct coord_member *m)
     report.is_fit_for_leases = m->config.is_fit_for_leases;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_REPORT;
     command.node_report = &report;
-    if (member_command_pack(m, &command, MEMBER_OWN_PRINCIPAL, "what the node says of itself",
-                            &bytes, &size, NULL) == RAY_OK) {
+    if (member_command_pack(m, &command, &member_self, "what the node says of itself", &bytes,
+                            &size, NULL) == RAY_OK) {
         m->has_reported_silence = member_disk_is_silent(m);
         m->reported_ns = ray_clock_boottime_ns();
         m->is_reporting =

@@ -15,45 +15,50 @@ struct handler {
     const char *what;
     int (*run)(struct fsm_apply *apply, const void *command);
     bool is_before_cluster; /* may come before cluster-create */
+    fsm_subject *subject;   /* what the policy is asked; NULL: members say it, no operator */
 };
 
 static const struct handler *handler_of(const Rayos__Registry__Command *command)
 {
     static const struct handler handlers[] = {
-        {"cluster-create", fsm_cluster_create, true},
-        {"put", fsm_object_put, false},
-        {"label", fsm_object_label, false},
-        {"delete", fsm_object_delete, false},
-        {"session-open", fsm_session_open, true},
-        {"session-keep", fsm_session_keep, true},
-        {"session-close", fsm_session_close, true},
-        {"tick", fsm_tick, true},
-        {"hash", fsm_hash, true},
-        {"feature-raise", fsm_feature_raise, false},
-        {"timing-set", fsm_timing_set, false},
-        {"timing-settled", fsm_timing_settled, false},
-        {"voters-set", fsm_voters_set, false},
-        {"node-join", fsm_node_join, false},
-        {"node-approve", fsm_node_approve, false},
-        {"node-admit", fsm_node_admit, false},
-        {"node-report", fsm_node_report, false},
-        {"node-role", fsm_node_role, false},
-        {"node-renumber", fsm_node_renumber, false},
-        {"node-drain", fsm_node_drain, false},
-        {"node-remove", fsm_node_remove, false},
-        {"guest-report", fsm_guest_report, false},
-        {"migration-open", fsm_migration_open, false},
-        {"outcome", fsm_outcome, false},
-        {"volume-attach", fsm_volume_attach, false},
-        {"volume-detach", fsm_volume_detach, false},
-        {"cluster-recover", fsm_cluster_recover, false},
-        {"confirm-off", fsm_confirm_off, false},
-        {"event-add", fsm_event_add, false},
-        {"node-quarantine", fsm_node_quarantine, false},
+        {"cluster-create", fsm_cluster_create, true, NULL},
+        {"put", fsm_object_put, false, fsm_subject_put},
+        {"label", fsm_object_label, false, fsm_subject_label},
+        {"delete", fsm_object_delete, false, fsm_subject_delete},
+        {"session-open", fsm_session_open, true, fsm_subject_session},
+        {"session-keep", fsm_session_keep, true, fsm_subject_session},
+        {"session-close", fsm_session_close, true, fsm_subject_session},
+        {"tick", fsm_tick, true, NULL},
+        {"hash", fsm_hash, true, NULL},
+        {"feature-raise", fsm_feature_raise, false, NULL},
+        {"timing-set", fsm_timing_set, false, fsm_subject_cluster},
+        {"timing-settled", fsm_timing_settled, false, NULL},
+        {"voters-set", fsm_voters_set, false, fsm_subject_cluster},
+        {"node-join", fsm_node_join, false, NULL},
+        {"node-approve", fsm_node_approve, false, fsm_subject_approve},
+        {"node-admit", fsm_node_admit, false, NULL},
+        {"node-report", fsm_node_report, false, NULL},
+        {"node-role", fsm_node_role, false, NULL},
+        {"node-renumber", fsm_node_renumber, false, NULL},
+        {"node-drain", fsm_node_drain, false, fsm_subject_drain},
+        {"node-remove", fsm_node_remove, false, fsm_subject_remove},
+        {"guest-report", fsm_guest_report, false, NULL},
+        {"migration-open", fsm_migration_open, false, fsm_subject_migrate},
+        {"outcome", fsm_outcome, false, NULL},
+        {"volume-attach", fsm_volume_attach, false, fsm_subject_attach},
+        {"volume-detach", fsm_volume_detach, false, fsm_subject_detach},
+        {"cluster-recover", fsm_cluster_recover, false, fsm_subject_recover},
+        {"confirm-off", fsm_confirm_off, false, fsm_subject_confirm_off},
+        {"event-add", fsm_event_add, false, fsm_subject_event},
+        {"node-quarantine", fsm_node_quarantine, false, NULL},
+        {"policy-set", fsm_policy_set, false, fsm_subject_policy},
+        {"policy-confirm", fsm_policy_confirm, false, fsm_subject_policy},
+        {"policy-revert", fsm_policy_revert, false, fsm_subject_policy},
+        {"operation-decide", fsm_operation_decide, false, fsm_subject_decide},
     };
     const int first = RAYOS__REGISTRY__COMMAND__BODY_CLUSTER_CREATE;
 
-    static_assert(RAY_ARRAY_COUNT(handlers) == RAYOS__REGISTRY__COMMAND__BODY_NODE_QUARANTINE -
+    static_assert(RAY_ARRAY_COUNT(handlers) == RAYOS__REGISTRY__COMMAND__BODY_OPERATION_DECIDE -
                                                    RAYOS__REGISTRY__COMMAND__BODY_CLUSTER_CREATE +
                                                    1,
                   "a handler for each command, in the order of the schema");
@@ -107,6 +112,10 @@ static int open_command(const uint8_t *bytes, size_t size, struct ray_arena *are
     if (command->header->version != COORD_FSM_COMMAND_VERSION) {
         return fsm_refuse(err, RAY_EUNSUPPORTED, "a command of version %u, this build has %d",
                           command->header->version, COORD_FSM_COMMAND_VERSION);
+    }
+    if (command->header->caller > RAYOS__REGISTRY__CALLER__CALLER_CONSOLE ||
+        command->header->caller < RAYOS__REGISTRY__CALLER__CALLER_NONE) {
+        return fsm_refuse(err, RAY_EUNSUPPORTED, "a caller of a kind that this version has not");
     }
     if (handler_of(command) == NULL) {
         return fsm_refuse(err, RAY_EUNSUPPORTED, "a command of no kind that this version knows");
@@ -205,11 +214,11 @@ static void stored_result(const struct fsm_stored_result *stored, struct coord_f
     }
 }
 
-static int pack_reply(struct fsm_apply *apply, const uint8_t **out_body, size_t *out_size)
+static int pack_reply(struct fsm_apply *apply, int code, const uint8_t **out_body, size_t *out_size)
 {
     *out_body = NULL;
     *out_size = 0;
-    if (!apply->has_reply) {
+    if (code == RAY_OK ? !apply->has_reply : !apply->has_refusal) {
         return RAY_OK;
     }
     return ray_proto_pack(&apply->reply.base, COORD_FSM_COMMAND_SIZE_MAX, &apply->fsm->arena,
@@ -253,6 +262,59 @@ static int check_office(struct fsm_apply *apply, const Rayos__Registry__Command 
     return RAY_OK;
 }
 
+/* The rules in force at this place of the log decide, whatever they were when it was proposed. */
+static int authorize(struct fsm_apply *apply, const Rayos__Registry__Command *command,
+                     const struct handler *handler)
+{
+    struct fsm_verdict verdict;
+    int rc;
+
+    if (command->header->caller == RAYOS__REGISTRY__CALLER__CALLER_NONE) {
+        return RAY_OK;
+    }
+    rc = fsm_judge_command(apply, command->header, handler->subject, command->cluster_create,
+                           &verdict);
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    switch (verdict.effect) {
+    case COORD_POLICY_ALLOW:
+        return RAY_OK;
+    case COORD_POLICY_ASK:
+        return fsm_operation_ask(apply, command, &verdict);
+    case COORD_POLICY_DENY:
+        break;
+    }
+    return fsm_deny(apply, &verdict);
+}
+
+int fsm_kept_open(struct fsm_apply *apply, const struct coord_bytes *bytes,
+                  Rayos__Registry__Command **out)
+{
+    struct ray_id session;
+    struct ray_id incarnation;
+    int rc = open_command(bytes->data, bytes->size, &apply->fsm->arena, out, apply->err);
+
+    return rc == RAY_OK ? check_header((*out)->header, &session, &incarnation, apply->err) : rc;
+}
+
+int fsm_kept_judge(struct fsm_apply *apply, const Rayos__Registry__Command *command,
+                   struct fsm_verdict *out)
+{
+    return fsm_judge_command(apply, command->header, handler_of(command)->subject,
+                             command->cluster_create, out);
+}
+
+int fsm_kept_run(struct fsm_apply *apply, const Rayos__Registry__Command *command)
+{
+    const struct handler *handler = handler_of(command);
+
+    command->header->time_us = apply->header->time_us;
+    apply->header = command->header; /* the history names who asked */
+    apply->what = handler->what;
+    return handler->run(apply, command->cluster_create);
+}
+
 static int run(struct fsm_apply *apply, const Rayos__Registry__Command *command,
                struct coord_fsm_result *out)
 {
@@ -267,6 +329,9 @@ static int run(struct fsm_apply *apply, const Rayos__Registry__Command *command,
         code = fsm_refuse(apply->err, RAY_ECONFLICT, "there is no cluster yet");
     } else {
         code = check_office(apply, command);
+        if (code == RAY_OK) {
+            code = authorize(apply, command, handler);
+        }
         if (code == RAY_OK) { /* all members of the union are pointers */
             code = handler->run(apply, command->cluster_create);
         }
@@ -275,12 +340,12 @@ static int run(struct fsm_apply *apply, const Rayos__Registry__Command *command,
         assert(code != RAY_OK);
         return code;
     }
-    rc = fsm_finish(apply);
-    if (rc == RAY_OK && code == RAY_OK) {
-        rc = pack_reply(apply, &body, &body_size);
+    rc = pack_reply(apply, code, &body, &body_size); /* before objects go that it borrows from */
+    if (rc == RAY_OK) {
+        rc = fsm_finish(apply);
+    }
+    if (rc == RAY_OK) {
         result_of(apply, code, body, body_size, out);
-    } else {
-        result_of(apply, code, NULL, 0, out);
     }
     return rc;
 }

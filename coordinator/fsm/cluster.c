@@ -134,6 +134,11 @@ static int check_create(struct fsm_apply *apply, const Rayos__Registry__ClusterC
     if (rc == RAY_OK && !command->admin->principal->is_admin) {
         rc = fsm_refuse(apply->err, RAY_EINVAL, "the first principal must be an admin");
     }
+    if (rc == RAY_OK && command->policy.len > 0) {
+        const struct coord_bytes rules = {command->policy.data, (uint32_t)command->policy.len};
+
+        rc = fsm_policy_check(&rules, apply->err);
+    }
     return rc == RAY_OK ? check_tokens(apply, command) : rc;
 }
 
@@ -162,7 +167,7 @@ int fsm_cluster_create(struct fsm_apply *apply, const void *command)
     for (size_t i = 0; i < create->n_tokens && rc == RAY_OK; i++) {
         rc = fsm_put_token(apply, create->tokens[i]);
     }
-    return rc;
+    return rc == RAY_OK ? fsm_policy_first(apply, &create->policy) : rc;
 }
 
 static int expire_tokens(struct fsm_apply *apply)
@@ -205,7 +210,13 @@ int fsm_tick(struct fsm_apply *apply, const void *command)
         fsm->tick_now_us = tick->now_us;
     }
     rc = fsm_sessions_expire(fsm);
-    return rc == RAY_OK ? expire_tokens(apply) : rc;
+    if (rc == RAY_OK) {
+        rc = expire_tokens(apply);
+    }
+    if (rc == RAY_OK) {
+        rc = fsm_policy_tick(apply);
+    }
+    return rc == RAY_OK ? fsm_operations_expire(apply) : rc;
 }
 
 int fsm_hash(struct fsm_apply *apply, const void *command)

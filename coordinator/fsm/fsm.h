@@ -48,6 +48,10 @@ enum {
     COORD_FSM_MIGRATIONS_CLOSED_MAX = 1024,
     COORD_FSM_GUEST_PRESENTATIONS_MAX = 16,
     COORD_FSM_REASON_SIZE_MAX = 256,
+    COORD_FSM_POLICIES_MAX = 16,            /* versions kept, and what an unconfirmed one needs */
+    COORD_FSM_OPERATIONS_WAITING_MAX = 256, /* for approval */
+    COORD_FSM_OPERATIONS_MAX = 1024,        /* of these and of what was decided */
+    COORD_FSM_KEPT_COMMAND_SIZE_MAX = 64 << 10, /* that waits for approval */
     COORD_FSM_HASH_INTERVAL = 1024, /* hashes at multiples of it can be compared later */
     COORD_FSM_RECORD_KEY_SIZE = 18,
     COORD_FSM_RECORD_SIZE_MAX = 1 << 20,
@@ -57,6 +61,8 @@ enum {
 
 /* Logged time, microseconds. */
 #define COORD_FSM_TICK_MAX_US UINT64_C(5000000) /* one tick moves the clock by at most this */
+#define COORD_FSM_POLICY_CONFIRM_MAX_US (UINT64_C(24) * 3600 * 1000000)
+#define COORD_FSM_APPROVAL_US (UINT64_C(24) * 3600 * 1000000) /* then it expires */
 #define COORD_FSM_SESSION_TTL_MIN_US UINT64_C(10000000)
 #define COORD_FSM_SESSION_TTL_MAX_US (UINT64_C(24) * 3600 * 1000000)
 
@@ -160,6 +166,17 @@ size_t coord_fsm_count(const struct coord_fsm *fsm, enum coord_kind kind);
 /* Changed whenever something that a list of grants depends on changed: guests, nodes,
  * presentations, the cluster. Not part of the state. */
 uint64_t coord_fsm_grant_generation(const struct coord_fsm *fsm);
+
+struct coord_policy;
+
+/* The rules in force, until the next call of apply; *out_policy NULL: there are none, and admins
+ * alone may do anything. RAY_ENOMEM. */
+int coord_fsm_policy(struct coord_fsm *fsm, const struct coord_policy **out_policy,
+                     struct ray_err *err);
+/* Their version; 0: none. O(log versions) */
+uint64_t coord_fsm_policy_version(struct coord_fsm *fsm);
+/* Roles of a principal as bits of coordinator/policy. */
+uint32_t coord_fsm_roles(const struct coord_principal *principal);
 
 size_t coord_fsm_session_count(const struct coord_fsm *fsm);
 /* Whether ticks are of use now: a session or a token can expire. */

@@ -54,6 +54,12 @@ void fix_command(struct fix_command *command)
     command->message.header = &command->header;
 }
 
+void fix_as(struct fix_command *command, const char *principal, Rayos__Registry__Caller caller)
+{
+    command->header.principal = (char *)(uintptr_t)principal;
+    command->header.caller = caller;
+}
+
 uint8_t *fix_pack(const struct fix_command *command, size_t *out_size)
 {
     size_t size = rayos__registry__command__get_packed_size(&command->message);
@@ -215,6 +221,11 @@ static void describe_token(struct token_parts *parts, unsigned token, uint32_t u
 
 void fix_open_cluster(struct fix *fix)
 {
+    fix_open_cluster_with(fix, NULL, 0);
+}
+
+void fix_open_cluster_with(struct fix *fix, const uint8_t *rules, size_t rules_size)
+{
     struct fix_command command;
     Rayos__Registry__ClusterCreate create = RAYOS__REGISTRY__CLUSTER_CREATE__INIT;
     Rayos__Registry__Object admin = RAYOS__REGISTRY__OBJECT__INIT;
@@ -249,6 +260,7 @@ void fix_open_cluster(struct fix *fix)
     create.admin = &admin;
     create.tokens = tokens;
     create.n_tokens = 1;
+    create.policy = ray_proto_bytes(rules, rules_size);
     if (fix_apply(fix, &command) != RAY_OK) {
         (void)fprintf(stderr, "cluster-create: %s\n", fix->outcome.result.text);
         abort();
@@ -558,6 +570,96 @@ int fix_timing(struct fix *fix, uint32_t grant_ms)
     BODY(&command, set, timing_set, TIMING_SET);
     default_timing(&timing, grant_ms);
     set.timing = &timing;
+    return fix_apply(fix, &command);
+}
+
+int fix_principal(struct fix *fix, unsigned id, const char *name,
+                  Rayos__Registry__PrincipalRole role)
+{
+    Rayos__Registry__Object object = RAYOS__REGISTRY__OBJECT__INIT;
+    Rayos__Registry__Principal body = RAYOS__REGISTRY__PRINCIPAL__INIT;
+    struct ray_id object_id = fix_id(id);
+    uint8_t key[COORD_KEY_SIZE] = {0};
+
+    key[0] = (uint8_t)id;
+    body.key = ray_proto_bytes(key, sizeof key);
+    body.role = role;
+    body.is_admin = role == RAYOS__REGISTRY__PRINCIPAL_ROLE__PRINCIPAL_ADMIN;
+    object.kind = RAYOS__REGISTRY__KIND__KIND_PRINCIPAL;
+    object.id = ray_proto_optional_id(&object_id);
+    object.name = (char *)(uintptr_t)name;
+    object.body_case = RAYOS__REGISTRY__OBJECT__BODY_PRINCIPAL;
+    object.principal = &body;
+    return put(fix, &object);
+}
+
+int fix_policy_set(struct fix *fix, const uint8_t *rules, size_t rules_size,
+                   uint64_t expected_version, uint64_t confirm_within_us)
+{
+    struct fix_command command;
+    Rayos__Registry__PolicySet set = RAYOS__REGISTRY__POLICY_SET__INIT;
+
+    fix_command(&command);
+    BODY(&command, set, policy_set, POLICY_SET);
+    set.rules = ray_proto_bytes(rules, rules_size);
+    set.expected_version = expected_version;
+    set.confirm_within_us = confirm_within_us;
+    return fix_apply(fix, &command);
+}
+
+int fix_policy_confirm(struct fix *fix, uint64_t version)
+{
+    struct fix_command command;
+    Rayos__Registry__PolicyConfirm confirm = RAYOS__REGISTRY__POLICY_CONFIRM__INIT;
+
+    fix_command(&command);
+    BODY(&command, confirm, policy_confirm, POLICY_CONFIRM);
+    confirm.version = version;
+    return fix_apply(fix, &command);
+}
+
+int fix_policy_revert(struct fix *fix, uint64_t version)
+{
+    struct fix_command command;
+    Rayos__Registry__PolicyRevert revert = RAYOS__REGISTRY__POLICY_REVERT__INIT;
+
+    fix_command(&command);
+    BODY(&command, revert, policy_revert, POLICY_REVERT);
+    revert.version = version;
+    return fix_apply(fix, &command);
+}
+
+int fix_decide(struct fix *fix, const char *principal, uint64_t operation, bool is_approved)
+{
+    struct fix_command command;
+    Rayos__Registry__OperationDecide decide = RAYOS__REGISTRY__OPERATION_DECIDE__INIT;
+    struct ray_id id = fix_id((unsigned)operation);
+
+    fix_command(&command);
+    BODY(&command, decide, operation_decide, OPERATION_DECIDE);
+    fix_as(&command, principal, RAYOS__REGISTRY__CALLER__CALLER_PRINCIPAL);
+    decide.operation = ray_proto_optional_id(&id);
+    decide.is_approved = is_approved;
+    return fix_apply(fix, &command);
+}
+
+int fix_label_as(struct fix *fix, const char *principal, unsigned guest, const char *value)
+{
+    struct fix_command command;
+    Rayos__Registry__ObjectLabel label = RAYOS__REGISTRY__OBJECT_LABEL__INIT;
+    Rayos__Registry__Label set = RAYOS__REGISTRY__LABEL__INIT;
+    Rayos__Registry__Label *sets[] = {&set};
+    struct ray_id id = fix_id(guest);
+
+    fix_command(&command);
+    BODY(&command, label, object_label, OBJECT_LABEL);
+    fix_as(&command, principal, RAYOS__REGISTRY__CALLER__CALLER_PRINCIPAL);
+    label.kind = RAYOS__REGISTRY__KIND__KIND_GUEST;
+    label.id = ray_proto_optional_id(&id);
+    label.set = sets;
+    label.n_set = 1;
+    set.key = (char *)"env";
+    set.value = ray_proto_bytes(value, strlen(value));
     return fix_apply(fix, &command);
 }
 

@@ -36,6 +36,8 @@ void fix_open(struct fix *fix);
 void fix_close(struct fix *fix);
 /* With cluster, node A (incarnation 110), an admin and a token of 5 uses. */
 void fix_open_cluster(struct fix *fix);
+/* The same with rules: a packed rayos.policy.Policy. */
+void fix_open_cluster_with(struct fix *fix, const uint8_t *rules, size_t rules_size);
 
 /* The id whose last bytes are `number`; 0: none. */
 struct ray_id fix_id(unsigned number);
@@ -43,6 +45,8 @@ struct ray_id fix_id(unsigned number);
 unsigned fix_incarnation(unsigned node);
 
 void fix_command(struct fix_command *command);
+/* As a member packs it for a principal who asked. */
+void fix_as(struct fix_command *command, const char *principal, Rayos__Registry__Caller caller);
 /* Applies; the result's code. */
 int fix_apply(struct fix *fix, struct fix_command *command);
 /* The same in a session. */
@@ -82,6 +86,16 @@ int fix_token_put(struct fix *fix, unsigned token, uint32_t uses, uint64_t ttl_u
 int fix_recover(struct fix *fix, uint64_t expected_epoch, const unsigned *survivors, size_t count);
 int fix_confirm_off(struct fix *fix, unsigned node);
 int fix_timing(struct fix *fix, uint32_t grant_ms);
+int fix_principal(struct fix *fix, unsigned id, const char *name,
+                  Rayos__Registry__PrincipalRole role);
+int fix_policy_set(struct fix *fix, const uint8_t *rules, size_t rules_size,
+                   uint64_t expected_version, uint64_t confirm_within_us);
+int fix_policy_confirm(struct fix *fix, uint64_t version);
+int fix_policy_revert(struct fix *fix, uint64_t version);
+/* By a principal; `operation`: the revision that it was made at, and so its name. */
+int fix_decide(struct fix *fix, const char *principal, uint64_t operation, bool is_approved);
+/* A label of a guest, by a principal. */
+int fix_label_as(struct fix *fix, const char *principal, unsigned guest, const char *value);
 
 /* ---- looking ---- */
 

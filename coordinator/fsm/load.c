@@ -451,6 +451,10 @@ static bool is_object_right(const struct coord_fsm *fsm, const struct coord_obje
         return is_guest_right(fsm, object);
     case COORD_EVENT:
         return is_event_right(fsm, object);
+    case COORD_POLICY:
+        return fsm_policy_is_right(fsm, object);
+    case COORD_OPERATION:
+        return fsm_operation_is_right(object);
     default:
         return !object->is_gone;
     }

@@ -22,6 +22,7 @@ static size_t kind_size(enum coord_kind kind)
         [COORD_MIGRATION] = sizeof(struct coord_migration),
         [COORD_PRESENTATION] = sizeof(struct coord_presentation),
         [COORD_OPERATION] = sizeof(struct coord_operation),
+        [COORD_POLICY] = sizeof(struct coord_policy_version),
         [COORD_EVENT] = sizeof(struct coord_happening),
     };
 
@@ -70,6 +71,8 @@ void fsm_object_free(struct coord_fsm *fsm, struct fsm_object *object)
         free(pub->cluster.unknown_nodes);
     } else if (pub->kind == COORD_NODE) {
         (void)fsm_bytes_set(&pub->node.facts, NULL, 0);
+    } else if (pub->kind == COORD_OPERATION) {
+        (void)fsm_bytes_set(&pub->operation.command, NULL, 0);
     }
     (void)fsm_bytes_set(&pub->spec, NULL, 0);
     free((void *)pub->labels);

@@ -4,7 +4,10 @@
 #include "base/test.h"
 #include "coordinator/fsm/fsm_fixture.h"
 #include "coordinator/mutant.h"
+#include "coordinator/policy/policy_fixture.h"
 #include "net/proto_codec.h"
+
+#define COUNT_OF(list) (sizeof(list) / sizeof((list)[0]))
 
 enum { STEPS = 1500, SEEDS = 16, SESSION = 500, RECORDS_MAX = 8192 };
 
@@ -151,9 +154,67 @@ static void change_cluster(struct fix *fix, struct random *random)
     }
 }
 
+static const char *pick_name(struct random *random)
+{
+    static const char *const names[] = {"admin", "bob", "eve", "nobody"};
+
+    return names[pick(random, COUNT_OF(names))];
+}
+
+static void set_policy(struct fix *fix, struct random *random)
+{
+    static const struct policy_fix_rule rules[] = {
+        {.name = "ask", .effect = RAYOS__POLICY__EFFECT__EFFECT_ASK, .who = "principal:bob"},
+        {.name = "deny", .effect = RAYOS__POLICY__EFFECT__EFFECT_DENY, .who = "principal:eve"},
+        {.name = "all", .effect = RAYOS__POLICY__EFFECT__EFFECT_ALLOW},
+    };
+    size_t first = pick(random, COUNT_OF(rules));
+    size_t size;
+    uint8_t *bytes = policy_fix_pack(rules + first, COUNT_OF(rules) - first, &size);
+
+    (void)fix_policy_set(fix, bytes, size, 0, pick(random, 2) * UINT64_C(7000000));
+    free(bytes);
+}
+
+static void change_policy(struct fix *fix, struct random *random)
+{
+    uint64_t version = coord_fsm_policy_version(fix->fsm);
+    const struct coord_object *operation = coord_fsm_next(fix->fsm, COORD_OPERATION, NULL);
+
+    switch (pick(random, 12)) {
+    case 0:
+        set_policy(fix, random);
+        break;
+    case 1:
+        (void)fix_policy_confirm(fix, version - pick(random, 2));
+        break;
+    case 2:
+        (void)fix_policy_revert(fix, version - pick(random, 4));
+        break;
+    case 3:
+        (void)fix_principal(fix, 40 + pick(random, 2), pick_name(random),
+                            (Rayos__Registry__PrincipalRole)pick(random, 4));
+        break;
+    case 4:
+    case 5:
+        while (operation != NULL && pick(random, 3) > 0) {
+            operation = coord_fsm_next(fix->fsm, COORD_OPERATION, &operation->id);
+        }
+        (void)fix_decide(fix, pick_name(random),
+                         operation != NULL ? operation->created_revision : 1, pick(random, 3) > 0);
+        break;
+    default:
+        (void)fix_label_as(fix, pick_name(random), pick_guest(random), "v");
+        break;
+    }
+}
+
 static void step(struct fix *fix, struct random *random)
 {
-    switch (pick(random, 8)) {
+    switch (pick(random, 9)) {
+    case 8:
+        change_policy(fix, random);
+        break;
     case 0:
     case 1:
     case 2:

@@ -91,6 +91,13 @@ int fsm_principal_check(struct fsm_apply *apply, const Rayos__Registry__Object *
     if (rc == RAY_OK && put.name[0] == '\0') {
         rc = fsm_refuse(apply->err, RAY_EINVAL, "a principal has a name");
     }
+    if (rc == RAY_OK && strchr(put.name, '@') != NULL) {
+        rc = fsm_refuse(apply->err, RAY_EINVAL, "names with '@' are those of nodes' consoles");
+    }
+    if (rc == RAY_OK && !fsm_is_role(message->principal)) {
+        rc = fsm_refuse(apply->err, RAY_EINVAL,
+                        "a role is admin (and is_admin says so), operator or viewer");
+    }
     return rc == RAY_OK
                ? fsm_fixed(&message->principal->key, "principal's key", key, sizeof key, apply->err)
                : rc;
@@ -128,6 +135,13 @@ int fsm_token_check(struct fsm_apply *apply, const Rayos__Registry__Object *mess
     return RAY_OK;
 }
 
+static void set_principal(struct coord_principal *out, const Rayos__Registry__Principal *in)
+{
+    memcpy(out->key, in->key.data, COORD_KEY_SIZE);
+    out->is_admin = in->is_admin;
+    out->role = (enum coord_principal_role)in->role;
+}
+
 int fsm_put_principal(struct fsm_apply *apply, const Rayos__Registry__Object *message)
 {
     struct put put;
@@ -138,8 +152,7 @@ int fsm_put_principal(struct fsm_apply *apply, const Rayos__Registry__Object *me
         rc = fsm_object_new(apply, COORD_PRINCIPAL, &put.id, put.name, &object);
     }
     if (rc == RAY_OK) {
-        memcpy(object->pub.principal.key, message->principal->key.data, COORD_KEY_SIZE);
-        object->pub.principal.is_admin = message->principal->is_admin;
+        set_principal(&object->pub.principal, message->principal);
         rc = store_put(&put, object);
     }
     return rc;
@@ -233,6 +246,22 @@ static int check_operation(struct fsm_apply *apply, const struct put *put)
     return rc == RAY_OK ? fsm_optional_id(&in->node, "operation's node", &node, apply->err) : rc;
 }
 
+static int refuse_policy(struct fsm_apply *apply)
+{
+    (void)ray_fail(apply->err, RAY_EINVAL, "a policy is set, confirmed and reverted, never put");
+    (void)ray_next(apply->err, "clusterctl policy set FILE");
+    return RAY_EINVAL;
+}
+
+/* What waits for approval, or did, is a record of that. */
+static int refuse_asked(struct fsm_apply *apply, const struct fsm_object *operation)
+{
+    (void)ray_fail(apply->err, RAY_ECONFLICT, "operation %s is approved, denied or expires",
+                   operation->pub.name);
+    (void)ray_next(apply->err, "clusterctl op approve|deny %s", operation->pub.name);
+    return RAY_ECONFLICT;
+}
+
 /* The body that a kind must have to be made, and what may be in it. */
 static int check_body(struct fsm_apply *apply, const struct put *put,
                       const struct fsm_object *object)
@@ -245,6 +274,7 @@ static int check_body(struct fsm_apply *apply, const struct put *put,
     }
     switch (put->kind) {
     case COORD_POLICY:
+        return refuse_policy(apply);
     case COORD_NETWORK:
     case COORD_IMAGE:
     case COORD_VOLUME:
@@ -285,6 +315,9 @@ static int check_body(struct fsm_apply *apply, const struct put *put,
                    ? check_presentation(apply, put, object)
                    : fsm_refuse(apply->err, RAY_EINVAL, "a presentation says guest and node");
     case COORD_OPERATION:
+        if (object != NULL && object->pub.operation.asker[0] != '\0') {
+            return refuse_asked(apply, object);
+        }
         return body != RAYOS__REGISTRY__OBJECT__BODY__NOT_SET ? check_operation(apply, put)
                                                               : RAY_OK;
     default:
@@ -358,8 +391,7 @@ static void set_body(struct fsm_apply *apply, const Rayos__Registry__Object *mes
         memcpy(pub->node.domain, message->node->domain, strlen(message->node->domain));
         break;
     case RAYOS__REGISTRY__OBJECT__BODY_PRINCIPAL:
-        memcpy(pub->principal.key, message->principal->key.data, COORD_KEY_SIZE);
-        pub->principal.is_admin = message->principal->is_admin;
+        set_principal(&pub->principal, message->principal);
         break;
     case RAYOS__REGISTRY__OBJECT__BODY_PRESENTATION:
         set_presentation(apply, &pub->presentation, message->presentation);
@@ -613,6 +645,11 @@ int fsm_object_delete(struct fsm_apply *apply, const void *command)
                    : fsm_refuse(apply->err, RAY_ECONFLICT, "the migration is open");
     case COORD_NODE:
         return fsm_refuse(apply->err, RAY_EINVAL, "a node is removed by node-remove");
+    case COORD_POLICY:
+        return refuse_policy(apply);
+    case COORD_OPERATION:
+        return object->pub.operation.asker[0] != '\0' ? refuse_asked(apply, object)
+                                                      : fsm_remove(apply, object);
     case COORD_CLUSTER:
     case COORD_EVENT:
         return fsm_refuse(apply->err, RAY_EINVAL, "objects of this kind are not deleted");

@@ -65,7 +65,7 @@ static int add_entry(struct question *question, const struct fsm_object *object)
     if (entry->object == NULL) {
         return RAY_ENOMEM;
     }
-    fsm_object_hide(entry->object);
+    (void)fsm_object_hide(entry->object);
     if (question->query->with_changes) {
         entry->changes = fsm_changes_message(object, question->arena, &entry->n_changes);
         if (entry->changes == NULL) {

@@ -373,9 +373,8 @@ static void test_what_is_not_put(void **state)
     assert_int_equal(fix_put_plain(&fix, RAYOS__REGISTRY__KIND__KIND_VOLUME, IMAGE, "",
                                    COORD_FSM_VOLUME_SPEC_SIZE_MAX + 1),
                      RAY_ETOOBIG);
-    assert_int_equal(fix_put_plain(&fix, RAYOS__REGISTRY__KIND__KIND_POLICY, IMAGE, "",
-                                   COORD_FSM_POLICY_SIZE_MAX),
-                     RAY_OK);
+    assert_int_equal(fix_put_plain(&fix, RAYOS__REGISTRY__KIND__KIND_POLICY, IMAGE, "", 1),
+                     RAY_EINVAL);
     assert_int_equal(fix_put_plain(&fix, RAYOS__REGISTRY__KIND__KIND_OPERATION, IMAGE, "op", 1),
                      RAY_OK);
     assert_int_equal(fix_delete(&fix, RAYOS__REGISTRY__KIND__KIND_NODE, FIX_NODE_A), RAY_EINVAL);

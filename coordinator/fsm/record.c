@@ -117,6 +117,7 @@ static Rayos__Registry__Principal *principal_message(const struct coord_principa
     NEW(message, Rayos__Registry__Principal, rayos__registry__principal);
     message->key = ray_proto_bytes(principal->key, sizeof principal->key);
     message->is_admin = principal->is_admin;
+    message->role = (Rayos__Registry__PrincipalRole)principal->role;
     return message;
 }
 
@@ -202,6 +203,23 @@ static Rayos__Registry__Operation *operation_message(const struct coord_operatio
     message->state = (char *)operation->state;
     message->message = (char *)operation->message;
     message->node = ray_proto_optional_id(&operation->node);
+    message->command = blob(&operation->command);
+    message->rule = (char *)operation->rule;
+    message->asker = (char *)operation->asker;
+    message->decider = (char *)operation->decider;
+    message->action = (char *)operation->action;
+    message->expires_at_us = operation->expires_at_us;
+    return message;
+}
+
+static Rayos__Registry__PolicyVersion *policy_message(const struct coord_policy_version *policy,
+                                                      struct ray_arena *arena)
+{
+    NEW(message, Rayos__Registry__PolicyVersion, rayos__registry__policy_version);
+    message->version = policy->version;
+    message->confirm_by_us = policy->confirm_by_us;
+    message->restores = policy->restores;
+    message->from = policy->from;
     return message;
 }
 
@@ -251,6 +269,9 @@ bool fsm_body_message(Rayos__Registry__Object *message, const struct coord_objec
     case COORD_OPERATION:
         message->body_case = RAYOS__REGISTRY__OBJECT__BODY_OPERATION;
         return (message->operation = operation_message(&object->operation, arena)) != NULL;
+    case COORD_POLICY:
+        message->body_case = RAYOS__REGISTRY__OBJECT__BODY_POLICY;
+        return (message->policy = policy_message(&object->policy, arena)) != NULL;
     case COORD_EVENT:
         message->body_case = RAYOS__REGISTRY__OBJECT__BODY_EVENT;
         return (message->event = event_message(&object->happening, arena)) != NULL;
@@ -300,14 +321,22 @@ Rayos__Registry__Object *fsm_object_message(const struct coord_object *object,
     return message;
 }
 
-/* A token's hash is all that a joiner has to know. */
-void fsm_object_hide(Rayos__Registry__Object *message)
+/* A token's hash is all that a joiner has to know; a command that waits may make a token. */
+bool fsm_object_hide(Rayos__Registry__Object *message)
 {
     if (message->body_case == RAYOS__REGISTRY__OBJECT__BODY_TOKEN) {
         message->token->hash = (ProtobufCBinaryData){0};
-    } else if (message->body_case == RAYOS__REGISTRY__OBJECT__BODY_NODE) {
-        message->node->join_token = (ProtobufCBinaryData){0};
+        return true;
     }
+    if (message->body_case == RAYOS__REGISTRY__OBJECT__BODY_NODE) {
+        message->node->join_token = (ProtobufCBinaryData){0};
+        return true;
+    }
+    if (message->body_case == RAYOS__REGISTRY__OBJECT__BODY_OPERATION) {
+        message->operation->command = (ProtobufCBinaryData){0};
+        return true;
+    }
+    return false;
 }
 
 Rayos__Registry__Change **fsm_changes_message(const struct fsm_object *object,

@@ -151,6 +151,10 @@ static int read_principal(struct coord_principal *out, const Rayos__Registry__Pr
                           struct ray_err *err)
 {
     out->is_admin = in->is_admin;
+    out->role = (enum coord_principal_role)in->role;
+    if (!fsm_is_role(in)) {
+        return fsm_refuse(err, RAY_EINVAL, "a principal's role");
+    }
     return fsm_fixed(&in->key, "principal's key", out->key, sizeof out->key, err);
 }
 
@@ -284,7 +288,39 @@ static int read_operation(struct coord_operation *out, const Rayos__Registry__Op
     if (rc == RAY_OK) {
         rc = fsm_line(in->message, "message", out->message, sizeof out->message, err);
     }
-    return rc == RAY_OK ? fsm_optional_id(&in->node, "operation's node", &out->node, err) : rc;
+    if (rc == RAY_OK) {
+        rc = fsm_optional_id(&in->node, "operation's node", &out->node, err);
+    }
+    if (rc == RAY_OK) {
+        rc = fsm_line(in->rule, "rule", out->rule, sizeof out->rule, err);
+    }
+    if (rc == RAY_OK) {
+        rc = fsm_line(in->asker, "who asked", out->asker, sizeof out->asker, err);
+    }
+    if (rc == RAY_OK) {
+        rc = fsm_line(in->decider, "who decided", out->decider, sizeof out->decider, err);
+    }
+    if (rc == RAY_OK) {
+        rc = fsm_line(in->action, "action", out->action, sizeof out->action, err);
+    }
+    if (rc == RAY_OK && in->command.len > COORD_FSM_KEPT_COMMAND_SIZE_MAX) {
+        rc = fsm_refuse(err, RAY_EINVAL, "a command of %zu bytes that waits", in->command.len);
+    }
+    out->expires_at_us = in->expires_at_us;
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    return fsm_bytes_set(&out->command, in->command.data, in->command.len) ? RAY_OK : RAY_ENOMEM;
+}
+
+static int read_policy(struct coord_object *object, const Rayos__Registry__PolicyVersion *in,
+                       struct ray_err *err)
+{
+    object->policy.version = in->version;
+    object->policy.confirm_by_us = in->confirm_by_us;
+    object->policy.restores = in->restores;
+    object->policy.from = in->from;
+    return fsm_policy_check(&object->spec, err);
 }
 
 static int read_event(struct coord_happening *out, const Rayos__Registry__Event *in,
@@ -321,6 +357,7 @@ Rayos__Registry__Object__BodyCase fsm_body_of(enum coord_kind kind)
         [COORD_PRESENTATION] = RAYOS__REGISTRY__OBJECT__BODY_PRESENTATION,
         [COORD_OPERATION] = RAYOS__REGISTRY__OBJECT__BODY_OPERATION,
         [COORD_EVENT] = RAYOS__REGISTRY__OBJECT__BODY_EVENT,
+        [COORD_POLICY] = RAYOS__REGISTRY__OBJECT__BODY_POLICY,
     };
 
     return cases[kind];
@@ -353,6 +390,8 @@ static int read_body(struct coord_fsm *fsm, struct fsm_object *object,
         return read_presentation(&pub->presentation, in->presentation, err);
     case COORD_OPERATION:
         return read_operation(&pub->operation, in->operation, err);
+    case COORD_POLICY:
+        return read_policy(pub, in->policy, err);
     case COORD_EVENT:
         return read_event(&pub->happening, in->event, err);
     default:

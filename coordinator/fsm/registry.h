@@ -128,9 +128,24 @@ struct coord_node {
     struct coord_bytes facts;
 };
 
+enum coord_principal_role {
+    COORD_PRINCIPAL_NONE, /* of older data: is_admin says it */
+    COORD_PRINCIPAL_ADMIN,
+    COORD_PRINCIPAL_OPERATOR,
+    COORD_PRINCIPAL_VIEWER,
+};
+
 struct coord_principal {
     uint8_t key[COORD_KEY_SIZE]; /* Ed25519 */
     bool is_admin;
+    enum coord_principal_role role;
+};
+
+struct coord_policy_version { /* its rules are the object's spec */
+    uint64_t version;         /* from 1; the newest is in force */
+    uint64_t confirm_by_us;   /* logged clock; 0: nothing is to be confirmed */
+    uint64_t restores;        /* with confirm_by_us: what comes back */
+    uint64_t from;            /* whose rules these are; 0: new ones */
 };
 
 struct coord_token {
@@ -183,6 +198,13 @@ struct coord_operation {
     char state[COORD_WORD_SIZE];
     char message[COORD_MESSAGE_SIZE];
     struct ray_id node;
+    /* Of what a rule asks about (operation.c). */
+    struct coord_bytes command; /* as long as it waits */
+    char rule[COORD_NAME_SIZE];
+    char asker[COORD_NAME_SIZE];
+    char decider[COORD_NAME_SIZE];
+    char action[COORD_MESSAGE_SIZE];
+    uint64_t expires_at_us; /* logged clock; 0: it does not wait */
 };
 
 struct coord_happening { /* an object of kind event */
@@ -221,6 +243,7 @@ struct coord_object {
         struct coord_migration migration;
         struct coord_presentation presentation;
         struct coord_operation operation;
+        struct coord_policy_version policy;
         struct coord_happening happening;
     };
 };

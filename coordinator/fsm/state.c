@@ -76,6 +76,7 @@ void coord_fsm_destroy(struct coord_fsm *fsm)
         fsm_order_fini(&fsm->order[kind]);
     }
     fsm_order_fini(&fsm->session_order);
+    coord_policy_destroy(fsm->policy);
     free(fsm->tombs);
     ray_arena_fini(&fsm->arena);
     ray_arena_fini(&fsm->scratch);
@@ -247,6 +248,22 @@ size_t coord_fsm_session_count(const struct coord_fsm *fsm)
     return fsm->sessions.count;
 }
 
+/* For somebody to confirm it or to approve it. */
+static bool has_waiting(const struct coord_fsm *fsm)
+{
+    const struct fsm_order *policies = &fsm->order[COORD_POLICY];
+    const struct fsm_order *operations = &fsm->order[COORD_OPERATION];
+    bool result = false;
+
+    for (size_t i = 0; i < policies->count && !result; i++) {
+        result = fsm_object_of(policies->items[i])->pub.policy.confirm_by_us != 0;
+    }
+    for (size_t i = 0; i < operations->count && !result; i++) {
+        result = fsm_object_of(operations->items[i])->pub.operation.expires_at_us != 0;
+    }
+    return result;
+}
+
 bool coord_fsm_can_expire(const struct coord_fsm *fsm)
 {
     const struct fsm_order *tokens = &fsm->order[COORD_TOKEN];
@@ -259,7 +276,7 @@ bool coord_fsm_can_expire(const struct coord_fsm *fsm)
             return true;
         }
     }
-    return false;
+    return has_waiting(fsm);
 }
 
 uint64_t coord_fsm_clock_us(const struct coord_fsm *fsm)

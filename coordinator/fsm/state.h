@@ -18,6 +18,7 @@
 #include "coordinator/fsm/fsm.h"
 #include "coordinator/fsm/hash.h"
 #include "coordinator/fsm/table.h"
+#include "coordinator/policy/policy.h"
 #include "net/proto/registry.pb-c.h"
 
 enum {
@@ -147,6 +148,9 @@ struct coord_fsm {
     uint64_t session_check_at_us; /* no session expires before */
     uint64_t grant_generation;
 
+    struct coord_policy *policy; /* policy.c: the rules of version `policy_version`, read */
+    uint64_t policy_version;
+
     bool is_view; /* view.c: a part, without its references; has no hash, size or history */
     struct ray_id view_node;
     int halt_code; /* RAY_OK: not halted */
@@ -180,7 +184,8 @@ struct fsm_apply {
     const char *what; /* for the history */
     struct ray_id incarnation;
     bool has_reply;
-    bool is_fatal; /* the returned code halts the state machine */
+    bool has_refusal; /* the reply says more of a refusal */
+    bool is_fatal;    /* the returned code halts the state machine */
     Rayos__Registry__Reply reply;
     Rayos__Registry__Epoch reply_epoch;
     struct ray_err *err;
@@ -339,8 +344,8 @@ bool fsm_body_message(Rayos__Registry__Object *message, const struct coord_objec
                       struct ray_arena *arena);
 Rayos__Registry__Change **fsm_changes_message(const struct fsm_object *object,
                                               struct ray_arena *arena, size_t *out_count);
-/* What is told to those who ask or watch: without what lets a node in. */
-void fsm_object_hide(Rayos__Registry__Object *message);
+/* What is told to those who ask or watch: without what lets a node in. Whether there is such. */
+bool fsm_object_hide(Rayos__Registry__Object *message);
 /* Which member of the message's oneof the kind has; NOT_SET: none. */
 Rayos__Registry__Object__BodyCase fsm_body_of(enum coord_kind kind);
 /* All of it, from a record; the object has kind, id and no name. RAY_EMALFORMED, RAY_ENOMEM. */
@@ -369,6 +374,71 @@ int fsm_timing(const Rayos__Registry__Timing *message, struct coord_timing *out,
 size_t fsm_spec_size_max(enum coord_kind kind);
 /* RAY_EUNSUPPORTED: a field somewhere in it is from a newer version. */
 int fsm_strict(const ProtobufCMessage *message, struct ray_err *err);
+
+/* ---- policy.c ---- */
+
+/* Of a principal's body: is_admin and role say the same. */
+bool fsm_is_role(const Rayos__Registry__Principal *message);
+/* Whether packed rules can be read. RAY_EMALFORMED, RAY_EUNSUPPORTED, RAY_EINVAL, RAY_ETOOBIG. */
+int fsm_policy_check(const struct coord_bytes *rules, struct ray_err *err);
+/* The version in force; NULL: none. */
+struct fsm_object *fsm_policy_newest(struct coord_fsm *fsm);
+/* The first version, from cluster-create: its rules were checked. */
+int fsm_policy_first(struct fsm_apply *apply, const ProtobufCBinaryData *rules);
+/* Brings older rules back when nobody has confirmed the new ones in time. */
+int fsm_policy_tick(struct fsm_apply *apply);
+bool fsm_policy_is_right(const struct coord_fsm *fsm, const struct coord_object *object);
+
+/* ---- authorize.c ---- */
+
+enum { FSM_DETAIL_SIZE = 192 };
+
+struct fsm_judge;
+/* Gives each action of a command to the judge. */
+typedef void fsm_subject(struct fsm_judge *judge, const void *command);
+
+/* What the rules say to one command. */
+struct fsm_verdict {
+    enum coord_policy_effect effect;
+    uint32_t rule; /* from 1; COORD_POLICY_NO_RULE */
+    const char *rule_name;
+    const char *reason;
+    char detail[FSM_DETAIL_SIZE]; /* "ann guest.stop guest:web-1" */
+    const char *action;           /* the end of it: "guest.stop guest:web-1" */
+};
+
+/* Who a header names. RAY_EDENIED: nobody (any more). */
+int fsm_actor(struct fsm_apply *apply, const Rayos__Registry__Header *header,
+              struct coord_policy_actor *out);
+/* Fatal: RAY_ENOMEM. `subject` NULL: no operator may say that. */
+int fsm_judge_command(struct fsm_apply *apply, const Rayos__Registry__Header *header,
+                      fsm_subject *subject, const void *command, struct fsm_verdict *out);
+/* RAY_EDENIED for a verdict that denies, with text, next step, event and reply. */
+int fsm_deny(struct fsm_apply *apply, const struct fsm_verdict *verdict);
+fsm_subject fsm_subject_put, fsm_subject_label, fsm_subject_delete, fsm_subject_session;
+fsm_subject fsm_subject_cluster, fsm_subject_recover, fsm_subject_confirm_off, fsm_subject_event;
+fsm_subject fsm_subject_approve, fsm_subject_drain, fsm_subject_remove;
+fsm_subject fsm_subject_migrate, fsm_subject_attach, fsm_subject_detach;
+fsm_subject fsm_subject_policy, fsm_subject_decide;
+
+/* ---- operation.c: what waits for approval ---- */
+
+/* Keeps a command that a rule asks about: RAY_EDENIED, with the operation's name in text and
+ * reply; or why it cannot wait. */
+int fsm_operation_ask(struct fsm_apply *apply, const Rayos__Registry__Command *command,
+                      const struct fsm_verdict *verdict);
+int fsm_operations_expire(struct fsm_apply *apply);
+bool fsm_operation_is_right(const struct coord_object *object);
+
+/* ---- apply.c ---- */
+
+/* A command that was kept: taken apart, judged as what its asker may do now, and run in his name.
+ */
+int fsm_kept_open(struct fsm_apply *apply, const struct coord_bytes *bytes,
+                  Rayos__Registry__Command **out);
+int fsm_kept_judge(struct fsm_apply *apply, const Rayos__Registry__Command *command,
+                   struct fsm_verdict *out);
+int fsm_kept_run(struct fsm_apply *apply, const Rayos__Registry__Command *command);
 
 /* ---- handlers; what they return besides RAY_ENOMEM is the command's result ---- */
 
@@ -416,6 +486,10 @@ int fsm_migration_open(struct fsm_apply *apply, const void *command);
 int fsm_outcome(struct fsm_apply *apply, const void *command);
 int fsm_volume_attach(struct fsm_apply *apply, const void *command);
 int fsm_volume_detach(struct fsm_apply *apply, const void *command);
+int fsm_policy_set(struct fsm_apply *apply, const void *command);
+int fsm_policy_confirm(struct fsm_apply *apply, const void *command);
+int fsm_policy_revert(struct fsm_apply *apply, const void *command);
+int fsm_operation_decide(struct fsm_apply *apply, const void *command);
 /* A guest or volume without run goes for good, with what hangs on it. */
 int fsm_guest_delete(struct fsm_apply *apply, struct fsm_object *guest);
 int fsm_volume_delete(struct fsm_apply *apply, struct fsm_object *volume);

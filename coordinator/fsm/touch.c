@@ -285,16 +285,22 @@ static int pack_hidden(struct fsm_apply *apply, const struct fsm_object *object,
     uint8_t *bytes = NULL;
 
     if (message != NULL) {
-        fsm_object_hide(message);
+        (void)fsm_object_hide(message);
         *out_size = rayos__registry__object__get_packed_size(message);
         bytes = ray_arena_alloc(arena, EVENT_HEAD_SIZE_MAX + *out_size);
     }
     if (bytes == NULL) {
-        return fsm_refuse(apply->err, RAY_ENOMEM, "a token's event");
+        return fsm_refuse(apply->err, RAY_ENOMEM, "an event without what is not told");
     }
     *out_bytes = bytes + EVENT_HEAD_SIZE_MAX;
     (void)rayos__registry__object__pack(message, *out_bytes);
     return RAY_OK;
+}
+
+static bool has_secret(const struct coord_object *object)
+{
+    return object->kind == COORD_TOKEN || object->kind == COORD_OPERATION ||
+           (object->kind == COORD_NODE && object->node.has_join_token);
 }
 
 static int finish_changed(struct fsm_apply *apply, const struct fsm_touched *touched)
@@ -315,7 +321,7 @@ static int finish_changed(struct fsm_apply *apply, const struct fsm_touched *tou
     if (rc != RAY_OK) {
         return rc;
     }
-    if (object->pub.kind == COORD_TOKEN) {
+    if (has_secret(&object->pub)) {
         rc = pack_hidden(apply, object, &bytes, &size);
         if (rc != RAY_OK) {
             return rc;

@@ -55,15 +55,12 @@ static void fill(struct packed_rule *out, const struct policy_fix_rule *from)
     }
 }
 
-int policy_fix_make(const struct policy_fix_rule *rules, size_t count,
-                    struct coord_policy **out_policy, struct ray_err *err)
+uint8_t *policy_fix_pack(const struct policy_fix_rule *rules, size_t count, size_t *out_size)
 {
     Rayos__Policy__Policy message = RAYOS__POLICY__POLICY__INIT;
     struct packed_rule *packed = calloc(count + 1, sizeof(*packed));
     Rayos__Policy__Rule **list = calloc(count + 1, sizeof(*list));
     uint8_t *bytes;
-    size_t size;
-    int rc;
 
     assert_true(count <= RULES_MAX && packed != NULL && list != NULL);
     for (size_t i = 0; i < count; i++) {
@@ -72,13 +69,22 @@ int policy_fix_make(const struct policy_fix_rule *rules, size_t count,
     }
     message.rules = list;
     message.n_rules = count;
-    size = rayos__policy__policy__get_packed_size(&message);
-    bytes = malloc(size + 1);
+    *out_size = rayos__policy__policy__get_packed_size(&message);
+    bytes = malloc(*out_size + 1);
     assert_non_null(bytes);
-    assert_int_equal(rayos__policy__policy__pack(&message, bytes), size);
-    rc = coord_policy_create(bytes, size, out_policy, err);
-    free(bytes);
+    assert_int_equal(rayos__policy__policy__pack(&message, bytes), *out_size);
     free(list);
     free(packed);
+    return bytes;
+}
+
+int policy_fix_make(const struct policy_fix_rule *rules, size_t count,
+                    struct coord_policy **out_policy, struct ray_err *err)
+{
+    size_t size;
+    uint8_t *bytes = policy_fix_pack(rules, count, &size);
+    int rc = coord_policy_create(bytes, size, out_policy, err);
+
+    free(bytes);
     return rc;
 }

@@ -24,6 +24,8 @@ struct policy_fix_rule {
     uint32_t line;
 };
 
+/* free() */
+uint8_t *policy_fix_pack(const struct policy_fix_rule *rules, size_t count, size_t *out_size);
 /* RAY_OK, or what coord_policy_create says. */
 int policy_fix_make(const struct policy_fix_rule *rules, size_t count,
                     struct coord_policy **out_policy, struct ray_err *err);

@@ -59,6 +59,10 @@ static enum speaker speaker_of(const Rayos__Registry__Command *command)
     case RAYOS__REGISTRY__COMMAND__BODY_VOLUME_DETACH:
     case RAYOS__REGISTRY__COMMAND__BODY_CONFIRM_OFF:
     case RAYOS__REGISTRY__COMMAND__BODY_EVENT_ADD:
+    case RAYOS__REGISTRY__COMMAND__BODY_POLICY_SET:
+    case RAYOS__REGISTRY__COMMAND__BODY_POLICY_CONFIRM:
+    case RAYOS__REGISTRY__COMMAND__BODY_POLICY_REVERT:
+    case RAYOS__REGISTRY__COMMAND__BODY_OPERATION_DECIDE:
         return SPEAKER_MEMBER;
     default: /* also what is new and was not thought of here */
         return SPEAKER_OFFICE;

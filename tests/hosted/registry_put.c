@@ -14,6 +14,7 @@
 #include "base/args.h"
 #include "base/size.h"
 #include "net/proto/cluster.pb-c.h"
+#include "net/proto/policy.pb-c.h"
 #include "net/proto/registry.pb-c.h"
 #include "net/proto/rpc.pb-c.h"
 #include "net/rpc_unix.h"
@@ -73,6 +74,17 @@ static void ask(struct put *put, struct ray_rpc_client *client)
 
 /* ---- the object ---- */
 
+static void pack_command(struct put *put, const Rayos__Registry__Command *command)
+{
+    rayos__cluster__propose_request__init(&put->request);
+    put->request.command.len = rayos__registry__command__get_packed_size(command);
+    put->request.command.data = malloc(put->request.command.len);
+    if (put->request.command.data == NULL) {
+        clients_die("the command", "no memory");
+    }
+    (void)rayos__registry__command__pack(command, put->request.command.data);
+}
+
 static void pack(struct put *put, Rayos__Registry__Kind kind, size_t size)
 {
     Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
@@ -89,18 +101,107 @@ static void pack(struct put *put, Rayos__Registry__Kind kind, size_t size)
     command.header = &header;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_OBJECT_PUT;
     command.object_put = &body;
-    rayos__cluster__propose_request__init(&put->request);
-    put->request.command.len = rayos__registry__command__get_packed_size(&command);
-    put->request.command.data = malloc(put->request.command.len);
-    if (object.spec.data == NULL || put->request.command.data == NULL) {
+    if (object.spec.data == NULL) {
         clients_die("the object", "no memory");
     }
     memset(object.spec.data, 'x', size);
     if (size >= 2 && size <= RAY_SPEC_SIZE_MAX) {
         (void)spec_fix_head(object.spec.data, size);
     }
-    (void)rayos__registry__command__pack(&command, put->request.command.data);
+    pack_command(put, &command);
     free(object.spec.data);
+}
+
+/* ---- a policy: rules of exactly that many bytes ---- */
+
+enum { RULES_MAX = 1000, RULE_TEXT_SIZE = 256, POLICY_SIZE_MAX = 256 << 10 };
+
+struct rules {
+    Rayos__Policy__Policy policy;
+    Rayos__Policy__Rule *list[RULES_MAX];
+    Rayos__Policy__Rule rules[RULES_MAX];
+    char names[RULES_MAX][16];
+    char reasons[RULES_MAX][RULE_TEXT_SIZE + 1];
+    char *who[1];
+};
+
+static void add_rule(struct rules *rules, size_t reason_size)
+{
+    size_t i = rules->policy.n_rules;
+
+    if (i == RULES_MAX) {
+        clients_die("the policy", "too many rules");
+    }
+    rayos__policy__rule__init(&rules->rules[i]);
+    (void)snprintf(rules->names[i], sizeof rules->names[i], "r%05zu", i);
+    memset(rules->reasons[i], 'x', reason_size);
+    rules->reasons[i][reason_size] = '\0';
+    rules->rules[i].name = rules->names[i];
+    rules->rules[i].effect = RAYOS__POLICY__EFFECT__EFFECT_ALLOW;
+    rules->rules[i].who = rules->who;
+    rules->rules[i].n_who = 1;
+    rules->rules[i].reason = rules->reasons[i];
+    rules->list[i] = &rules->rules[i];
+    rules->policy.n_rules++;
+}
+
+static size_t packed_size(const struct rules *rules)
+{
+    return rayos__policy__policy__get_packed_size(&rules->policy);
+}
+
+/* The last two rules take what is left; by two of them every size can be met. */
+static bool fill_up(struct rules *rules, size_t size)
+{
+    for (size_t first = 0; first < 4; first++) {
+        for (size_t second = 0; second <= RULE_TEXT_SIZE; second++) {
+            add_rule(rules, first * RULE_TEXT_SIZE / 4 + first % 2);
+            add_rule(rules, second);
+            if (packed_size(rules) == size) {
+                return true;
+            }
+            rules->policy.n_rules -= 2;
+        }
+    }
+    return false;
+}
+
+static uint8_t *make_rules(size_t size)
+{
+    uint8_t *bytes = calloc(1, size + 1);
+    struct rules *rules = calloc(1, sizeof *rules);
+
+    if (bytes == NULL || rules == NULL) {
+        clients_die("the policy", "no memory");
+    }
+    if (size <= POLICY_SIZE_MAX) { /* else it is not looked at */
+        rayos__policy__policy__init(&rules->policy);
+        rules->policy.rules = rules->list;
+        rules->who[0] = (char *)(uintptr_t)"role:admin";
+        while (packed_size(rules) + 2 * RULE_TEXT_SIZE < size) {
+            add_rule(rules, RULE_TEXT_SIZE);
+        }
+        if (!fill_up(rules, size)) {
+            clients_die("the policy", "no rules have that size");
+        }
+        (void)rayos__policy__policy__pack(&rules->policy, bytes);
+    }
+    free(rules);
+    return bytes;
+}
+
+static void pack_policy(struct put *put, size_t size)
+{
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__Header header = RAYOS__REGISTRY__HEADER__INIT;
+    Rayos__Registry__PolicySet set = RAYOS__REGISTRY__POLICY_SET__INIT;
+
+    set.rules = (ProtobufCBinaryData){.len = size, .data = make_rules(size)};
+    command.header = &header;
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_POLICY_SET;
+    command.policy_set = &set;
+    pack_command(put, &command);
+    free(set.rules.data);
 }
 
 /* ---- doors ---- */
@@ -225,10 +326,11 @@ static int run(const struct ray_args *args, void *context)
         send_raw(required(args, "socket"), (size_t)size);
         return 0;
     }
-    pack(put,
-         strcmp(args->positionals[0], "policy") == 0 ? RAYOS__REGISTRY__KIND__KIND_POLICY
-                                                     : RAYOS__REGISTRY__KIND__KIND_NETWORK,
-         (size_t)size);
+    if (strcmp(args->positionals[0], "policy") == 0) {
+        pack_policy(put, (size_t)size);
+    } else {
+        pack(put, RAYOS__REGISTRY__KIND__KIND_NETWORK, (size_t)size);
+    }
     if (ray_loop_init(&put->all.loop, &err) != RAY_OK) {
         clients_die("a loop", err.text);
     }

@@ -1,0 +1,340 @@
+/* operation.c - commands that a rule asks about: kept, then approved, denied or forgotten.
+ *
+ * A kept command runs where its approval is in the log, in its asker's name, and only if the rules
+ * of that moment still ask: they may have been made stricter, and its asker may be gone. Who asks
+ * never approves. What waits too long, by logged time, expires. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "coordinator/fsm/state.h"
+#include "coordinator/mutant.h"
+#include "net/proto_codec.h"
+
+enum { EXPIRED_PER_TICK_MAX = 32 };
+
+static const char waiting[] = "needs-approval";
+
+static void set_text(char *out, size_t out_size, const char *text)
+{
+    size_t size = strnlen(text, out_size - 1);
+
+    memset(out, 0, out_size);
+    memcpy(out, text, size);
+}
+
+bool fsm_operation_is_right(const struct coord_object *object)
+{
+    const struct coord_operation *operation = &object->operation;
+    bool is_waiting = operation->expires_at_us != 0;
+
+    return !object->is_gone && is_waiting == (operation->command.size > 0) &&
+           (!is_waiting || (operation->asker[0] != '\0' && strcmp(operation->state, waiting) == 0));
+}
+
+/* ---- asking ---- */
+
+static int make_room(struct fsm_apply *apply)
+{
+    struct fsm_order *order = &apply->fsm->order[COORD_OPERATION];
+    struct fsm_object *oldest = NULL;
+    size_t waiting_count = 0;
+
+    fsm_order_sort(order);
+    for (size_t i = 0; i < order->count; i++) {
+        struct fsm_object *object = fsm_at(apply->fsm, COORD_OPERATION, i);
+
+        waiting_count += object->pub.operation.expires_at_us != 0;
+        if (oldest == NULL && object->pub.operation.expires_at_us == 0 &&
+            object->pub.operation.asker[0] != '\0') {
+            oldest = object;
+        }
+    }
+    if (waiting_count >= COORD_FSM_OPERATIONS_WAITING_MAX) {
+        (void)ray_fail(apply->err, RAY_ETOOBIG, "%d commands wait for approval, no more can",
+                       COORD_FSM_OPERATIONS_WAITING_MAX);
+        (void)ray_next(apply->err, "clusterctl op list");
+        return RAY_ETOOBIG;
+    }
+    if (order->count < COORD_FSM_OPERATIONS_MAX) {
+        return RAY_OK;
+    }
+    return oldest != NULL ? fsm_remove(apply, oldest)
+                          : fsm_refuse(apply->err, RAY_ETOOBIG, "there are %d operations",
+                                       COORD_FSM_OPERATIONS_MAX);
+}
+
+/* Without its session: it runs when it is approved, and once. */
+static int pack(struct fsm_apply *apply, const Rayos__Registry__Command *command,
+                const uint8_t **out_bytes, size_t *out_size)
+{
+    Rayos__Registry__Command kept = *command;
+    Rayos__Registry__Header header = *command->header;
+
+    header.session = (ProtobufCBinaryData){0};
+    header.sequence = 0;
+    header.incarnation = (ProtobufCBinaryData){0};
+    kept.header = &header;
+    *out_size = rayos__registry__command__get_packed_size(&kept);
+    if (*out_size > COORD_FSM_KEPT_COMMAND_SIZE_MAX) {
+        (void)ray_fail(apply->err, RAY_ETOOBIG,
+                       "rule asks for approval, and a command of %zu bytes cannot wait, at most %d",
+                       *out_size, COORD_FSM_KEPT_COMMAND_SIZE_MAX);
+        (void)ray_next(apply->err, "make several commands of it");
+        return RAY_ETOOBIG;
+    }
+    return ray_proto_pack(&kept.base, COORD_FSM_KEPT_COMMAND_SIZE_MAX, &apply->fsm->arena,
+                          out_bytes, out_size, apply->err);
+}
+
+static int check_free(struct fsm_apply *apply, const struct ray_id *id, const char *name)
+{
+    if (fsm_find(apply->fsm, COORD_OPERATION, id) == NULL &&
+        fsm_find_name(apply->fsm, COORD_OPERATION, name) == NULL) {
+        return RAY_OK;
+    }
+    (void)ray_fail(apply->err, RAY_ECONFLICT, "there is an operation %s already", name);
+    (void)ray_next(apply->err, "try again");
+    return RAY_ECONFLICT;
+}
+
+static int keep(struct fsm_apply *apply, struct fsm_object *object, const uint8_t *bytes,
+                size_t size, const struct fsm_verdict *verdict)
+{
+    struct coord_operation *operation = &object->pub.operation;
+    char text[COORD_MESSAGE_SIZE];
+
+    set_text(operation->state, sizeof operation->state, waiting);
+    set_text(operation->message, sizeof operation->message, verdict->reason);
+    set_text(operation->rule, sizeof operation->rule, verdict->rule_name);
+    set_text(operation->asker, sizeof operation->asker, apply->header->principal);
+    set_text(operation->action, sizeof operation->action, verdict->action);
+    operation->expires_at_us = apply->fsm->clock_us + COORD_FSM_APPROVAL_US;
+    if (!fsm_bytes_set(&operation->command, bytes, size)) {
+        return RAY_ENOMEM;
+    }
+    (void)snprintf(text, sizeof text, "%.40s: %.190s", object->pub.name, verdict->detail);
+    return fsm_happen(apply, "approval-asked", COORD_OPERATION, &object->pub.id, text);
+}
+
+int fsm_operation_ask(struct fsm_apply *apply, const Rayos__Registry__Command *command,
+                      const struct fsm_verdict *verdict)
+{
+    struct fsm_object *object;
+    const uint8_t *bytes;
+    char name[COORD_NAME_SIZE];
+    struct ray_id id;
+    size_t size;
+    int rc;
+
+    fsm_happening_id(apply->index, &id);
+    (void)snprintf(name, sizeof name, "op-%" PRIu64, apply->index);
+    rc = check_free(apply, &id, name);
+    if (rc == RAY_OK) {
+        rc = pack(apply, command, &bytes, &size);
+    }
+    if (rc == RAY_OK) {
+        rc = make_room(apply);
+    }
+    if (rc == RAY_OK) {
+        rc = fsm_object_new(apply, COORD_OPERATION, &id, name, &object);
+    }
+    if (rc == RAY_OK) {
+        rc = keep(apply, object, bytes, size, verdict);
+    }
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    apply->has_refusal = true;
+    apply->reply.operation = object->pub.name;
+    (void)ray_fail(apply->err, RAY_EDENIED, "not done yet: rule '%s' asks for approval, as %s",
+                   object->pub.operation.rule, name);
+    (void)ray_next(apply->err, "somebody else runs 'clusterctl op approve %s'", name);
+    return RAY_EDENIED;
+}
+
+/* ---- deciding ---- */
+
+static int end(struct fsm_apply *apply, struct fsm_object *object, const char *state,
+               const char *message)
+{
+    struct coord_operation *operation = &object->pub.operation;
+    int rc = fsm_touch(apply, object);
+
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    set_text(operation->state, sizeof operation->state, state);
+    set_text(operation->message, sizeof operation->message, message);
+    operation->expires_at_us = 0;
+    return fsm_bytes_set(&operation->command, NULL, 0) ? RAY_OK : RAY_ENOMEM;
+}
+
+static int find_waiting(struct fsm_apply *apply, const ProtobufCBinaryData *id,
+                        struct fsm_object **out)
+{
+    struct fsm_object *object;
+    int rc = fsm_find_or_fail(apply, COORD_OPERATION, id, &object);
+
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    if (object->pub.operation.expires_at_us == 0) {
+        (void)ray_fail(apply->err, RAY_ECONFLICT, "%s waits for nobody: it is %s", object->pub.name,
+                       object->pub.operation.state);
+        (void)ray_next(apply->err, "clusterctl op show %s", object->pub.name);
+        return RAY_ECONFLICT;
+    }
+    *out = object;
+    return RAY_OK;
+}
+
+/* Whether the rule that asks now lets this one decide. */
+static int check_decider(struct fsm_apply *apply, const struct fsm_object *object,
+                         const struct coord_policy_actor *decider,
+                         const struct fsm_verdict *verdict)
+{
+    const struct coord_policy *policy;
+    int rc = coord_fsm_policy(apply->fsm, &policy, apply->err);
+
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    if (policy != NULL && verdict->rule != COORD_POLICY_NO_RULE &&
+        coord_policy_may_approve(policy, verdict->rule, decider)) {
+        return RAY_OK;
+    }
+    (void)ray_fail(apply->err, RAY_EDENIED, "rule '%s' does not let %s decide about %s",
+                   verdict->rule_name, decider->name, object->pub.name);
+    (void)ray_next(apply->err, "clusterctl policy show");
+    return RAY_EDENIED;
+}
+
+/* The rules have changed since: allowed, it needs nobody; denied, nobody can help. */
+static int refuse_changed(struct fsm_apply *apply, const struct fsm_object *object,
+                          const struct fsm_verdict *verdict)
+{
+    bool is_allowed = verdict->effect == COORD_POLICY_ALLOW;
+
+    (void)ray_fail(apply->err, RAY_ECONFLICT, "the rules have changed: '%s' now %s %s",
+                   verdict->rule_name, is_allowed ? "allows" : "denies", object->pub.name);
+    (void)ray_next(apply->err, is_allowed ? "let %s do it again" : "tell %s",
+                   object->pub.operation.asker);
+    return RAY_ECONFLICT;
+}
+
+static int happen(struct fsm_apply *apply, const struct fsm_object *object, const char *what)
+{
+    const struct coord_operation *operation = &object->pub.operation;
+    char text[COORD_MESSAGE_SIZE];
+
+    (void)snprintf(text, sizeof text, "%.40s: %.64s %.120s", object->pub.name, operation->asker,
+                   operation->action);
+    return fsm_happen(apply, what, COORD_OPERATION, &object->pub.id, text);
+}
+
+/* Its refusal is the result of the approval, too, and the operation keeps it. */
+static int approve(struct fsm_apply *apply, struct fsm_object *object,
+                   const Rayos__Registry__Command *kept, const char *decider)
+{
+    char message[COORD_MESSAGE_SIZE];
+    int code;
+    int rc = fsm_touch(apply, object);
+
+    if (rc == RAY_OK) {
+        set_text(object->pub.operation.decider, sizeof object->pub.operation.decider, decider);
+        rc = happen(apply, object, "approved");
+    }
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    code = fsm_kept_run(apply, kept);
+    if (code == RAY_ENOMEM || apply->is_fatal) {
+        return code;
+    }
+    set_text(message, sizeof message, code != RAY_OK ? apply->err->text : "");
+    rc = end(apply, object, code == RAY_OK ? "done" : "failed", message);
+    return rc != RAY_OK ? rc : code;
+}
+
+static int deny(struct fsm_apply *apply, struct fsm_object *object, const char *decider)
+{
+    int rc = end(apply, object, "denied", apply->header->reason);
+
+    if (rc == RAY_OK) {
+        set_text(object->pub.operation.decider, sizeof object->pub.operation.decider, decider);
+        rc = happen(apply, object, "approval-denied");
+    }
+    return rc;
+}
+
+static int check_approval(struct fsm_apply *apply, const struct fsm_object *object,
+                          const struct coord_policy_actor *decider, bool is_asker,
+                          const struct fsm_verdict *verdict)
+{
+    if (is_asker && !RAY_MUTANT(FSM_APPROVED_BY_ASKER)) {
+        (void)ray_fail(apply->err, RAY_EDENIED, "%s asked for %s: somebody else approves it",
+                       decider->name, object->pub.name);
+        (void)ray_next(apply->err, "'clusterctl policy show' says who may");
+        return RAY_EDENIED;
+    }
+    if (verdict->effect != COORD_POLICY_ASK) {
+        return refuse_changed(apply, object, verdict);
+    }
+    return check_decider(apply, object, decider, verdict);
+}
+
+int fsm_operation_decide(struct fsm_apply *apply, const void *command)
+{
+    const Rayos__Registry__OperationDecide *decision = command;
+    struct coord_policy_actor decider;
+    Rayos__Registry__Command *kept;
+    struct fsm_verdict verdict;
+    struct fsm_object *object;
+    bool is_asker;
+    int rc = fsm_actor(apply, apply->header, &decider);
+
+    if (rc == RAY_OK) {
+        rc = find_waiting(apply, &decision->operation, &object);
+    }
+    if (rc == RAY_OK) {
+        rc = fsm_kept_open(apply, &object->pub.operation.command, &kept);
+    }
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    is_asker = strcmp(decider.name, object->pub.operation.asker) == 0;
+    if (!decision->is_approved && is_asker) {
+        return deny(apply, object, decider.name); /* who asked takes it back */
+    }
+    rc = fsm_kept_judge(apply, kept, &verdict);
+    if (rc == RAY_OK && decision->is_approved) {
+        rc = check_approval(apply, object, &decider, is_asker, &verdict);
+    } else if (rc == RAY_OK && (decider.roles & COORD_POLICY_ADMIN) == 0) {
+        rc = check_decider(apply, object, &decider, &verdict);
+    }
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    return decision->is_approved ? approve(apply, object, kept, decider.name)
+                                 : deny(apply, object, decider.name);
+}
+
+int fsm_operations_expire(struct fsm_apply *apply)
+{
+    struct fsm_order *order = &apply->fsm->order[COORD_OPERATION];
+    size_t expired = 0;
+    int rc = RAY_OK;
+
+    fsm_order_sort(order);
+    for (size_t i = 0; i < order->count && expired < EXPIRED_PER_TICK_MAX && rc == RAY_OK; i++) {
+        struct fsm_object *object = fsm_at(apply->fsm, COORD_OPERATION, i);
+        uint64_t at_us = object->pub.operation.expires_at_us;
+
+        if (at_us != 0 && at_us <= apply->fsm->clock_us) {
+            rc = end(apply, object, "expired", "nobody decided in time");
+            expired++;
+        }
+    }
+    return rc;
+}

@@ -1,4 +1,4 @@
-/* registry.c - objects of the registry as they are, labels of theirs, and what has happened. */
+/* registry.c - objects of the registry as they are, and labels of theirs. */
 #include "clusterctl/verbs/registry.h"
 
 #include <stdio.h>
@@ -11,43 +11,16 @@
 #include "clusterctl/verbs/cluster_call.h"
 #include "clusterctl/verbs/node_call.h"
 #include "clusterctl/verbs/registry_call.h"
+#include "clusterctl/verbs/registry_kind.h"
 #include "net/proto/cluster.pb-c.h"
 #include "net/proto/registry.pb-c.h"
 #include "net/proto_codec.h"
 
-enum {
-    LABELS_MAX = 16,
-    TEXT_SIZE_MAX = 16384,
-    TIME_SIZE = 32,
-};
+enum { LABELS_MAX = 16, TEXT_SIZE_MAX = 16384 };
 
 static char *text(const char *constant)
 {
     return (char *)(uintptr_t)constant; /* protobuf-c packs from pointers without const */
-}
-
-static const char *const kinds[] = {
-    "",      "cluster", "node",  "principal", "token",        "policy",    "network",
-    "image", "volume",  "guest", "migration", "presentation", "operation", "event",
-};
-
-#define KIND_CHOICES                                                                               \
-    "all|cluster|node|principal|token|policy|network|image|volume|guest|migration|presentation|"   \
-    "operation|event"
-
-static int parse_kind(const char *name, Rayos__Registry__Kind *out, struct ray_err *err)
-{
-    if (strcmp(name, "all") == 0) {
-        *out = RAYOS__REGISTRY__KIND__KIND_NONE;
-        return RAY_OK;
-    }
-    for (size_t i = 1; i < RAY_ARRAY_COUNT(kinds); i++) {
-        if (strcmp(name, kinds[i]) == 0) {
-            *out = (Rayos__Registry__Kind)i;
-            return RAY_OK;
-        }
-    }
-    return ray_fail(err, RAY_EUSAGE, "no kind '%s'; kinds are %s", name, KIND_CHOICES);
 }
 
 /* ---- query ---- */
@@ -75,7 +48,6 @@ static yyjson_mut_val *show_entry(yyjson_mut_doc *doc, const Rayos__Registry__En
 {
     const Rayos__Registry__Object *object = entry->object;
     yyjson_mut_val *value = output_from_message(doc, &object->base);
-    size_t kind = (size_t)object->kind;
     yyjson_mut_val *changes = yyjson_mut_arr(doc);
     bool is_ok = value != NULL && changes != NULL;
 
@@ -84,9 +56,8 @@ static yyjson_mut_val *show_entry(yyjson_mut_doc *doc, const Rayos__Registry__En
     }
     is_ok =
         is_ok &&
-        yyjson_mut_obj_replace(
-            value, yyjson_mut_str(doc, "kind"),
-            yyjson_mut_str(doc, kind < RAY_ARRAY_COUNT(kinds) ? kinds[kind] : "?")) &&
+        yyjson_mut_obj_replace(value, yyjson_mut_str(doc, "kind"),
+                               yyjson_mut_str(doc, registry_kind_name(object->kind))) &&
         yyjson_mut_obj_replace(value, yyjson_mut_str(doc, "labels"), show_labels(doc, object)) &&
         yyjson_mut_obj_add_val(doc, value, "changes", changes);
     return is_ok ? value : NULL;
@@ -169,7 +140,7 @@ static int run_query(const struct ray_args *args, void *context)
     const char *id_text = ray_args_value(args, "id");
     struct ray_err err = {0};
     struct ray_id id;
-    int rc = parse_kind(args->positionals[0], &query.kind, &err);
+    int rc = registry_kind_parse(args->positionals[0], &query.kind, &err);
 
     (void)context;
     if (rc == RAY_OK && id_text != NULL) {
@@ -289,7 +260,7 @@ static int run_label(const struct ray_args *args, void *context)
     Rayos__Registry__Kind kind = RAYOS__REGISTRY__KIND__KIND_NONE;
     struct ray_err err = {0};
     uint64_t revision = 0;
-    int rc = parse_kind(args->positionals[0], &kind, &err);
+    int rc = registry_kind_parse(args->positionals[0], &kind, &err);
 
     (void)context;
     for (size_t i = 2; rc == RAY_OK && i < args->positional_count; i++) {
@@ -334,88 +305,6 @@ int registry_run_voters(const struct ray_args *args, void *context)
     return 0;
 }
 
-/* ---- events ---- */
-
-static void print_event_line(const Rayos__Cluster__Event *event)
-{
-    char time[TIME_SIZE];
-    char what[TEXT_SIZE_MAX];
-    char said[TEXT_SIZE_MAX];
-
-    output_time(event->time_us, time, sizeof time);
-    (void)ray_escape(what, sizeof what, event->what, strlen(event->what));
-    (void)ray_escape(said, sizeof said, event->text, strlen(event->text));
-    (void)printf("%s%llu  %s  %s  %s  by %s\n", event->has_gap ? "(older ones are gone)\n" : "",
-                 (unsigned long long)event->sequence, time, what, said, event->principal);
-}
-
-static void print_event_json(const Rayos__Cluster__Event *event)
-{
-    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
-    yyjson_mut_val *value = doc == NULL ? NULL : output_from_message(doc, &event->base);
-    char *line = NULL;
-
-    if (value != NULL) {
-        yyjson_mut_doc_set_root(doc, value);
-        line = yyjson_mut_write(doc, YYJSON_WRITE_ESCAPE_UNICODE, NULL);
-    }
-    (void)printf("%s\n", line == NULL ? "{}" : line);
-    free(line);
-    yyjson_mut_doc_free(doc);
-}
-
-struct following {
-    Rayos__Cluster__EventsRequest request;
-    uint64_t last_sequence; /* that came; 0: none yet */
-    bool is_json;
-};
-
-static void on_event(void *arg, const ProtobufCMessage *item)
-{
-    struct following *following = arg;
-    const Rayos__Cluster__Event *event = (const Rayos__Cluster__Event *)item;
-
-    following->last_sequence = event->sequence;
-    if (following->is_json) {
-        print_event_json(event);
-    } else {
-        print_event_line(event);
-    }
-    (void)fflush(stdout); /* whoever follows sees it now */
-}
-
-/* Behind what has come. */
-static void on_events_again(void *arg)
-{
-    struct following *following = arg;
-
-    following->request.after_sequence = following->last_sequence;
-}
-
-static int run_events(const struct ray_args *args, void *context)
-{
-    struct following following = {.request = RAYOS__CLUSTER__EVENTS_REQUEST__INIT,
-                                  .is_json = strcmp(ray_args_value(args, "output"), "json") == 0};
-    const struct cluster_stream stream = {.method = "events",
-                                          .input = &following.request.base,
-                                          .item = &rayos__cluster__event__descriptor,
-                                          .output = &rayos__cluster__done__descriptor,
-                                          .on_item = on_event,
-                                          .on_again = on_events_again,
-                                          .arg = &following,
-                                          .is_endless = ray_args_flag(args, "follow")};
-    struct ray_err err = {0};
-
-    (void)context;
-    if (ray_parse_u64(ray_args_value(args, "after"), 0, UINT64_MAX,
-                      &following.request.after_sequence) != RAY_OK) {
-        (void)ray_fail(&err, RAY_EUSAGE, "--after wants the number of an event");
-        return output_error(&err);
-    }
-    following.request.is_following = stream.is_endless;
-    return cluster_stream(args, &stream, NULL, &err) == RAY_OK ? 0 : output_error(&err);
-}
-
 /* ---- tables ---- */
 
 static const struct ray_args_option query_options[] = {
@@ -429,22 +318,6 @@ static const struct ray_args_option query_options[] = {
 
 static const struct ray_args_option label_options[] = {
     CLUSTER_REASON_OPTION, CLUSTER_SOCKET_OPTION, NODE_TIMEOUT_OPTION("30"), {0}};
-
-static const struct ray_args_option events_options[] = {
-    {.name = "after",
-     .value_name = "N",
-     .default_value = "0",
-     .help = "go on behind this event; what is still kept, else"},
-    {.name = "follow", .short_name = 'f', .help = "wait for those to come"},
-    {.name = "output",
-     .short_name = 'o',
-     .value_name = "FORM",
-     .default_value = "table",
-     .choices = "table|json",
-     .help = "how to print; json: one object a line"},
-    CLUSTER_SOCKET_OPTION,
-    NODE_TIMEOUT_OPTION("30"),
-    {0}};
 
 const struct ray_args_command query_command = {.name = "query",
                                                .positional = "KIND [NAME]",
@@ -461,8 +334,3 @@ const struct ray_args_command label_command = {.name = "label",
                                                .help = "set and remove labels of an object",
                                                .options = label_options,
                                                .run = run_label};
-
-const struct ray_args_command events_command = {.name = "events",
-                                                .help = "what has happened in the cluster",
-                                                .options = events_options,
-                                                .run = run_events};

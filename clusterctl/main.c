@@ -5,6 +5,7 @@
 
 #include "base/args.h"
 #include "clusterctl/cli/completion.h"
+#include "clusterctl/cli/reference.h"
 #include "clusterctl/verbs/cluster.h"
 #include "clusterctl/verbs/cluster_call.h"
 #include "clusterctl/verbs/context.h"
@@ -48,20 +49,21 @@ int main(int argc, char **argv)
                                                            .help = "releases of the node image",
                                                            .subcommands = image_release_commands};
     const struct ray_args_command commands[] = {
-        cluster_command,       token_command,   node_command,
-        principal_command,     guest_command,   image_command,
-        network_command,       query_command,   why_command,
-        label_command,         events_command,  context_command,
+        cluster_command,       token_command,   node_command,      principal_command,
+        guest_command,         image_command,   network_command,   query_command,
+        why_command,           label_command,   events_command,    context_command,
         image_release_command, machine_command, provision_command,
 #ifdef RAY_WITH_LAB
         ray_lab_command,
 #endif
-        completion_command,    version_command, {0}};
+        completion_command,    version_command, reference_command, {0}};
     static const struct ray_args_option options[] = {CLUSTER_CONTEXT_OPTION, {0}};
     const struct ray_args_command root = {
         .name = "clusterctl", .help = "operates RayOS", .subcommands = commands};
 
+    struct reference_tree tree = {.root = &root, .options = options};
+
     /* A reader that leaves (| head) is an error of the write, not a death by signal. */
     (void)signal(SIGPIPE, SIG_IGN);
-    return ray_args_main(&root, options, RAY_VERSION, argc, argv, NULL);
+    return ray_args_main(&root, options, RAY_VERSION, argc, argv, &tree);
 }

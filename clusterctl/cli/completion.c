@@ -7,12 +7,15 @@
 
 #include "clusterctl/cli/output.h"
 
+/* bash takes what it is given as it is: what does not go on from the word is left out here. */
 static const char bash_script[] =
     "_clusterctl()\n"
     "{\n"
-    "    local IFS=$'\\n'\n"
-    "    COMPREPLY=($(\"${COMP_WORDS[0]}\" __complete \"${COMP_WORDS[@]:1:COMP_CWORD}\""
-    " 2>/dev/null))\n"
+    "    local line current=${COMP_WORDS[COMP_CWORD]}\n"
+    "    COMPREPLY=()\n"
+    "    while IFS= read -r line; do\n"
+    "        [[ $line == \"$current\"* ]] && COMPREPLY+=(\"$line\")\n"
+    "    done < <(\"${COMP_WORDS[0]}\" __complete \"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null)\n"
     "}\n"
     "complete -o default -F _clusterctl clusterctl\n";
 

@@ -10,9 +10,12 @@
 #include "clusterctl/cli/table.h"
 #include "clusterctl/cli/yaml.h"
 
+enum { WIDE_COUNT_MAX = 24 }; /* columns of a table */
+
 int output_form_parse(const char *text, enum output_form *out, struct ray_err *err)
 {
     static const char *const words[] = {[OUTPUT_TABLE] = "table",
+                                        [OUTPUT_WIDE] = "wide",
                                         [OUTPUT_JSON] = "json",
                                         [OUTPUT_YAML] = "yaml",
                                         [OUTPUT_NAME] = "name"};
@@ -97,6 +100,24 @@ static int print_json(FILE *stream, yyjson_mut_val *root, struct ray_err *err)
     return RAY_OK;
 }
 
+static int print_list(FILE *stream, yyjson_mut_val *list, const struct output_view *view,
+                      bool is_wide, struct ray_err *err)
+{
+    struct output_column columns[WIDE_COUNT_MAX + 1] = {{0}};
+    size_t count = 0;
+
+    if (!is_wide || view->columns == NULL || view->wide == NULL) {
+        return table_print_list(stream, list, view->columns, err);
+    }
+    for (size_t i = 0; view->columns[i].title != NULL && count < WIDE_COUNT_MAX; i++) {
+        columns[count++] = view->columns[i];
+    }
+    for (size_t i = 0; view->wide[i].title != NULL && count < WIDE_COUNT_MAX; i++) {
+        columns[count++] = view->wide[i];
+    }
+    return table_print_list(stream, list, columns, err);
+}
+
 int output_print(FILE *stream, enum output_form form, yyjson_mut_val *root,
                  const struct output_view *view, struct ray_err *err)
 {
@@ -122,7 +143,8 @@ int output_print(FILE *stream, enum output_form form, yyjson_mut_val *root,
         print_names(stream, what, view);
         break;
     case OUTPUT_TABLE:
-        rc = yyjson_mut_is_arr(what) ? table_print_list(stream, what, view->columns, err)
+    case OUTPUT_WIDE:
+        rc = yyjson_mut_is_arr(what) ? print_list(stream, what, view, form == OUTPUT_WIDE, err)
                                      : table_print_object(stream, what, err);
         break;
     }

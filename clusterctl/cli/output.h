@@ -1,7 +1,7 @@
-/* clusterctl/cli/output.h - what a verb found, printed as table, json, yaml or name.
+/* clusterctl/cli/output.h - what a verb found, printed as table (also a wide one), json, yaml or name.
  *
  * A verb builds one JSON tree (from a protobuf message, or by hand with yyjson) and prints
- * it; the four forms show the same facts. Tables are for people: an object is shown as its
+ * it; the forms show the same facts. Tables are for people: an object is shown as its
  * values, then one small table for each list in it; a list as a table of its columns.
  * Memory: the caller owns the document.  Threads: one.  Blocks: on the stream.
  * Trust: texts may come from machines and guests: control bytes are escaped in every form. */
@@ -17,12 +17,13 @@
 
 enum output_form {
     OUTPUT_TABLE,
+    OUTPUT_WIDE, /* a table with more columns, where a view has them */
     OUTPUT_JSON,
     OUTPUT_YAML,
     OUTPUT_NAME,
 };
 
-#define OUTPUT_CHOICES "table|json|yaml|name"
+#define OUTPUT_CHOICES "table|wide|json|yaml|name"
 /* The option -o/--output for a table of options. */
 #define OUTPUT_OPTION                                                                              \
     {.name = "output",                                                                             \
@@ -56,6 +57,7 @@ struct output_view {
     const char *list_key; /* the list that matters in the root object; NULL: the root itself */
     const char *name_key; /* what form `name` prints of each entry; NULL: "name" */
     const struct output_column *columns; /* ends with a NULL title; NULL: all keys */
+    const struct output_column *wide;    /* behind them in the wide form; NULL: none */
 };
 
 /* Prints `root`. view may be NULL: the root object with key "name". RAY_EIO, RAY_ENOMEM. */

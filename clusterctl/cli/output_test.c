@@ -43,12 +43,17 @@ static void test_list(void **state)
 {
     static const struct output_column columns[] = {
         {"NAME", "name", OUTPUT_AS_TEXT}, {"UP", "up", OUTPUT_AS_TEXT}, {0}};
-    const struct output_view view = {.list_key = "nodes", .columns = columns};
+    static const struct output_column wide[] = {{"SIZE", "size_bytes", OUTPUT_AS_SIZE}, {0}};
+    struct output_view view = {.list_key = "nodes", .columns = columns};
     const struct output_view all = {.list_key = "nodes"};
 
     (void)state;
     expect(NODES, OUTPUT_TABLE, &view, "NAME  UP\na     yes\nbcd   no\n");
     expect(NODES, OUTPUT_TABLE, &all, "NAME  SIZE     UP\na     1.5 KiB  yes\nbcd   0 B      no\n");
+    expect(NODES, OUTPUT_WIDE, &view, "NAME  UP\na     yes\nbcd   no\n");
+    view.wide = wide;
+    expect(NODES, OUTPUT_TABLE, &view, "NAME  UP\na     yes\nbcd   no\n");
+    expect(NODES, OUTPUT_WIDE, &view, "NAME  UP   SIZE\na     yes  1.5 KiB\nbcd   no   0 B\n");
     expect(NODES, OUTPUT_NAME, &view, "a\nbcd\n");
     expect("{\"nodes\":[]}", OUTPUT_TABLE, &view, "NAME  UP\n");
     expect("{\"nodes\":[]}", OUTPUT_NAME, &view, "");

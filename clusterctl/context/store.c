@@ -342,7 +342,7 @@ int context_open_key(const struct context *context, struct ray_key **out_key, st
         (void)close(fd); /* only read from */
     }
     if (rc == RAY_ENOTFOUND) {
-        (void)ray_next(err, "copy the operator's key there, or make one: clusterctl context key");
+        (void)ray_next(err, "copy the operator's key there, or make one: clusterctl principal key");
     }
     return rc == RAY_OK ? RAY_OK : ray_wrap(err, rc, "the operator's key");
 }

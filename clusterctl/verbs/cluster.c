@@ -13,6 +13,7 @@
 #include "clusterctl/cli/output.h"
 #include "clusterctl/context/operator_key.h"
 #include "clusterctl/verbs/cluster_call.h"
+#include "clusterctl/verbs/complete.h"
 #include "clusterctl/verbs/context.h"
 #include "clusterctl/verbs/node_call.h"
 #include "clusterctl/verbs/registry.h"
@@ -316,7 +317,8 @@ static const struct ray_args_command token_subcommands[] = {
      .positional_max = 1,
      .help = "withdraw a token",
      .options = change_options,
-     .run = run_token_remove},
+     .run = run_token_remove,
+     .complete = complete_token},
     {0}};
 
 const struct ray_args_command token_command = {

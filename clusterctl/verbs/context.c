@@ -10,7 +10,6 @@
 #include "base/size.h"
 #include "clusterctl/cli/output.h"
 #include "clusterctl/context/enrol.h"
-#include "clusterctl/context/operator_key.h"
 #include "clusterctl/context/store.h"
 #include "clusterctl/verbs/cluster_call.h"
 #include "clusterctl/verbs/node_call.h"
@@ -132,7 +131,10 @@ static int run_list(const struct ray_args *args, void *context)
                                                    {"FINGERPRINT", "fingerprint", OUTPUT_AS_TEXT},
                                                    {"TROUBLE", "trouble", OUTPUT_AS_TEXT},
                                                    {0}};
-    static const struct output_view view = {.list_key = "contexts", .columns = columns};
+    static const struct output_column wide[] = {
+        {"ID", "id", OUTPUT_AS_TEXT}, {"KEY", "key", OUTPUT_AS_TEXT}, {0}};
+    static const struct output_view view = {
+        .list_key = "contexts", .columns = columns, .wide = wide};
     char(*names)[CONTEXT_NAME_SIZE] = calloc(CONTEXT_LIST_MAX, CONTEXT_NAME_SIZE);
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *root = yyjson_mut_obj(doc);
@@ -433,29 +435,6 @@ static int run_export(const struct ray_args *args, void *context)
     return rc == RAY_OK ? 0 : output_error(&err);
 }
 
-/* The public half, by which an admin makes a principal of this operator. */
-static int run_key(const struct ray_args *args, void *context)
-{
-    char path[OPERATOR_KEY_PATH_SIZE];
-    char hex[KEY_HEX_SIZE];
-    struct ray_key *key = NULL;
-    bool is_new = false;
-    struct ray_err err = {0};
-
-    (void)args;
-    (void)context;
-    if (operator_key_open(&key, path, &is_new, &err) != RAY_OK) {
-        return output_error(&err);
-    }
-    if (is_new) {
-        (void)fprintf(stderr, "made the operator's key %s\n", path);
-    }
-    format_hex(ray_key_identity(key), hex);
-    (void)printf("%s\n", hex);
-    ray_key_destroy(key);
-    return 0;
-}
-
 /* ---- tables ---- */
 
 static void complete_names(const struct ray_args *args, size_t index, void *context)
@@ -559,9 +538,6 @@ static const struct ray_args_command subcommands[] = {
      .help = "print one for somebody else; it holds no secret",
      .run = run_export,
      .complete = complete_names},
-    {.name = "key",
-     .help = "print your public key, for an admin; made at first use",
-     .run = run_key},
     {0}};
 
 const struct ray_args_command context_command = {

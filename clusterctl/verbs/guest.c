@@ -4,6 +4,7 @@
 
 #include "base/size.h"
 #include "clusterctl/verbs/cluster_call.h"
+#include "clusterctl/verbs/complete.h"
 #include "clusterctl/verbs/guest_options.h"
 #include "clusterctl/verbs/node_call.h"
 #include "clusterctl/verbs/spec_object.h"
@@ -139,21 +140,24 @@ static const struct ray_args_command guest_commands[] = {
      .positional_max = 1,
      .help = "one guest, with its spec and its last changes",
      .options = spec_show_options,
-     .run = run_guest_show},
+     .run = run_guest_show,
+     .complete = complete_guest},
     {.name = "set",
      .positional = "NAME",
      .positional_min = 1,
      .positional_max = 1,
      .help = "change what options name; the rest stays",
      .options = guest_put_options,
-     .run = run_guest_set},
+     .run = run_guest_set,
+     .complete = complete_guest},
     {.name = "delete",
      .positional = "NAME",
      .positional_min = 1,
      .positional_max = 1,
      .help = "delete a guest for good",
      .options = spec_delete_options,
-     .run = run_guest_delete},
+     .run = run_guest_delete,
+     .complete = complete_guest},
     {0}};
 
 const struct ray_args_command guest_command = {

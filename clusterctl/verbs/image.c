@@ -1,4 +1,5 @@
 /* image.c - records of images; what makes one (import) is not there yet. */
+#include "clusterctl/verbs/complete.h"
 #include "clusterctl/verbs/guest.h"
 #include "clusterctl/verbs/spec_object.h"
 
@@ -42,14 +43,16 @@ static const struct ray_args_command commands[] = {
      .positional_max = 1,
      .help = "one image, with its last changes",
      .options = spec_show_options,
-     .run = run_show},
+     .run = run_show,
+     .complete = complete_image},
     {.name = "delete",
      .positional = "NAME",
      .positional_min = 1,
      .positional_max = 1,
      .help = "delete an image's record for good",
      .options = spec_delete_options,
-     .run = run_delete},
+     .run = run_delete,
+     .complete = complete_image},
     {0}};
 
 const struct ray_args_command image_command = {

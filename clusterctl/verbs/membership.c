@@ -34,9 +34,12 @@ int node_list(const struct ray_args *args, void *context)
         {"ADDRESS", "address", OUTPUT_AS_TEXT},
         {"ID", "id", OUTPUT_AS_TEXT},
         {0}};
+    static const struct output_column wide[] = {
+        {"ID", "id", OUTPUT_AS_TEXT}, {"RAFT ID", "raft_id", OUTPUT_AS_TEXT}, {0}};
     bool is_pending = ray_args_flag(args, "pending");
     const struct output_view view = {.list_key = "nodes",
-                                     .columns = is_pending ? pending_columns : columns};
+                                     .columns = is_pending ? pending_columns : columns,
+                                     .wide = is_pending ? NULL : wide};
     Rayos__Cluster__Nodes *nodes = NULL;
     struct ray_err err = {0};
     int status;

@@ -1,6 +1,7 @@
 /* network.c - records of networks. */
 #include "base/size.h"
 #include "clusterctl/verbs/cluster_call.h"
+#include "clusterctl/verbs/complete.h"
 #include "clusterctl/verbs/guest.h"
 #include "clusterctl/verbs/node_call.h"
 #include "clusterctl/verbs/spec_object.h"
@@ -113,21 +114,24 @@ static const struct ray_args_command commands[] = {
      .positional_max = 1,
      .help = "one network, with its last changes",
      .options = spec_show_options,
-     .run = run_show},
+     .run = run_show,
+     .complete = complete_network},
     {.name = "set",
      .positional = "NAME",
      .positional_min = 1,
      .positional_max = 1,
      .help = "change what options name; the rest stays",
      .options = put_options,
-     .run = run_set},
+     .run = run_set,
+     .complete = complete_network},
     {.name = "delete",
      .positional = "NAME",
      .positional_min = 1,
      .positional_max = 1,
      .help = "delete a network's record for good",
      .options = spec_delete_options,
-     .run = run_delete},
+     .run = run_delete,
+     .complete = complete_network},
     {0}};
 
 const struct ray_args_command network_command = {

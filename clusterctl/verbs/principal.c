@@ -11,6 +11,7 @@
 #include "clusterctl/cli/output.h"
 #include "clusterctl/context/operator_key.h"
 #include "clusterctl/verbs/cluster_call.h"
+#include "clusterctl/verbs/complete.h"
 #include "clusterctl/verbs/confirm.h"
 #include "clusterctl/verbs/node_call.h"
 #include "clusterctl/verbs/registry_call.h"
@@ -388,14 +389,16 @@ static const struct ray_args_command subcommands[] = {
      .positional_max = 1,
      .help = "one of them, with the key",
      .options = read_options,
-     .run = run_show},
+     .run = run_show,
+     .complete = complete_principal},
     {.name = "remove",
      .positional = "NAME",
      .positional_min = 1,
      .positional_max = 1,
      .help = "let one in no more",
      .options = remove_options,
-     .run = run_remove},
+     .run = run_remove,
+     .complete = complete_principal},
     {.name = "key", .help = "the public half of your own key, made at first use", .run = run_key},
     {0}};
 

@@ -9,6 +9,7 @@
 #include "base/size.h"
 #include "clusterctl/cli/output.h"
 #include "clusterctl/verbs/cluster_call.h"
+#include "clusterctl/verbs/complete.h"
 #include "clusterctl/verbs/node_call.h"
 #include "clusterctl/verbs/registry_call.h"
 #include "clusterctl/verbs/registry_kind.h"
@@ -74,23 +75,6 @@ static bool add_entries(yyjson_mut_doc *doc, yyjson_mut_val *list, const struct 
     return true;
 }
 
-static int print(const struct ray_args *args, yyjson_mut_val *root, struct ray_err *err)
-{
-    static const struct output_column columns[] = {{"KIND", "kind", OUTPUT_AS_TEXT},
-                                                   {"NAME", "name", OUTPUT_AS_TEXT},
-                                                   {"ID", "id", OUTPUT_AS_TEXT},
-                                                   {"REVISION", "revision", OUTPUT_AS_TEXT},
-                                                   {0}};
-    static const struct output_view view = {.list_key = "objects", .columns = columns};
-    enum output_form form = OUTPUT_TABLE;
-    int rc = output_form_parse(ray_args_value(args, "output"), &form, err);
-
-    if (rc == RAY_OK) {
-        rc = output_print(stdout, form, root, &view, err);
-    }
-    return rc;
-}
-
 /* All pages; a later one may show a later revision, so the oldest is told. */
 static int collect(const struct ray_args *args, Rayos__Registry__Query *query, yyjson_mut_doc *doc,
                    yyjson_mut_val *root, struct ray_err *err)
@@ -134,12 +118,22 @@ static int collect(const struct ray_args *args, Rayos__Registry__Query *query, y
 
 static int run_query(const struct ray_args *args, void *context)
 {
+    static const struct output_column columns[] = {{"KIND", "kind", OUTPUT_AS_TEXT},
+                                                   {"NAME", "name", OUTPUT_AS_TEXT},
+                                                   {"ID", "id", OUTPUT_AS_TEXT},
+                                                   {"REVISION", "revision", OUTPUT_AS_TEXT},
+                                                   {0}};
+    static const struct output_column wide[] = {{"CREATED", "created_revision", OUTPUT_AS_TEXT},
+                                                {0}};
+    static const struct output_view view = {
+        .list_key = "objects", .columns = columns, .wide = wide};
     Rayos__Registry__Query query = RAYOS__REGISTRY__QUERY__INIT;
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *root = yyjson_mut_obj(doc);
     const char *id_text = ray_args_value(args, "id");
     struct ray_err err = {0};
     struct ray_id id;
+    int status;
     int rc = registry_kind_parse(args->positionals[0], &query.kind, &err);
 
     (void)context;
@@ -157,11 +151,9 @@ static int run_query(const struct ray_args *args, void *context)
     if (rc == RAY_OK) {
         rc = collect(args, &query, doc, root, &err);
     }
-    if (rc == RAY_OK) {
-        rc = print(args, root, &err);
-    }
+    status = rc == RAY_OK ? output_tree(args, root, &view) : output_error(&err);
     yyjson_mut_doc_free(doc);
-    return rc == RAY_OK ? 0 : output_error(&err);
+    return status;
 }
 
 /* ---- label ---- */
@@ -325,7 +317,8 @@ const struct ray_args_command query_command = {.name = "query",
                                                .positional_max = 2,
                                                .help = "objects of the registry",
                                                .options = query_options,
-                                               .run = run_query};
+                                               .run = run_query,
+                                               .complete = complete_kind_and_name};
 
 const struct ray_args_command label_command = {.name = "label",
                                                .positional = "KIND NAME KEY=VALUE|KEY-...",
@@ -333,4 +326,5 @@ const struct ray_args_command label_command = {.name = "label",
                                                .positional_max = 2 + LABELS_MAX,
                                                .help = "set and remove labels of an object",
                                                .options = label_options,
-                                               .run = run_label};
+                                               .run = run_label,
+                                               .complete = complete_kind_and_name};

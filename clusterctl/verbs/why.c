@@ -8,6 +8,7 @@
 #include "base/id.h"
 #include "clusterctl/cli/output.h"
 #include "clusterctl/verbs/cluster_call.h"
+#include "clusterctl/verbs/complete.h"
 #include "clusterctl/verbs/events.h"
 #include "clusterctl/verbs/node_call.h"
 #include "clusterctl/verbs/registry_call.h"
@@ -218,4 +219,5 @@ const struct ray_args_command why_command = {
     .positional_max = 2,
     .help = "who changed an object, when and why, and what it waits for",
     .options = options,
-    .run = run_why};
+    .run = run_why,
+    .complete = complete_kind_and_name};

@@ -216,10 +216,50 @@ def test_stranger_is_denied(three, admin):
     words = three["a"].status()["fingerprint"]
     stranger.do("context", "import", taken, "--fingerprint", words.replace("-", " ").upper())
     refused = stranger.run("cluster", "status")
-    assert refused.returncode == 3 and "context key" in refused.stderr
-    assert len(stranger.do("context", "key").strip()) == 64
+    assert refused.returncode == 3 and "principal key" in refused.stderr
+    key = stranger.do("principal", "key").strip()
     refused = stranger.run("cluster", "status")
     assert refused.returncode == DENIED and "no principal has this key" in refused.stderr
+
+    admin.do("principal", "create", "ann", "--key", key, "--admin")
+    wait_until(lambda: stranger.run("cluster", "status").returncode == 0)
+    stranger.do("label", "node", "a", "rack=5")
+    changes = admin.json("query", "node", "a", "--linearizable", "--changes")["objects"][0]
+    assert "ann" in [c["principal"] for c in changes["changes"]]
+    admin.do("principal", "remove", "ann", "--yes")
+    wait_until(lambda: stranger.run("cluster", "status").returncode == DENIED)
+    refused = stranger.run("label", "node", "a", "rack=6")
+    assert refused.returncode == DENIED and "no principal has this key" in refused.stderr
+    assert "next: ask an admin" in refused.stderr
+
+
+# ---- forms and names ----
+
+def test_forms_and_completion(three, admin):
+    narrow = admin.do("node", "list").splitlines()[0]
+    wide = admin.do("node", "list", "-o", "wide").splitlines()[0]
+    assert wide.startswith("NAME  ROLE") and wide.endswith("RAFT ID") and "ID" not in narrow.split()
+    assert admin.do("node", "list", "-o", "name").split() == ["a", "b", "c"]
+    assert sorted(admin.do("__complete", "node", "show", "").split()) == ["a", "b", "c"]
+    assert sorted(admin.do("__complete", "--context", "demo", "why", "node", "").split()) == [
+        "a", "b", "c"]
+    assert "principal" in admin.do("__complete", "why", "").split()
+    assert admin.do("__complete", "principal", "show", "").split() == ["admin"]
+    assert admin.do("__complete", "context", "use", "").split() == ["demo"]
+    admin.file().rename(admin.file("other"))
+    quiet = admin.run("__complete", "node", "show", "")
+    assert quiet.returncode == 0 and quiet.stdout == "" and quiet.stderr == ""
+    admin.file("other").rename(admin.file())
+
+    tools = three.folder / "bin"
+    tools.mkdir()
+    (tools / "clusterctl").symlink_to(BIN / "clusterctl-node")
+    script = 'source <(clusterctl completion bash); COMP_WORDS=(clusterctl context use de); ' \
+             'COMP_CWORD=3; _clusterctl; echo "${COMPREPLY[@]}"; COMP_WORDS[3]=x; _clusterctl; ' \
+             'echo "${#COMPREPLY[@]}"'
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True,
+                          env={**admin.env, "PATH": f"{tools}:{admin.env['PATH']}"})
+    assert done.stdout.split() == ["demo", "0"], done.stderr
 
 
 # ---- first contact ----

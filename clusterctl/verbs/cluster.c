@@ -16,6 +16,7 @@
 #include "clusterctl/verbs/complete.h"
 #include "clusterctl/verbs/context.h"
 #include "clusterctl/verbs/node_call.h"
+#include "clusterctl/verbs/recovery.h"
 #include "clusterctl/verbs/registry.h"
 #include "net/proto/cluster.pb-c.h"
 #include "net/proto_codec.h"
@@ -135,6 +136,14 @@ static const struct ray_args_command cluster_subcommands[] = {
      .help = "how many nodes are to vote, as far as there are so many",
      .options = voters_options,
      .run = registry_run_voters},
+    {.name = "inventory",
+     .help = "what this member alone has: for the choice of who survives",
+     .options = cluster_inventory_options,
+     .run = cluster_inventory},
+    {.name = "recover",
+     .help = "a majority is lost for good: this member goes on alone",
+     .options = cluster_recover_options,
+     .run = cluster_recover},
     {0}};
 
 const struct ray_args_command cluster_command = {

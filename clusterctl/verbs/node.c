@@ -10,6 +10,7 @@
 #include "clusterctl/verbs/membership.h"
 #include "clusterctl/verbs/node_call.h"
 #include "clusterctl/verbs/node_leave.h"
+#include "clusterctl/verbs/recovery.h"
 #include "clusterctl/verbs/service_restart.h"
 #include "clusterctl/verbs/shutdown.h"
 #include "net/proto/init.pb-c.h"
@@ -277,6 +278,14 @@ static const struct ray_args_command node_subcommands[] = {
      .help = "change what the cluster knows of a node",
      .options = node_set_options,
      .run = node_set,
+     .complete = complete_node},
+    {.name = "confirm-off",
+     .positional = "NAME",
+     .positional_min = 1,
+     .positional_max = 1,
+     .help = "after a recovery: it is off, and runs no guest",
+     .options = node_confirm_off_options,
+     .run = node_confirm_off,
      .complete = complete_node},
     {.name = "facts", .help = "what this machine is", .options = read_options, .run = run_facts},
     {.name = "health",

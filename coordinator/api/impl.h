@@ -31,6 +31,7 @@ enum {
 
 #define MEMBER_FACT_ROSTER "roster"      /* member_roster_pack */
 #define MEMBER_FACT_CLUSTER "cluster-id" /* the first one it joined: 16 bytes */
+#define MEMBER_FACT_RECOVERY "recovery"  /* a registry.Command: cluster_recover */
 #define MEMBER_FACT_BOOTS "boots"        /* starts before there was a membership: u64 */
 
 enum member_state {
@@ -39,6 +40,7 @@ enum member_state {
     MEMBER_JOINING,
     MEMBER_MEMBER, /* it has a replica; that one's role says more */
     MEMBER_FAILED,
+    MEMBER_RECOVERING, /* its disk is made that of a cluster of its own */
 };
 
 /* Who calls. */
@@ -113,6 +115,7 @@ struct coord_member {
     struct member_creation *creation;
     bool is_resuming; /* create.c */
     struct member_joining *joining;
+    bool is_recovery_due;                /* it was told so: the process ends */
     uint64_t cluster_epoch;              /* that the links have */
     struct ray_rpc_bulk_server *joiners; /* guest.c */
     struct ray_rpc_bulk_server *operators;
@@ -279,6 +282,13 @@ void member_create_by_credential(struct coord_member *m);
 /* Once a second: goes on where a crash or a deadline has ended it. */
 void member_create_resume(struct coord_member *m);
 
+/* ---- recovery.c ---- */
+
+/* What cluster.recover has left on the disk for this start. RAY_OK: it is under way, and opens the
+ * replica when it is done; RAY_ENOTFOUND: nothing. */
+int member_recovery_begin(struct coord_member *m, struct ray_err *err);
+void member_recovery_turn(struct coord_member *m); /* once a second */
+
 /* ---- methods; input is of the method's own type ---- */
 
 typedef void member_method(struct coord_member *m, const struct member_caller *caller,
@@ -286,6 +296,7 @@ typedef void member_method(struct coord_member *m, const struct member_caller *c
 
 member_method member_cluster_create, member_cluster_status, member_node_list, member_node_plan;
 member_method member_cluster_members; /* guest.c */
+member_method member_cluster_recover;
 member_method member_token_create, member_token_list, member_token_remove;
 member_method member_query, member_propose;
 member_method member_session_open, member_session_keep, member_session_close;

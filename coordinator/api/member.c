@@ -154,6 +154,9 @@ const char *member_state_name(const struct coord_member *m)
     if (m->replica != NULL) {
         return roles[coord_replica_role(m->replica)];
     }
+    if (m->state == MEMBER_RECOVERING) {
+        return "recovering";
+    }
     return m->state == MEMBER_JOINING ? "joining" : "unclaimed";
 }
 
@@ -176,6 +179,11 @@ int member_require_replica(struct coord_member *m, struct ray_err *err)
         (void)ray_fail(err, RAY_EUNAVAILABLE, "this node is joining a cluster%s%s",
                        m->trouble.text[0] != '\0' ? ": " : "", m->trouble.text);
         (void)ray_next(err, "wait, or ask another member");
+        return RAY_EUNAVAILABLE;
+    }
+    if (m->state == MEMBER_RECOVERING) {
+        (void)ray_fail(err, RAY_EUNAVAILABLE, "this member is being recovered");
+        (void)ray_next(err, "wait");
         return RAY_EUNAVAILABLE;
     }
     (void)ray_fail(err, RAY_EUNAVAILABLE, "this node is in no cluster yet");
@@ -325,6 +333,7 @@ static void on_report_timer(void *arg)
     member_pulse_turn(m);
     member_create_resume(m);
     member_report_turn(m);
+    member_recovery_turn(m);
 }
 
 static void on_leave_timer(void *arg)
@@ -460,7 +469,13 @@ static int begin(struct coord_member *m, struct ray_err *err)
                                             .disk = m->disk,
                                             .checkpoint = m->checkpoint,
                                             .link = ray_rpc_link_rest(m->rpc)};
-    rc = member_open_replica(m, &why);
+    rc = member_recovery_begin(m, &why);
+    if (rc == RAY_ENOTFOUND) {
+        rc = member_open_replica(m, &why);
+    }
+    if (rc == RAY_OK && m->replica == NULL) {
+        return RAY_OK; /* it is being recovered */
+    }
     if (rc == RAY_OK) {
         keep_creating(m);
         return RAY_OK;

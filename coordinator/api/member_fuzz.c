@@ -48,6 +48,7 @@ static const struct subject subjects[] = {
     {"events", &rayos__cluster__event__descriptor, &rayos__cluster__done__descriptor},
     {"node.plan", NULL, &rayos__cluster__plan__descriptor},
     {"cluster.members", NULL, &rayos__cluster__joined__descriptor},
+    {"cluster.recover", NULL, &rayos__cluster__recovering__descriptor},
 };
 
 enum { JOIN_INDEX = 255 }; /* as the first byte: node.join, wherever the list ends */

@@ -37,7 +37,8 @@ struct entry {
     X("session.close", session_close_request, member_session_close, GATE_PRINCIPAL, NULL)          \
     X("events", events_request, member_events_method, GATE_READ, &relayed_events)                  \
     X("node.plan", plan_request, member_node_plan, GATE_READ, &relayed_plan)                       \
-    X("cluster.members", members_request, member_cluster_members, GATE_ALL, &relayed_members)
+    X("cluster.members", members_request, member_cluster_members, GATE_ALL, &relayed_members)      \
+    X("cluster.recover", recover_request, member_cluster_recover, GATE_ADMIN, NULL)
 
 /* What a node outside of the log has from a member. Sorted as above. */
 static const struct member_relayed relayed_status = {.method = "cluster.status",

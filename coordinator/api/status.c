@@ -281,6 +281,34 @@ void member_status_sign(struct coord_member *m, char id[static RAY_ID_TEXT_SIZE]
     }
 }
 
+struct voters {
+    char texts[COORD_SERVERS_MAX][COORD_NAME_SIZE];
+    char *pointers[COORD_SERVERS_MAX];
+    size_t count;
+};
+
+static void show_voters(struct coord_member *m, const struct coord_replica_status *status,
+                        struct voters *out)
+{
+    struct coord_fsm *fsm = coord_replica_fsm(m->replica);
+
+    for (size_t i = 0; i < status->config.count; i++) {
+        const struct coord_server *server = &status->config.servers[i];
+        const struct coord_object *node = coord_fsm_find_raft_id(fsm, server->id);
+        char *text_out = out->texts[out->count];
+
+        if (server->role != COORD_VOTER) {
+            continue;
+        }
+        if (node != NULL) {
+            (void)snprintf(text_out, COORD_NAME_SIZE, "%s", node->name);
+        } else {
+            (void)snprintf(text_out, COORD_NAME_SIZE, "%llu", (unsigned long long)server->id);
+        }
+        out->pointers[out->count++] = text_out;
+    }
+}
+
 static void answer_status(struct member_ask *ask, bool is_linearizable)
 {
     struct coord_member *m = ask->member;
@@ -289,6 +317,7 @@ static void answer_status(struct member_ask *ask, bool is_linearizable)
     struct node_page page = {0};
     struct ray_err err = {0};
     struct coord_replica_status replica_status = {0};
+    struct voters voters = {.count = 0};
 
     member_status_sign(m, texts.node, &status);
     if (m->replica != NULL) {
@@ -301,6 +330,10 @@ static void answer_status(struct member_ask *ask, bool is_linearizable)
         status.nodes = page.pointers;
         status.n_nodes = page.line_count;
         status.node_count = page.count;
+        show_voters(m, &replica_status, &voters);
+        status.last_term = replica_status.last_term;
+        status.voters = voters.pointers;
+        status.n_voters = voters.count;
     }
     member_ask_reply(ask, &status.base);
     page_fini(&page);

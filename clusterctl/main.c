@@ -9,6 +9,7 @@
 #include "clusterctl/verbs/cluster.h"
 #include "clusterctl/verbs/cluster_call.h"
 #include "clusterctl/verbs/context.h"
+#include "clusterctl/verbs/doctor.h"
 #include "clusterctl/verbs/events.h"
 #include "clusterctl/verbs/guest.h"
 #include "clusterctl/verbs/image_release_store.h"
@@ -49,14 +50,14 @@ int main(int argc, char **argv)
                                                            .help = "releases of the node image",
                                                            .subcommands = image_release_commands};
     const struct ray_args_command commands[] = {
-        cluster_command,       token_command,   node_command,      principal_command,
-        guest_command,         image_command,   network_command,   query_command,
-        why_command,           label_command,   events_command,    context_command,
-        image_release_command, machine_command, provision_command,
+        cluster_command,    token_command,         node_command,      principal_command,
+        guest_command,      image_command,         network_command,   query_command,
+        why_command,        doctor_command,        label_command,     events_command,
+        context_command,    image_release_command, machine_command,   provision_command,
 #ifdef RAY_WITH_LAB
         ray_lab_command,
 #endif
-        completion_command,    version_command, reference_command, {0}};
+        completion_command, version_command,       reference_command, {0}};
     static const struct ray_args_option options[] = {CLUSTER_CONTEXT_OPTION, {0}};
     const struct ray_args_command root = {
         .name = "clusterctl", .help = "operates RayOS", .subcommands = commands};

@@ -382,6 +382,64 @@ int cluster_call_here(const struct ray_args *args, const char *method,
     return run(args, &stream, true, out_body, err);
 }
 
+/* ---- each of them ---- */
+
+bool cluster_is_here(const struct ray_args *args)
+{
+    struct route route = {.socket = NULL};
+    bool is_here = find_route(args, false, &route, NULL) == RAY_OK && route.socket != NULL;
+
+    ray_key_destroy(route.key);
+    return is_here;
+}
+
+static int ask_alone(const struct route *route, const struct context_member *member,
+                     uint64_t timeout_ms, struct ray_err *err)
+{
+    Rayos__Cluster__StatusRequest request = RAYOS__CLUSTER__STATUS_REQUEST__INIT;
+    struct ray_rpc_client *client = NULL;
+    ProtobufCMessage *body = NULL;
+    struct ray_loop loop;
+    int rc = ray_loop_init(&loop, err);
+
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    rc = reach_member(&loop, member, &route->context.cluster_id, route->key, timeout_ms, &client,
+                      err);
+    if (rc == RAY_OK) {
+        rc = reach_call(&loop, client, "cluster.status", &request.base,
+                        &rayos__cluster__status__descriptor, timeout_ms, &body, err);
+    }
+    if (body != NULL) {
+        protobuf_c_message_free_unpacked(body, NULL);
+    }
+    ray_rpc_client_destroy(client);
+    ray_loop_fini(&loop);
+    return rc;
+}
+
+int cluster_each_member(const struct ray_args *args,
+                        void (*on_member)(void *arg, const char *address,
+                                          const struct ray_err *why),
+                        void *arg, struct ray_err *err)
+{
+    struct route route = {.socket = NULL};
+    uint64_t timeout_ms = 0;
+    int rc = node_call_timeout_ms(args, &timeout_ms, err);
+
+    rc = rc == RAY_OK ? find_route(args, false, &route, err) : rc;
+    for (size_t i = 0; rc == RAY_OK && route.socket == NULL && i < route.context.member_count;
+         i++) {
+        struct ray_err why = {0};
+
+        (void)ask_alone(&route, &route.context.members[i], timeout_ms, &why); /* `why` has it */
+        on_member(arg, route.context.members[i].address, &why);
+    }
+    ray_key_destroy(route.key);
+    return rc;
+}
+
 const char *cluster_reason(const struct ray_args *args, char *out, size_t out_size)
 {
     const char *given = ray_args_value(args, "reason");

@@ -54,6 +54,15 @@ struct cluster_stream {
 int cluster_stream(const struct ray_args *args, const struct cluster_stream *stream,
                    ProtobufCMessage **out_body, struct ray_err *err);
 
+/* Whether calls go to a node's own socket; not by a context. */
+bool cluster_is_here(const struct ray_args *args);
+/* Each member of the context by itself, once: whether it can be reached and answers. Nobody when
+ * calls go to a socket. */
+int cluster_each_member(const struct ray_args *args,
+                        void (*on_member)(void *arg, const char *address,
+                                          const struct ray_err *why),
+                        void *arg, struct ray_err *err);
+
 /* --reason, or "clusterctl ..." as the command was. */
 const char *cluster_reason(const struct ray_args *args, char *out, size_t out_size);
 

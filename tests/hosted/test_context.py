@@ -303,3 +303,36 @@ def test_use_and_remove(three, admin):
     admin.do("context", "remove", "second")
     refused = admin.run("cluster", "status")
     assert refused.returncode == 1 and "no context is chosen" in refused.stderr
+
+
+# ---- is anything wrong? ----
+
+def checks_of(done):
+    return {c["name"]: c for c in json.loads(done.stdout)["checks"]}
+
+
+def test_doctor(three, admin):
+    wait_until(lambda: checks_of(admin.run("doctor", "-o", "json"))["quorum"]["state"] == "ok")
+    done = admin.run("doctor", "-o", "json")
+    assert done.returncode in (0, 1)  # this machine's clock source may not be fit for leases
+    wrong = {n for n, c in checks_of(done).items() if c["state"] in ("degraded", "failed")}
+    assert wrong <= {"clocks"}, done.stdout
+    token = three["a"].json("token", "create", "--ttl", "60")["id"]
+    wait_until(lambda: f"token {token}" in checks_of(admin.run("doctor", "-o", "json")))
+    here = checks_of(three["a"].run("doctor", "-o", "json"))
+    assert any(name.startswith("here: ") for name in here)
+
+    three["c"].kill()
+    wait_until(lambda: "node c" in checks_of(admin.run("doctor", "-o", "json")))
+    done = admin.run("doctor", "-o", "json")
+    checks = checks_of(done)
+    assert done.returncode == 1 and json.loads(done.stdout)["state"] == "failed"
+    assert checks["node c"]["state"] == "failed" and checks["node c"]["next_step"] != ""
+    assert checks[f"member {three['c'].address}"]["state"] == "failed"
+    for check in checks.values():
+        assert check["state"] not in ("degraded", "failed") or check["next_step"] != "", check
+
+    three["a"].kill()
+    three["b"].kill()
+    done = admin.run("doctor", "-o", "json")
+    assert done.returncode == 1 and checks_of(done)["cluster"]["state"] == "failed"

@@ -25,12 +25,12 @@
 #include "base/notify.h"
 #include "coordinator/api/member_api.h"
 #include "net/rpc.h"
-#include "node/facts/facts.h"
+#include "node/rayosd_facts.h"
 #include "node/rayosd_methods.h"
 #include "node/rayosd_seccomp.h"
 #include "node/rayosd_watchdog.h"
 
-enum { SOCKET_PATH_SIZE = 256 };
+enum { SOCKET_PATH_SIZE = 256, FACTS_SIZE_MAX = 32 << 10 };
 
 static const char socket_name[] = "node.sock"; /* of the file, and of the kept descriptor */
 
@@ -42,6 +42,8 @@ struct rayosd {
     struct rayosd_context context;
     struct ray_rpc_server *server;
     struct coord_member *member; /* NULL: not told to take part */
+    struct ray_buf facts;        /* what it tells of this machine */
+    bool is_fit_for_leases;
     struct rayosd_watchdog watchdog;
     bool is_leaving;
     bool has_failed;
@@ -179,19 +181,6 @@ static void on_member_failed(void *arg)
     ray_loop_stop(&rayosd->loop);
 }
 
-static bool is_fit_for_leases(struct rayosd *rayosd)
-{
-    Rayos__Node__Facts *facts = NULL;
-    struct ray_arena arena;
-    bool is_fit;
-
-    ray_arena_init(&arena, FACTS_ARENA_SIZE_MAX);
-    is_fit = facts_read(rayosd->root_fd, &arena, &facts, NULL, NULL) == RAY_OK &&
-             facts->clock != NULL && facts->clock->is_fit_for_leases;
-    ray_arena_fini(&arena);
-    return is_fit;
-}
-
 static int start_member(struct rayosd *rayosd, const struct ray_args *args, struct ray_err *err)
 {
     const struct coord_member_config config = {
@@ -204,7 +193,9 @@ static int start_member(struct rayosd *rayosd, const struct ray_args *args, stru
         .name = ray_args_value(args, "name"),
         .domain = ray_args_value(args, "domain"),
         .credential = ray_args_value(args, "credential"),
-        .is_fit_for_leases = is_fit_for_leases(rayosd),
+        .is_fit_for_leases = rayosd->is_fit_for_leases,
+        .facts = rayosd->facts.data,
+        .facts_size = rayosd->facts.size,
         .on_quorate = on_quorate,
         .on_denied = on_denied,
         .on_failed = on_member_failed,
@@ -234,10 +225,15 @@ static int start_loop(struct rayosd *rayosd, const struct ray_args *args, struct
     if (rc != RAY_OK) {
         return rc;
     }
+    ray_buf_init(&rayosd->facts, FACTS_SIZE_MAX);
     rayosd_context_init(&rayosd->context, &rayosd->loop, rayosd->root_fd, rayosd->init_path);
     rc = ray_signal_init(&rayosd->sigterm, &rayosd->loop, SIGTERM, on_signal, rayosd, err);
     if (rc == RAY_OK) {
         rc = ray_signal_init(&rayosd->sigint, &rayosd->loop, SIGINT, on_signal, rayosd, err);
+    }
+    if (rc == RAY_OK && ray_args_value(args, "listen") != NULL) {
+        rc = rayosd_facts_read(rayosd->root_fd, rayosd->data_dir, &rayosd->facts,
+                               &rayosd->is_fit_for_leases, err);
     }
     if (rc == RAY_OK) {
         rc = start_member(rayosd, args, err);
@@ -292,6 +288,7 @@ static void stop(struct rayosd *rayosd)
     ray_signal_fini(&rayosd->sigterm);
     ray_signal_fini(&rayosd->sigint);
     ray_loop_fini(&rayosd->loop);
+    ray_buf_fini(&rayosd->facts);
     if (rayosd->socket_fd >= 0) {
         (void)close(rayosd->socket_fd); /* nobody was accepted */
     }

@@ -295,7 +295,7 @@ int input_read_file(const char *path, struct ray_buf *out, struct ray_err *err)
         if (ray_buf_append(out, chunk, size) != RAY_OK) {
             rc = ray_fail(err, RAY_ETOOBIG, "%s is larger than %zu bytes", path, out->size_max);
         }
-    } while (rc == RAY_OK && size > 0);
+    } while (rc == RAY_OK && size == sizeof chunk); /* fewer: its end, or an error */
     if (rc == RAY_OK && ferror(file) != 0) {
         rc = ray_fail(err, RAY_EIO, "%s cannot be read", path);
     }

@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "clusterctl/verbs/cluster_call.h"
+#include "clusterctl/verbs/confirm.h"
 #include "clusterctl/verbs/node_call.h"
 #include "net/proto_codec.h"
 
@@ -17,7 +17,6 @@ enum {
     PAGE_COUNT = 1000,
     LABELS_MAX = 64, /* of one object, as the registry's */
     VALUE_SIZE_MAX = 16384,
-    ANSWER_SIZE = 128,
 };
 
 static char *text(const char *constant)
@@ -438,34 +437,6 @@ int spec_object_put(struct spec_object *object, const struct ray_args *args,
 
 /* ---- delete ---- */
 
-/* What cannot be taken back wants its name once more. */
-static int confirm(const struct spec_noun *noun, const struct ray_args *args, struct ray_err *err)
-{
-    char answer[ANSWER_SIZE];
-    const char *name = args->positionals[0];
-
-    if (ray_args_flag(args, "yes")) {
-        return RAY_OK;
-    }
-    if (isatty(STDIN_FILENO) != 1) {
-        (void)ray_fail(err, RAY_EUSAGE, "%s %s is not deleted without being asked for", noun->name,
-                       name);
-        (void)ray_next(err, "in scripts: --yes");
-        return RAY_EUSAGE;
-    }
-    (void)fprintf(stderr, "delete %s %s for good? type its name: ", noun->name, name);
-    (void)fflush(stderr);
-    if (fgets(answer, sizeof answer, stdin) == NULL) {
-        answer[0] = '\0';
-    }
-    answer[strcspn(answer, "\n")] = '\0';
-    if (strcmp(answer, name) != 0) {
-        return ray_fail(err, RAY_ECANCELED, "%s %s was not deleted: that is another name",
-                        noun->name, name);
-    }
-    return RAY_OK;
-}
-
 static int delete_one(const struct spec_noun *noun, const struct ray_args *args,
                       uint64_t *out_revision, struct ray_err *err)
 {
@@ -475,7 +446,7 @@ static int delete_one(const struct spec_noun *noun, const struct ray_args *args,
     int rc = fetch_one(noun, args, false, true, &page, err);
 
     if (rc == RAY_OK) {
-        rc = confirm(noun, args, err);
+        rc = confirm_name(args, "A deleted one does not come back.", args->positionals[0], err);
     }
     if (rc == RAY_OK && !ray_args_flag(args, "dry-run")) {
         const Rayos__Registry__Object *object = page.answer->entries[0]->object;
@@ -524,9 +495,5 @@ const struct ray_args_option spec_show_options[] = {CLUSTER_LINEARIZABLE_OPTION,
                                                     {0}};
 
 const struct ray_args_option spec_delete_options[] = {
-    {.name = "yes", .help = "do not ask for the name"},
-    SPEC_DRY_RUN_OPTION,
-    CLUSTER_REASON_OPTION,
-    CLUSTER_SOCKET_OPTION,
-    NODE_TIMEOUT_OPTION("30"),
-    {0}};
+    CONFIRM_YES_OPTION,    SPEC_DRY_RUN_OPTION,       CLUSTER_REASON_OPTION,
+    CLUSTER_SOCKET_OPTION, NODE_TIMEOUT_OPTION("30"), {0}};

@@ -7,6 +7,7 @@
 #include <sys/queue.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/clock.h"
 #include "coordinator/api/credential.h"
 #include "coordinator/api/member_api.h"
@@ -134,6 +135,7 @@ struct coord_member {
     bool has_policy_news;
     uint64_t told_policy_version; /* that the file shows */
 
+    struct ray_buf machine; /* facts, as the config has them */
     struct ray_timer report_timer;
     bool is_late; /* report.c */
     bool is_reporting;
@@ -298,7 +300,7 @@ member_method member_cluster_create, member_cluster_status, member_node_list, me
 member_method member_cluster_members; /* guest.c */
 member_method member_cluster_recover;
 member_method member_token_create, member_token_list, member_token_remove;
-member_method member_query, member_propose;
+member_method member_query, member_propose, member_place_ask;
 member_method member_session_open, member_session_keep, member_session_close;
 member_method member_watch, member_events_method;
 

@@ -367,6 +367,11 @@ static int set_up(struct coord_member *m, const struct coord_member_config *conf
     LIST_INIT(&m->asks);
     LIST_INIT(&m->events);
     ray_arena_init(&m->arena, MEMBER_ARENA_SIZE_MAX);
+    ray_buf_init(&m->machine, COORD_FACTS_SIZE_MAX);
+    if (rc == RAY_OK && ray_buf_append(&m->machine, config->facts, config->facts_size) != RAY_OK) {
+        rc = ray_fail(err, RAY_ETOOBIG, "facts of %zu bytes, at most %d", config->facts_size,
+                      COORD_FACTS_SIZE_MAX);
+    }
     if (rc == RAY_OK) {
         rc = copy(m->run_dir, sizeof m->run_dir, config->run_dir, "the run folder", err);
     }
@@ -581,6 +586,7 @@ void coord_member_destroy(struct coord_member *m)
     ray_timer_fini(&m->report_timer);
     ray_timer_fini(&m->leave_timer);
     ray_key_destroy(m->key);
+    ray_buf_fini(&m->machine);
     ray_arena_fini(&m->arena);
     free(m);
 }

@@ -20,6 +20,7 @@
 #include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -44,6 +45,8 @@ struct coord_member_config {
     const char *domain;     /* failure domain; NULL: the node is its own */
     const char *credential; /* file (coordinator/api/credential.h); NULL: none */
     bool is_fit_for_leases; /* this machine's clock source is */
+    const uint8_t *facts; /* of this machine for the registry, a packed rayos.node.Facts; copied */
+    size_t facts_size;    /* 0: nothing is told */
     /* A quorum is there, of so many voters; again when that changes. */
     void (*on_quorate)(void *arg, size_t voter_count);
     /* The policy has denied something that was asked of this node. */

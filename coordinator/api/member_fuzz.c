@@ -49,6 +49,7 @@ static const struct subject subjects[] = {
     {"node.plan", NULL, &rayos__cluster__plan__descriptor},
     {"cluster.members", NULL, &rayos__cluster__joined__descriptor},
     {"cluster.recover", NULL, &rayos__cluster__recovering__descriptor},
+    {"place.ask", &rayos__cluster__query_part__descriptor, &rayos__cluster__query_end__descriptor},
 };
 
 enum { JOIN_INDEX = 255 }; /* as the first byte: node.join, wherever the list ends */

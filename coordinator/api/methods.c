@@ -38,7 +38,8 @@ struct entry {
     X("events", events_request, member_events_method, GATE_READ, &relayed_events)                  \
     X("node.plan", plan_request, member_node_plan, GATE_READ, &relayed_plan)                       \
     X("cluster.members", members_request, member_cluster_members, GATE_ALL, &relayed_members)      \
-    X("cluster.recover", recover_request, member_cluster_recover, GATE_ADMIN, NULL)
+    X("cluster.recover", recover_request, member_cluster_recover, GATE_ADMIN, NULL)                \
+    X("place.ask", place_request, member_place_ask, GATE_READ, &relayed_place)
 
 /* What a node outside of the log has from a member. Sorted as above. */
 static const struct member_relayed relayed_status = {.method = "cluster.status",
@@ -52,6 +53,10 @@ static const struct member_relayed relayed_members = {
 static const struct member_relayed relayed_tokens = {.method = "token.list",
                                                      .output = &rayos__cluster__tokens__descriptor};
 static const struct member_relayed relayed_query = {.method = "registry.query",
+                                                    .item = &rayos__cluster__query_part__descriptor,
+                                                    .output =
+                                                        &rayos__cluster__query_end__descriptor};
+static const struct member_relayed relayed_place = {.method = "place.ask",
                                                     .item = &rayos__cluster__query_part__descriptor,
                                                     .output =
                                                         &rayos__cluster__query_end__descriptor};
@@ -142,6 +147,7 @@ const struct ray_rpc_method *member_link_methods(void)
         {"cluster.members", &rayos__cluster__members_request__descriptor, run},
         {"token.list", &rayos__cluster__tokens_request__descriptor, run},
         {"registry.query", &rayos__cluster__query_request__descriptor, run},
+        {"place.ask", &rayos__cluster__place_request__descriptor, run},
         {"registry.watch", &rayos__cluster__watch_request__descriptor, run},
         {"events", &rayos__cluster__events_request__descriptor, run},
         {NULL, NULL, NULL},

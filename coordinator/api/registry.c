@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "coordinator/api/impl.h"
+#include "coordinator/place/answer.h"
 #include "net/proto_codec.h"
 
 enum {
@@ -15,10 +16,21 @@ enum {
     SESSION_TTL_S_MAX = 24 * 3600,
 };
 
-/* ---- registry.query ---- */
+/* ---- registry.query, place.ask: what the state says, in parts ---- */
+
+/* Appends to `out`. */
+typedef int query_answer(struct coord_fsm *fsm, const uint8_t *bytes, size_t size,
+                         struct ray_buf *out, struct ray_err *err);
+
+struct query_sort {
+    query_answer *run;
+    size_t size_max;
+    size_t answer_size_max;
+};
 
 struct query_ask {
     struct member_ask ask;
+    query_answer *run;
     struct ray_buf query;
     struct ray_buf answer;
     size_t sent;
@@ -78,8 +90,8 @@ static void on_query_shown(struct member_ask *ask, bool is_linearizable)
     struct coord_fsm *fsm = coord_replica_fsm(ask->member->replica);
     struct ray_err err = {0};
 
-    if (coord_fsm_query(fsm, query_ask->query.data, query_ask->query.size, &query_ask->answer,
-                        &err) != RAY_OK) {
+    if (query_ask->run(fsm, query_ask->query.data, query_ask->query.size, &query_ask->answer,
+                       &err) != RAY_OK) {
         member_ask_fail(ask, &err);
         return;
     }
@@ -89,29 +101,51 @@ static void on_query_shown(struct member_ask *ask, bool is_linearizable)
     send_parts(query_ask);
 }
 
-void member_query(struct coord_member *m, const struct member_caller *caller,
-                  struct ray_rpc_call *call, const ProtobufCMessage *input)
+/* `query_ask` is new. */
+static void ask_state(struct query_ask *query_ask, const struct query_sort *sort,
+                      const ProtobufCBinaryData *query, bool is_linearizable)
 {
-    const Rayos__Cluster__QueryRequest *request = (const Rayos__Cluster__QueryRequest *)input;
-    struct query_ask *query_ask = member_ask_new(m, caller, call, sizeof *query_ask);
     struct ray_err err = {0};
     int rc;
 
-    if (query_ask == NULL) {
-        return;
-    }
-    ray_buf_init(&query_ask->query, RAY_RPC_BODY_SIZE_MAX);
-    ray_buf_init(&query_ask->answer, COORD_FSM_PAGE_SIZE_MAX + COORD_FSM_RECORD_SIZE_MAX);
+    ray_buf_init(&query_ask->query, sort->size_max);
+    ray_buf_init(&query_ask->answer, sort->answer_size_max);
+    query_ask->run = sort->run;
     query_ask->ask.on_release = on_query_release;
     query_ask->ask.on_shown = on_query_shown;
-    rc = ray_buf_append(&query_ask->query, request->query.data, request->query.len);
+    rc = ray_buf_append(&query_ask->query, query->data, query->len);
     if (rc != RAY_OK) {
-        (void)ray_fail(&err, rc, "a query of %zu bytes, at most %d", request->query.len,
-                       RAY_RPC_BODY_SIZE_MAX);
+        (void)ray_fail(&err, rc, "a query of %zu bytes, at most %zu", query->len, sort->size_max);
         member_ask_fail(&query_ask->ask, &err);
         return;
     }
-    member_ask_show(&query_ask->ask, request->is_linearizable);
+    member_ask_show(&query_ask->ask, is_linearizable);
+}
+
+void member_query(struct coord_member *m, const struct member_caller *caller,
+                  struct ray_rpc_call *call, const ProtobufCMessage *input)
+{
+    static const struct query_sort sort = {coord_fsm_query, RAY_RPC_BODY_SIZE_MAX,
+                                           COORD_FSM_PAGE_SIZE_MAX + COORD_FSM_RECORD_SIZE_MAX};
+    const Rayos__Cluster__QueryRequest *request = (const Rayos__Cluster__QueryRequest *)input;
+    struct query_ask *query_ask = member_ask_new(m, caller, call, sizeof *query_ask);
+
+    if (query_ask != NULL) {
+        ask_state(query_ask, &sort, &request->query, request->is_linearizable);
+    }
+}
+
+void member_place_ask(struct coord_member *m, const struct member_caller *caller,
+                      struct ray_rpc_call *call, const ProtobufCMessage *input)
+{
+    static const struct query_sort sort = {coord_place_answer, COORD_PLACE_ASK_SIZE_MAX,
+                                           COORD_PLACE_ANSWER_SIZE_MAX};
+    const Rayos__Cluster__PlaceRequest *request = (const Rayos__Cluster__PlaceRequest *)input;
+    struct query_ask *query_ask = member_ask_new(m, caller, call, sizeof *query_ask);
+
+    if (query_ask != NULL) {
+        ask_state(query_ask, &sort, &request->ask, request->is_linearizable);
+    }
 }
 
 /* ---- registry.propose ---- */

@@ -43,6 +43,22 @@ static bool was_just_said(const struct coord_member *m)
            ray_clock_boottime_ns() - m->reported_ns < REPORT_TIMEOUT_MS * RAY_NS_PER_MS;
 }
 
+/* As long as it tells none, those of before may still be right. */
+static struct coord_bytes facts_of(const struct coord_member *m, const struct coord_object *self)
+{
+    return m->machine.size == 0
+               ? self->node.facts
+               : (struct coord_bytes){.data = m->machine.data, .size = (uint32_t)m->machine.size};
+}
+
+static bool has_other_facts(const struct coord_member *m, const struct coord_object *self)
+{
+    struct coord_bytes facts = facts_of(m, self);
+
+    return facts.size != self->node.facts.size ||
+           (facts.size > 0 && memcmp(facts.data, self->node.facts.data, facts.size) != 0);
+}
+
 static bool is_due(const struct coord_member *m, const struct coord_object *self,
                    const char *message)
 {
@@ -51,7 +67,7 @@ static bool is_due(const struct coord_member *m, const struct coord_object *self
            ray_id_equal(&self->node.incarnation, &m->incarnation) &&
            (strcmp(self->node.address, m->address) != 0 ||
             strcmp(self->node.health, health_of(message)) != 0 ||
-            strcmp(self->node.message, message) != 0 ||
+            strcmp(self->node.message, message) != 0 || has_other_facts(m, self) ||
             self->node.is_fit_for_leases != m->config.is_fit_for_leases);
 }
 
@@ -85,7 +101,7 @@ void member_report_turn(struct coord_member *m)
     report.address = m->address;
     report.health = (char *)(uintptr_t)health_of(message);
     report.message = (char *)(uintptr_t)message;
-    report.facts = ray_proto_bytes(self->node.facts.data, self->node.facts.size);
+    report.facts = ray_proto_bytes(facts_of(m, self).data, facts_of(m, self).size);
     report.is_fit_for_leases = m->config.is_fit_for_leases;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_REPORT;
     command.node_report = &report;

@@ -244,6 +244,10 @@ static uint32_t barriers_of(const struct coord_place *place,
     barriers |= bit_if((uint32_t)of_node->together + of_domain->together < place->together_count,
                        COORD_PLACE_BARRIER_TOGETHER);
     barriers |= bit_if(volumes_elsewhere(request, node) > 0, COORD_PLACE_BARRIER_VOLUMES);
+    barriers |=
+        bit_if(request->has_domain && at->domain != request->domain, COORD_PLACE_BARRIER_DOMAIN);
+    barriers |=
+        bit_if(request->lacks != NULL && request->lacks[node] != 0, COORD_PLACE_BARRIER_LABELS);
     return barriers;
 }
 
@@ -416,8 +420,12 @@ static void fill(const struct coord_place_cluster *cluster,
     case COORD_PLACE_BARRIER_VOLUMES:
         out->count = volumes_elsewhere(request, node);
         break;
+    case COORD_PLACE_BARRIER_LABELS:
+        out->count = request->lacks[node];
+        break;
     case COORD_PLACE_BARRIER_STANDING:
     case COORD_PLACE_BARRIER_ARCHITECTURE:
+    case COORD_PLACE_BARRIER_DOMAIN:
     case COORD_PLACE_BARRIER_COUNT:
         break;
     }

@@ -48,10 +48,12 @@ enum coord_place_standing {
     COORD_PLACE_PENDING,
     COORD_PLACE_DRAINED,
     COORD_PLACE_REMOVED,
-    COORD_PLACE_FAILED,  /* by its own word */
-    COORD_PLACE_SILENT,  /* not heard of */
-    COORD_PLACE_UNFIT,   /* no clock for grants */
-    COORD_PLACE_NO_KVM,  /* cannot run guests at all */
+    COORD_PLACE_FAILED, /* by its own word */
+    COORD_PLACE_SILENT, /* not heard of */
+    COORD_PLACE_UNFIT,  /* no clock for grants */
+    COORD_PLACE_NO_KVM, /* cannot run guests at all */
+    COORD_PLACE_QUARANTINED,
+    COORD_PLACE_UNKNOWN, /* has not said yet what it has */
     COORD_PLACE_ASSUMED, /* away, in a question "what if" */
     COORD_PLACE_STANDING_COUNT
 };
@@ -95,6 +97,9 @@ struct coord_place_request {
     const struct coord_place_volume *volumes;
     uint32_t volume_count;
     const uint32_t *denied_by; /* per node: the number of the policy's rule, 0: allowed; or NULL */
+    const uint32_t *lacks;     /* per node: how many labels it lacks that it must have; or NULL */
+    bool has_domain;           /* it stays in that failure domain: */
+    uint32_t domain;           /* COORD_PLACE_NOWHERE: one that no node has */
 };
 
 /* Why a node is out; bits, for one repaired barrier is no use while another stands. */
@@ -109,6 +114,8 @@ enum coord_place_barrier {
     COORD_PLACE_BARRIER_APART,
     COORD_PLACE_BARRIER_TOGETHER,
     COORD_PLACE_BARRIER_VOLUMES,
+    COORD_PLACE_BARRIER_DOMAIN,
+    COORD_PLACE_BARRIER_LABELS,
     COORD_PLACE_BARRIER_COUNT
 };
 
@@ -157,7 +164,8 @@ uint64_t coord_place_needed(const struct coord_place_request *request, uint32_t 
 struct coord_place_change {
     enum coord_place_barrier barrier;
     uint64_t lacking;  /* of the resource; of CPU_LEVEL: the level asked for */
-    uint32_t count;    /* of APART, TOGETHER: relations that stand in the way; VOLUMES: volumes */
+    uint32_t count;    /* of APART, TOGETHER: relations that stand in the way; VOLUMES: volumes;
+                          LABELS: labels */
     uint32_t relation; /* the first of them, an index of the request's */
     uint32_t rule;     /* of POLICY */
 };

@@ -85,6 +85,13 @@ void place_fix_make(struct place_fix *fix, uint64_t seed)
             .is_required = one_in(&random, 6),
         };
     }
+    for (uint32_t i = 0; i < fix->cluster.node_count; i++) {
+        fix->lacks[i] = one_in(&random, 10) ? 1 + place_fix_below(&random, 3) : 0;
+    }
+    fix->request.lacks = one_in(&random, 3) ? fix->lacks : NULL;
+    fix->request.has_domain = one_in(&random, 8);
+    fix->request.domain =
+        one_in(&random, 8) ? COORD_PLACE_NOWHERE : fix->nodes[any_node(fix, &random)].domain;
     fix->request.volume_count = place_fix_below(&random, PLACE_FIX_VOLUMES_MAX + 1);
     for (uint32_t i = 0; i < fix->request.volume_count; i++) {
         fix->volumes[i] = (struct coord_place_volume){
@@ -166,6 +173,12 @@ bool place_fix_is_possible(const struct coord_place_cluster *cluster,
         }
     }
     if (request->denied_by != NULL && request->denied_by[node] > 0) {
+        return false;
+    }
+    if (request->lacks != NULL && request->lacks[node] > 0) {
+        return false;
+    }
+    if (request->has_domain && request->domain != at->domain) {
         return false;
     }
     for (uint32_t i = 0; i < request->relation_count; i++) {

@@ -25,6 +25,7 @@ struct place_fix {
     struct coord_place_relation relations[PLACE_FIX_RELATIONS_MAX];
     struct coord_place_volume volumes[PLACE_FIX_VOLUMES_MAX];
     uint32_t denied_by[PLACE_FIX_NODES_MAX];
+    uint32_t lacks[PLACE_FIX_NODES_MAX];
     struct coord_place_request request; /* the arrays above */
 };
 

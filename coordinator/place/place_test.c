@@ -109,6 +109,13 @@ static void carry_out(struct place_fix *fix, uint32_t node, const struct coord_p
             fix->volumes[i].can_move = true;
         }
         break;
+    case COORD_PLACE_BARRIER_DOMAIN:
+        fix->request.has_domain = false;
+        break;
+    case COORD_PLACE_BARRIER_LABELS:
+        assert_int_equal(fix->lacks[node], change->count);
+        fix->lacks[node] = 0;
+        break;
     case COORD_PLACE_BARRIER_COUNT:
         fail();
     }

@@ -8,8 +8,8 @@
 const char *coord_place_barrier_name(enum coord_place_barrier barrier)
 {
     static const char *const names[COORD_PLACE_BARRIER_COUNT] = {
-        "standing", "architecture", "cpu-level", "cpu",      "memory",
-        "disk",     "policy",       "apart",     "together", "volumes",
+        "standing", "architecture", "cpu-level", "cpu",     "memory", "disk",
+        "policy",   "apart",        "together",  "volumes", "domain", "labels",
     };
 
     assert((unsigned)barrier < COORD_PLACE_BARRIER_COUNT);
@@ -37,6 +37,8 @@ const char *coord_place_standing_text(enum coord_place_standing standing)
         "is not heard of",
         "has no clock that grants can rest on",
         "has no KVM",
+        "is in quarantine",
+        "has not said yet what it has",
         "is assumed to be away",
     };
 
@@ -96,6 +98,13 @@ const char *coord_place_change_text(const struct coord_place_change *change,
     case COORD_PLACE_BARRIER_VOLUMES:
         (void)snprintf(out, COORD_PLACE_TEXT_SIZE,
                        "%" PRIu32 " of its volumes cannot leave another node", change->count);
+        break;
+    case COORD_PLACE_BARRIER_DOMAIN:
+        (void)snprintf(out, COORD_PLACE_TEXT_SIZE, "is not in the failure domain that it stays in");
+        break;
+    case COORD_PLACE_BARRIER_LABELS:
+        (void)snprintf(out, COORD_PLACE_TEXT_SIZE, "lacks %" PRIu32 " of the labels that it needs",
+                       change->count);
         break;
     case COORD_PLACE_BARRIER_COUNT:
         assert(false);

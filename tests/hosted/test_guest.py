@@ -122,3 +122,80 @@ def test_a_change_keeps_what_others_changed(three):
     assert shown["labels"] == {"color": "blue"} and shown["spec"]["vcpus"] == 3
     assert shown["revision"] > made["revision"]
     node.do("guest", "delete", "raced", "--yes")
+
+
+# ---- where it would go ----
+
+def facts_of(node, name):
+    return node.json("query", "node", name)["objects"][0]["node"]["facts"]
+
+
+@pytest.fixture(scope="module")
+def told(three):
+    """Each node has told what it has."""
+    wait_until(lambda: all(facts_of(three["a"], name) != "" for name in "abc"))
+    return three
+
+
+def place(node, *words, status=0):
+    done = node.run("place", "--dry-run", *words, "-o", "json", "--linearizable")
+    assert done.returncode == status, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_answer_names_every_node(told):
+    """Whether this machine has KVM or not: a node is possible, or it is said why it is not."""
+    answer = place(told["a"], "--memory", "4096GiB", status=REFUSED)
+    assert answer["best"] == "" and answer["revision"] > 0
+    assert sorted(v["node"] for v in answer["verdicts"]) == ["a", "b", "c"]
+    for verdict in answer["verdicts"]:
+        assert not verdict["is_possible"] and verdict["score"] is None and verdict["terms"] == {}
+        lacking = {change["barrier"]: change["lacking"] for change in verdict["changes"]}
+        assert 3 << 20 < lacking["memory"] < 4 << 20, verdict
+        assert "more free memory" in verdict["explanation"]
+
+
+def test_members_say_the_same(told):
+    answers = [place(told[name], "--cpu", "x86-64-v4", "--domain", "rack9", status=REFUSED)
+               for name in "abc"]
+    for answer in answers:
+        assert {c["barrier"] for v in answer["verdicts"] for c in v["changes"]} >= {"domain"}
+        assert answer["verdicts"] == answers[0]["verdicts"]
+
+
+def test_a_drained_node_says_so(told):
+    node = told["a"]
+    node.do("guest", "create", "small", "--memory", "64MiB")
+    node.do("node", "drain", "c")
+    answer = place(node, "small", status=place_status(node))
+    drained = next(v for v in answer["verdicts"] if v["node"] == "c")
+    assert [c["text"] for c in drained["changes"] if c["barrier"] == "standing"] == ["is drained"]
+    assert answer["guest"] == "small" and answer["best"] != "c"
+    for verdict in answer["verdicts"]:
+        assert verdict["is_possible"] == (verdict["changes"] == [])
+        if verdict["is_possible"]:
+            assert sum(verdict["terms"].values()) == verdict["score"]
+    node.do("node", "undrain", "c")
+    node.do("guest", "delete", "small", "--yes")
+
+
+def place_status(node):
+    """0 where this machine can run guests."""
+    return node.run("place", "--dry-run", "--memory", "16MiB").returncode
+
+
+def test_what_place_refuses(told):
+    node = told["a"]
+    refused(node.run("place", "small"), USAGE, "--dry-run")
+    refused(node.run("place", "nobody", "--dry-run"), NOT_FOUND, "no guest 'nobody'")
+    refused(node.run("place", "x", "--dry-run", "--vcpus", "2"), USAGE, "spec of its own")
+    refused(node.run("place", "--dry-run", "--image", "debian-13"), NOT_FOUND, "debian-13")
+
+
+def test_an_observer_asks_a_member(told):
+    told.join("x", options=["--ephemeral"])
+    wait_until(lambda: told["x"].status()["node_role"] == "observer")
+    wait_until(lambda: told["x"].run("place", "--dry-run", "--memory", "4096GiB").returncode
+               == REFUSED)
+    answer = place(told["x"], "--memory", "4096GiB", status=REFUSED)
+    assert {"a", "b", "c"} <= {verdict["node"] for verdict in answer["verdicts"]}

@@ -1,0 +1,12 @@
+/* clusterctl/verbs/place.h - `place`: where a guest would go, and why not elsewhere.
+ *
+ * Memory: none kept.  Threads: one.  Blocks: until the member answers; on --file and others.
+ * Trust: what it answers is escaped when it is printed. */
+#ifndef RAY_CLUSTERCTL_VERBS_PLACE_H
+#define RAY_CLUSTERCTL_VERBS_PLACE_H
+
+#include "base/args.h"
+
+extern const struct ray_args_command place_command;
+
+#endif

@@ -1,4 +1,5 @@
-/* clusterctl/cli/output.h - what a verb found, printed as table (also a wide one), json, yaml or name.
+/* clusterctl/cli/output.h - what a verb found, printed as table (also a wide one), json, yaml or
+ * name.
  *
  * A verb builds one JSON tree (from a protobuf message, or by hand with yyjson) and prints
  * it; the forms show the same facts. Tables are for people: an object is shown as its

@@ -6,6 +6,7 @@
 
 #include "base/test.h"
 #include "base/test_memory.h"
+#include "clusterctl/cli/allow.h"
 #include "clusterctl/cli/output.h"
 #include "net/proto/node.pb-c.h"
 
@@ -239,9 +240,35 @@ static void test_nothing_is_left(void **state)
     }
 }
 
+static void test_only_what_is_allowed(void **state)
+{
+    static const char json[] = "{\"name\":\"a\",\"count\":3,\"secret\":\"s\",\"up\":true,"
+                               "\"inner\":{\"name\":\"x\"},\"list\":[\"s\"]}";
+    static const char *const fields[] = {"name", "count", "up", "inner", "list", "gone", NULL};
+    yyjson_doc *read = yyjson_read(json, strlen(json), 0);
+    yyjson_mut_doc *doc = yyjson_doc_mut_copy(read, NULL);
+    yyjson_mut_val *root = yyjson_mut_doc_get_root(doc);
+    yyjson_mut_val *list = yyjson_mut_arr(doc);
+    char *text;
+
+    (void)state;
+    text = yyjson_mut_val_write(allow_object(doc, root, fields), 0, NULL);
+    assert_string_equal(text, "{\"name\":\"a\",\"count\":3,\"up\":true}");
+    free(text);
+    assert_null(allow_object(doc, list, fields));
+    assert_null(allow_list(doc, root, fields));
+    assert_true(yyjson_mut_arr_append(list, root));
+    text = yyjson_mut_val_write(allow_list(doc, list, fields), 0, NULL);
+    assert_string_equal(text, "[{\"name\":\"a\",\"count\":3,\"up\":true}]");
+    free(text);
+    yyjson_mut_doc_free(doc);
+    yyjson_doc_free(read);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_only_what_is_allowed),
         cmocka_unit_test(test_list),
         cmocka_unit_test(test_object),
         cmocka_unit_test(test_times),

@@ -173,9 +173,9 @@ struct tour {
  * its session makes it one. */
 static bool is_repeatable(const char *method)
 {
-    static const char *const names[] = {"events",           "registry.query", "registry.watch",
-                                        "session.open",     "session.keep",   "session.close",
-                                        "registry.propose", "cluster.members"};
+    static const char *const names[] = {
+        "events",        "registry.query",   "registry.watch",  "session.open", "session.keep",
+        "session.close", "registry.propose", "cluster.members", "node.plan",    "place.ask"};
     static const char *const endings[] = {".list", ".show", ".status"};
     size_t size = strlen(method);
 

@@ -336,3 +336,33 @@ def test_doctor(three, admin):
     three["b"].kill()
     done = admin.run("doctor", "-o", "json")
     assert done.returncode == 1 and checks_of(done)["cluster"]["state"] == "failed"
+
+
+def test_support_bundle_has_no_secrets(three, admin):
+    admin.do("label", "node", "a", "password=hunter2", "--reason", "swordfish")
+    token = three.folder / "secret"
+    three["a"].do("token", "create", "--file", token)
+    secret = token.read_text().split("=", 1)[1].strip()
+    shown = admin.do("support", "bundle", "--show")
+    bundle = json.loads(shown)
+    assert bundle["missing"] == []
+    assert {n["name"] for n in bundle["nodes"]} == {"a", "b", "c"}
+    assert bundle["status"]["name"] == "demo" and bundle["events"] != []
+    taken = admin.home / "bundle.json"
+    admin.do("support", "bundle", taken)
+    assert stat.S_IMODE(taken.stat().st_mode) == 0o600
+    here = three["a"].do("support", "bundle", "--show")
+    assert {"health", "facts"} <= json.loads(here).keys()
+    keys = [m[k] for m in json.loads(admin.file().read_text())["members"]
+            for k in ("identity", "link_key")]
+    for text in (shown, taken.read_text(), here):
+        for word in ("hunter2", "password", "swordfish", secret, secret[13:40], *keys):
+            assert word not in text
+    again = admin.run("support", "bundle", taken)
+    assert again.returncode == 1 and "there already" in again.stderr
+    assert admin.run("support", "bundle").returncode == 2
+    for member in three.members.values():
+        member.kill()
+    bundle = json.loads(admin.do("support", "bundle", "--show"))
+    assert {m["section"] for m in bundle["missing"]} == {"status", "nodes", "tokens", "events"}
+    assert all(m["why"] != "" for m in bundle["missing"])

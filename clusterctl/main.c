@@ -19,6 +19,7 @@
 #include "clusterctl/verbs/machine.h"
 #include "clusterctl/verbs/node.h"
 #include "clusterctl/verbs/place.h"
+#include "clusterctl/verbs/policy.h"
 #include "clusterctl/verbs/principal.h"
 #include "clusterctl/verbs/provision.h"
 #include "clusterctl/verbs/registry.h"
@@ -56,7 +57,7 @@ int main(int argc, char **argv)
         guest_command,      image_command,     network_command,   place_command,
         query_command,      why_command,       doctor_command,    support_command,
         label_command,      events_command,    context_command,   image_release_command,
-        machine_command,    provision_command,
+        machine_command,    provision_command, policy_command,    operation_command,
 #ifdef RAY_WITH_LAB
         ray_lab_command,
 #endif

@@ -82,6 +82,7 @@ COMPLETE_KIND(complete_image, KIND_IMAGE)
 COMPLETE_KIND(complete_network, KIND_NETWORK)
 COMPLETE_KIND(complete_principal, KIND_PRINCIPAL)
 COMPLETE_KIND(complete_token, KIND_TOKEN)
+COMPLETE_KIND(complete_operation, KIND_OPERATION)
 
 void complete_kind_and_name(const struct ray_args *args, size_t index, void *context)
 {

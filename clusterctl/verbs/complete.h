@@ -20,6 +20,7 @@ void complete_image(const struct ray_args *args, size_t index, void *context);
 void complete_network(const struct ray_args *args, size_t index, void *context);
 void complete_principal(const struct ray_args *args, size_t index, void *context);
 void complete_token(const struct ray_args *args, size_t index, void *context);
+void complete_operation(const struct ray_args *args, size_t index, void *context);
 /* A kind, then a name of that kind. */
 void complete_kind_and_name(const struct ray_args *args, size_t index, void *context);
 

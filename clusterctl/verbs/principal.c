@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/id.h"
+#include "base/size.h"
 #include "clusterctl/cli/output.h"
 #include "clusterctl/context/operator_key.h"
 #include "clusterctl/verbs/cluster_call.h"
@@ -138,6 +139,21 @@ static int find(const struct registry_page *page, const char *name,
     return RAY_ENOTFOUND;
 }
 
+static const char *const roles[] = {
+    [RAYOS__REGISTRY__PRINCIPAL_ROLE__PRINCIPAL_NONE] = "none",
+    [RAYOS__REGISTRY__PRINCIPAL_ROLE__PRINCIPAL_ADMIN] = "admin",
+    [RAYOS__REGISTRY__PRINCIPAL_ROLE__PRINCIPAL_OPERATOR] = "operator",
+    [RAYOS__REGISTRY__PRINCIPAL_ROLE__PRINCIPAL_VIEWER] = "viewer",
+};
+
+/* Older data says only whether one is an admin. */
+static const char *role_name(const Rayos__Registry__Principal *principal)
+{
+    size_t role = (size_t)principal->role;
+
+    return principal->is_admin ? "admin" : role < RAY_ARRAY_COUNT(roles) ? roles[role] : "?";
+}
+
 static yyjson_mut_val *show(yyjson_mut_doc *doc, const Rayos__Registry__Object *object)
 {
     yyjson_mut_val *value = yyjson_mut_obj(doc);
@@ -155,6 +171,7 @@ static yyjson_mut_val *show(yyjson_mut_doc *doc, const Rayos__Registry__Object *
     return value != NULL && yyjson_mut_obj_add_strcpy(doc, value, "name", object->name) &&
                    yyjson_mut_obj_add_strcpy(doc, value, "id", id_text) &&
                    yyjson_mut_obj_add_bool(doc, value, "is_admin", object->principal->is_admin) &&
+                   yyjson_mut_obj_add_str(doc, value, "role", role_name(object->principal)) &&
                    yyjson_mut_obj_add_strcpy(doc, value, "key", hex) &&
                    yyjson_mut_obj_add_strcpy(doc, value, "fingerprint",
                                              ray_words_format(fingerprint, words)) &&
@@ -196,7 +213,7 @@ static yyjson_mut_val *show_all(yyjson_mut_doc *doc, const struct registry_page 
 static int run_list(const struct ray_args *args, void *context)
 {
     static const struct output_column columns[] = {{"NAME", "name", OUTPUT_AS_TEXT},
-                                                   {"ADMIN", "is_admin", OUTPUT_AS_TEXT},
+                                                   {"ROLE", "role", OUTPUT_AS_TEXT},
                                                    {"FINGERPRINT", "fingerprint", OUTPUT_AS_TEXT},
                                                    {0}};
     static const struct output_view view = {.list_key = "principals", .columns = columns};
@@ -256,6 +273,18 @@ static int check_new(const struct ray_args *args, const uint8_t key[static RAY_K
     return rc;
 }
 
+/* The choices of the option are the names. */
+static Rayos__Registry__PrincipalRole role_of(const struct ray_args *args)
+{
+    const char *wanted = ray_args_flag(args, "admin") ? "admin" : ray_args_value(args, "role");
+    size_t role = 0;
+
+    while (role + 1 < RAY_ARRAY_COUNT(roles) && strcmp(roles[role], wanted) != 0) {
+        role++;
+    }
+    return (Rayos__Registry__PrincipalRole)role;
+}
+
 static int put(const struct ray_args *args, uint8_t key[static RAY_KEY_SIZE],
                uint64_t *out_revision, struct ray_err *err)
 {
@@ -267,7 +296,8 @@ static int put(const struct ray_args *args, uint8_t key[static RAY_KEY_SIZE],
 
     randombytes_buf(id.bytes, sizeof id.bytes);
     principal.key = ray_proto_bytes(key, RAY_KEY_SIZE);
-    principal.is_admin = ray_args_flag(args, "admin");
+    principal.role = role_of(args);
+    principal.is_admin = principal.role == RAYOS__REGISTRY__PRINCIPAL_ROLE__PRINCIPAL_ADMIN;
     object.kind = RAYOS__REGISTRY__KIND__KIND_PRINCIPAL;
     object.id = ray_proto_id(&id);
     object.name = (char *)(uintptr_t)args->positionals[0]; /* protobuf-c only reads it */
@@ -356,7 +386,12 @@ static const struct ray_args_option create_options[] = {
     {.name = "key",
      .value_name = "FILE|HEX",
      .help = "the operator's public key, as 'principal key' prints it"},
-    {.name = "admin", .help = "may do everything"},
+    {.name = "role",
+     .value_name = "ROLE",
+     .default_value = "viewer",
+     .choices = "none|admin|operator|viewer",
+     .help = "what the policy's rules go by: 'clusterctl policy show'"},
+    {.name = "admin", .help = "the same as --role admin"},
     CLUSTER_REASON_OPTION,
     CLUSTER_SOCKET_OPTION,
     NODE_TIMEOUT_OPTION("30"),

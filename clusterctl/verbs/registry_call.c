@@ -122,8 +122,16 @@ static void close_session(const struct ray_args *args, const struct ray_id *id)
     }
 }
 
+static int take_reply(const Rayos__Registry__Result *result, Rayos__Registry__Reply **out,
+                      struct ray_err *err)
+{
+    *out = rayos__registry__reply__unpack(NULL, result->body.len, result->body.data);
+    return *out != NULL ? RAY_OK : ray_fail(err, RAY_EMALFORMED, "the answer cannot be read");
+}
+
+/* out_reply may be NULL. */
 static int propose(const struct ray_args *args, Rayos__Registry__Command *command,
-                   uint64_t *out_revision, struct ray_err *err)
+                   uint64_t *out_revision, Rayos__Registry__Reply **out_reply, struct ray_err *err)
 {
     Rayos__Cluster__ProposeRequest request = RAYOS__CLUSTER__PROPOSE_REQUEST__INIT;
     const Rayos__Registry__Result *result;
@@ -147,6 +155,8 @@ static int propose(const struct ray_args *args, Rayos__Registry__Command *comman
     if (result->code != RAY_OK) {
         rc = ray_fail(err, result->code, "%s", result->text);
         (void)ray_next(err, "%s", result->next_step);
+    } else if (out_reply != NULL) {
+        rc = take_reply(result, out_reply, err);
     }
     protobuf_c_message_free_unpacked(body, NULL);
     return rc;
@@ -154,6 +164,13 @@ static int propose(const struct ray_args *args, Rayos__Registry__Command *comman
 
 int registry_change_once(const struct ray_args *args, Rayos__Registry__Command *command,
                          uint64_t *out_revision, struct ray_err *err)
+{
+    return registry_change_reply(args, command, out_revision, NULL, err);
+}
+
+int registry_change_reply(const struct ray_args *args, Rayos__Registry__Command *command,
+                          uint64_t *out_revision, Rayos__Registry__Reply **out_reply,
+                          struct ray_err *err)
 {
     Rayos__Registry__Header header = RAYOS__REGISTRY__HEADER__INIT;
     char reason[REASON_SIZE];
@@ -167,7 +184,7 @@ int registry_change_once(const struct ray_args *args, Rayos__Registry__Command *
     header.session = ray_proto_id(&session);
     header.sequence = 1;
     command->header = &header;
-    rc = propose(args, command, out_revision, err);
+    rc = propose(args, command, out_revision, out_reply, err);
     command->header = NULL;
     close_session(args, &session);
     return rc;

@@ -31,5 +31,9 @@ void registry_page_fini(struct registry_page *page);
  * set here. A refusal is an error like any other. */
 int registry_change_once(const struct ray_args *args, Rayos__Registry__Command *command,
                          uint64_t *out_revision, struct ray_err *err);
+/* The same with what the command answers; the reply is the caller's (free_unpacked). */
+int registry_change_reply(const struct ray_args *args, Rayos__Registry__Command *command,
+                          uint64_t *out_revision, Rayos__Registry__Reply **out_reply,
+                          struct ray_err *err);
 
 #endif

@@ -76,6 +76,22 @@ int coord_policy_create(const uint8_t *bytes, size_t size, struct coord_policy *
                         struct ray_err *err);
 void coord_policy_destroy(struct coord_policy *policy);
 
+/* Parts of a rule that are texts. */
+enum coord_policy_field {
+    COORD_POLICY_FIELD_NAME,
+    COORD_POLICY_FIELD_WHO, /* of `who` and of `approvers` */
+    COORD_POLICY_FIELD_ACTION,
+    COORD_POLICY_FIELD_OBJECT,
+    COORD_POLICY_FIELD_ON,
+    COORD_POLICY_FIELD_LABEL_KEY,
+    COORD_POLICY_FIELD_LABEL_VALUE,
+    COORD_POLICY_FIELD_REASON,
+};
+
+/* One of them by itself, for who knows where it is written: RAY_EINVAL with what and what to write
+ * instead, without a place. */
+int coord_policy_check_text(enum coord_policy_field field, const char *text, struct ray_err *err);
+
 /* The rules that a new cluster has, packed: admins may do everything, operators may run guests,
  * viewers may look; guests get no network, no device and no display. RAY_ENOMEM. */
 int coord_policy_default(struct ray_buf *out, struct ray_err *err);

@@ -18,14 +18,16 @@ static const char *const kinds_of_object[] = {
 
 /* What is being looked at, for errors. */
 struct place {
-    const Rayos__Policy__Rule *rule;
-    size_t number; /* from 1 */
+    const Rayos__Policy__Rule *rule; /* NULL: nothing but the text */
+    size_t number;                   /* from 1 */
 };
 
 static int refuse(const struct place *place, struct ray_err *err, const char *what,
                   const char *text, const char *next)
 {
-    if (place->rule->line > 0) {
+    if (place->rule == NULL) {
+        (void)ray_fail(err, RAY_EINVAL, "%s '%.64s'", what, text);
+    } else if (place->rule->line > 0) {
         (void)ray_fail(err, RAY_EINVAL, "line %u: rule '%.64s': %s '%.64s'", place->rule->line,
                        place->rule->name, what, text);
     } else {
@@ -164,6 +166,13 @@ static int check_list(const struct place *place, char *const *patterns, size_t c
     return RAY_OK;
 }
 
+static int check_label_key(const struct place *place, const char *key, struct ray_err *err)
+{
+    return key[0] != '\0'
+               ? RAY_OK
+               : refuse(place, err, "label without a key:", key, "write KEY = \"VALUE\"");
+}
+
 static int check_labels(const struct place *place, struct ray_err *err)
 {
     const Rayos__Policy__Rule *rule = place->rule;
@@ -179,9 +188,8 @@ static int check_labels(const struct place *place, struct ray_err *err)
         if (rc == RAY_OK) {
             rc = check_text(place, rule->labels[i]->value, COORD_POLICY_PATTERN_SIZE_MAX, err);
         }
-        if (rc == RAY_OK && rule->labels[i]->key[0] == '\0') {
-            rc = refuse(place, err, "label without a key:", rule->labels[i]->value,
-                        "write KEY = \"VALUE\"");
+        if (rc == RAY_OK) {
+            rc = check_label_key(place, rule->labels[i]->key, err);
         }
         if (rc != RAY_OK) {
             return rc;
@@ -200,13 +208,47 @@ static bool is_name(const char *name)
     return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == size;
 }
 
+static int check_name(const struct place *place, const char *name, struct ray_err *err)
+{
+    return is_name(name) ? RAY_OK
+                         : refuse(place, err, "not a name for a rule:", name,
+                                  "use 1 to 63 of a-z, 0-9 and '-'; \"default\" is taken");
+}
+
+static int check_nothing(const struct place *place, const char *text, struct ray_err *err)
+{
+    (void)place;
+    (void)text;
+    (void)err;
+    return RAY_OK;
+}
+
+int coord_policy_check_text(enum coord_policy_field field, const char *text, struct ray_err *err)
+{
+    static check_pattern *const checks[] = {
+        [COORD_POLICY_FIELD_NAME] = check_name,
+        [COORD_POLICY_FIELD_WHO] = check_who,
+        [COORD_POLICY_FIELD_ACTION] = check_action,
+        [COORD_POLICY_FIELD_OBJECT] = check_object,
+        [COORD_POLICY_FIELD_ON] = check_on,
+        [COORD_POLICY_FIELD_LABEL_KEY] = check_label_key,
+        [COORD_POLICY_FIELD_LABEL_VALUE] = check_nothing,
+        [COORD_POLICY_FIELD_REASON] = check_nothing,
+    };
+    const struct place nowhere = {.rule = NULL};
+    size_t size_max = field == COORD_POLICY_FIELD_REASON ? COORD_POLICY_REASON_SIZE_MAX
+                                                         : COORD_POLICY_PATTERN_SIZE_MAX;
+    int rc = check_text(&nowhere, text, size_max, err);
+
+    return rc == RAY_OK ? checks[field](&nowhere, text, err) : rc;
+}
+
 static int check_head(const struct place *place, struct ray_err *err)
 {
     const Rayos__Policy__Rule *rule = place->rule;
 
-    if (!is_name(rule->name)) {
-        return refuse(place, err, "not a name for a rule:", rule->name,
-                      "use 1 to 63 of a-z, 0-9 and '-'; \"default\" is taken");
+    if (check_name(place, rule->name, err) != RAY_OK) {
+        return RAY_EINVAL;
     }
     if (rule->effect != RAYOS__POLICY__EFFECT__EFFECT_ALLOW &&
         rule->effect != RAYOS__POLICY__EFFECT__EFFECT_DENY &&

@@ -178,7 +178,7 @@ static uint8_t *make_rules(size_t size)
         rayos__policy__policy__init(&rules->policy);
         rules->policy.rules = rules->list;
         rules->who[0] = (char *)(uintptr_t)"role:admin";
-        while (packed_size(rules) + 2 * RULE_TEXT_SIZE < size) {
+        while (packed_size(rules) + (size_t)2 * RULE_TEXT_SIZE < size) {
             add_rule(rules, RULE_TEXT_SIZE);
         }
         if (!fill_up(rules, size)) {

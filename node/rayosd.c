@@ -8,7 +8,8 @@
  * filters. End on SIGTERM: leadership of the cluster is handed over, open calls end, then the
  * process does. A second signal ends it at once.
  *
- * By hand, as an ordinary user: --root DIR puts all that a node has in / below DIR. */
+ * By hand, as an ordinary user: --root DIR puts all that a node has in / below DIR. PID 1 says the
+ * rest by options, too (node/init/member.h). */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -28,6 +29,7 @@
 #include "node/rayosd_facts.h"
 #include "node/rayosd_methods.h"
 #include "node/rayosd_seccomp.h"
+#include "node/rayosd_ticker.h"
 #include "node/rayosd_watchdog.h"
 
 enum { SOCKET_PATH_SIZE = 256, FACTS_SIZE_MAX = 32 << 10 };
@@ -44,12 +46,14 @@ struct rayosd {
     struct coord_member *member; /* NULL: not told to take part */
     struct ray_buf facts;        /* what it tells of this machine */
     bool is_fit_for_leases;
+    struct rayosd_ticker ticker;
     struct rayosd_watchdog watchdog;
     bool is_leaving;
     bool has_failed;
     int root_fd;
     int socket_fd; /* -1 when the server has it */
     char run_dir[SOCKET_PATH_SIZE];
+    char member_dir[SOCKET_PATH_SIZE]; /* what a member keeps for this boot */
     char data_dir[SOCKET_PATH_SIZE];
     char path[SOCKET_PATH_SIZE];
     char init_path[SOCKET_PATH_SIZE];
@@ -100,6 +104,9 @@ static int make_paths(struct rayosd *rayosd, const struct ray_args *args, struct
 
     if (rc == RAY_OK) {
         rc = join_path(rayosd->data_dir, root == NULL ? "" : root, "/var/rayos", "--root", err);
+    }
+    if (rc == RAY_OK) {
+        rc = join_path(rayosd->member_dir, rayosd->run_dir, "/member", "the run folder", err);
     }
     if (rc == RAY_OK) {
         rc = join_path(rayosd->path, rayosd->run_dir, "/node.sock", "the run folder", err);
@@ -162,6 +169,7 @@ static void on_quorate(void *arg, size_t voter_count)
 
     (void)snprintf(detail, sizeof detail, "%zu", voter_count);
     ray_log(rayosd->logger, RAY_LOG_NOTICE, "main", "quorate voters=%s", detail);
+    rayosd_ticker_hurry(&rayosd->ticker);
     tell_marker(rayosd, RAY_MARKER_CLUSTER_QUORATE, detail);
 }
 
@@ -183,13 +191,15 @@ static void on_member_failed(void *arg)
 
 static int start_member(struct rayosd *rayosd, const struct ray_args *args, struct ray_err *err)
 {
+    const char *interface = ray_args_value(args, "interface");
+    const char *advertise = ray_args_value(args, "advertise");
     const struct coord_member_config config = {
         .loop = &rayosd->loop,
         .logger = rayosd->logger,
         .data_dir = rayosd->data_dir,
-        .run_dir = rayosd->run_dir,
+        .run_dir = rayosd->member_dir,
         .listen = ray_args_value(args, "listen"),
-        .advertise = ray_args_value(args, "advertise"),
+        .advertise = advertise == NULL && interface != NULL ? "" : advertise,
         .name = ray_args_value(args, "name"),
         .domain = ray_args_value(args, "domain"),
         .credential = ray_args_value(args, "credential"),
@@ -201,11 +211,18 @@ static int start_member(struct rayosd *rayosd, const struct ray_args *args, stru
         .on_failed = on_member_failed,
         .arg = rayosd,
     };
+    int rc;
 
     if (config.listen == NULL) {
         return RAY_OK;
     }
-    return coord_member_create(&rayosd->member, &config, err);
+    if (advertise != NULL && interface != NULL) {
+        return ray_fail(err, RAY_EUSAGE, "--advertise and --interface exclude each other");
+    }
+    rc = coord_member_create(&rayosd->member, &config, err);
+    return rc == RAY_OK ? rayosd_ticker_init(&rayosd->ticker, &rayosd->loop, rayosd->logger,
+                                             rayosd->member, interface, config.listen, err)
+                        : rc;
 }
 
 /* ---- beginning and end ---- */
@@ -282,6 +299,7 @@ static int start(struct rayosd *rayosd, const struct ray_args *args, struct ray_
 static void stop(struct rayosd *rayosd)
 {
     ray_rpc_server_destroy(rayosd->server);
+    rayosd_ticker_fini(&rayosd->ticker);
     coord_member_destroy(rayosd->member);
     rayosd_context_fini(&rayosd->context);
     rayosd_watchdog_fini(&rayosd->watchdog);
@@ -350,6 +368,9 @@ static const struct ray_args_option options[] = {
     {.name = "advertise",
      .value_name = "HOST:PORT",
      .help = "the address that others are told, when it is another one"},
+    {.name = "interface",
+     .value_name = "NAME",
+     .help = "they are told its first IPv4 address, whatever that is at the time"},
     {.name = "name", .value_name = "NAME", .help = "of this node (default: of its key)"},
     {.name = "domain", .value_name = "NAME", .help = "failure domain (default: the node's own)"},
     {.name = "credential",

@@ -231,6 +231,20 @@ static void propose_join(struct member_ask *ask, const Rayos__Cluster__JoinReque
     member_ask_propose(ask, &command, "joins with a token");
 }
 
+/* Who joins is told whom to go to; we may be the only one. */
+static int require_address(struct coord_member *m, struct ray_err *err)
+{
+    const struct coord_object *self =
+        coord_fsm_find(coord_replica_fsm(m->replica), COORD_NODE, &m->id);
+
+    if (self == NULL || self->node.address[0] != '\0') {
+        return RAY_OK;
+    }
+    (void)ray_fail(err, RAY_EUNAVAILABLE, "the cluster has not heard of this member's address yet");
+    (void)ray_next(err, "wait, or ask another member");
+    return RAY_EUNAVAILABLE;
+}
+
 static void run_join(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
 {
     const Rayos__Cluster__JoinRequest *request = (const Rayos__Cluster__JoinRequest *)input;
@@ -254,6 +268,9 @@ static void run_join(struct ray_rpc_call *call, const ProtobufCMessage *input, v
     }
     if (rc == RAY_OK) {
         rc = member_require_cluster(m, &err);
+    }
+    if (rc == RAY_OK) {
+        rc = require_address(m, &err);
     }
     if (rc != RAY_OK) {
         member_ask_fail(&ask->ask, &err);

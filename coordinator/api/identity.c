@@ -36,6 +36,7 @@ static int choose_name(struct coord_member *m, int dir_fd, struct ray_err *err)
 {
     uint8_t fingerprint[RAY_KEY_FINGERPRINT_SIZE];
     char kept[COORD_NAME_SIZE];
+    int rc;
 
     if (ray_file_read_text(dir_fd, "name", kept, sizeof kept, NULL) != RAY_OK ||
         !member_is_name(kept)) {
@@ -58,8 +59,11 @@ static int choose_name(struct coord_member *m, int dir_fd, struct ray_err *err)
     if (strcmp(m->name, kept) == 0) {
         return RAY_OK;
     }
-    return ray_atomic_write(dir_fd, "name", m->name, strlen(m->name),
-                            S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH, err);
+    rc = ray_atomic_write(dir_fd, "name", m->name, strlen(m->name),
+                          S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH,
+                          m->config.name != NULL ? NULL : err);
+    /* On a node the folder is PID 1's, which says the name at each start. */
+    return m->config.name != NULL ? RAY_OK : rc;
 }
 
 int member_identity_open(struct coord_member *m, struct ray_err *err)

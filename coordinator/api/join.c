@@ -257,6 +257,11 @@ static void try_next(void *arg)
     int rc;
 
     hang_up(joining);
+    if (joining->member->address[0] == '\0') {
+        (void)ray_fail(&err, RAY_EUNAVAILABLE, "this node has no address yet");
+        retry(joining, &err);
+        return;
+    }
     joining->seed++;
     rc = ray_dial(seed, &fd, &err);
     if (rc == RAY_OK) {

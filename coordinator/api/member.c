@@ -464,6 +464,33 @@ static void keep_creating(struct coord_member *m)
     }
 }
 
+/* A credential that is of no use leaves the node unclaimed: a person can still reach it. */
+static int give_up_credential(struct coord_member *m, int rc, struct ray_err *err)
+{
+    if (rc != RAY_EMALFORMED && rc != RAY_ETOOBIG && rc != RAY_EINVAL) {
+        return rc;
+    }
+    ray_log(m->config.logger, RAY_LOG_ERROR, "member", "the credential is not used: %s", err->text);
+    member_join_fini(m);
+    coord_credential_fini(&m->credential);
+    m->state = MEMBER_UNCLAIMED;
+    m->trouble = *err;
+    *err = (struct ray_err){0};
+    return RAY_OK;
+}
+
+static int obey_credential(struct coord_member *m, struct ray_err *err)
+{
+    int rc = coord_credential_load(m->config.credential, &m->credential, err);
+
+    if (rc == RAY_OK && m->credential.kind == COORD_CREDENTIAL_CREATE) {
+        member_create_by_credential(m);
+    } else if (rc == RAY_OK && m->credential.kind == COORD_CREDENTIAL_JOIN) {
+        rc = member_join_begin(m, err);
+    }
+    return rc == RAY_OK ? RAY_OK : give_up_credential(m, rc, err);
+}
+
 /* A membership on the disk, or what the credential says. */
 static int begin(struct coord_member *m, struct ray_err *err)
 {
@@ -495,16 +522,7 @@ static int begin(struct coord_member *m, struct ray_err *err)
         }
         return rc;
     }
-    if (m->config.credential == NULL) {
-        return RAY_OK;
-    }
-    rc = coord_credential_load(m->config.credential, &m->credential, err);
-    if (rc == RAY_OK && m->credential.kind == COORD_CREDENTIAL_CREATE) {
-        member_create_by_credential(m);
-    } else if (rc == RAY_OK && m->credential.kind == COORD_CREDENTIAL_JOIN) {
-        rc = member_join_begin(m, err);
-    }
-    return rc;
+    return m->config.credential == NULL ? RAY_OK : obey_credential(m, err);
 }
 
 static int open_all(struct coord_member *m, struct ray_err *err)
@@ -614,4 +632,31 @@ const char *coord_member_name(const struct coord_member *m)
 const char *coord_member_address(const struct coord_member *m)
 {
     return m->address;
+}
+
+int coord_member_set_address(struct coord_member *m, const char *address, struct ray_err *err)
+{
+    if (strlen(address) >= sizeof m->address) {
+        return ray_fail(err, RAY_EUSAGE, "the address is longer than %zu characters",
+                        sizeof m->address - 1);
+    }
+    (void)snprintf(m->address, sizeof m->address, "%s", address);
+    return RAY_OK; /* whoever needs it looks once a second: report.c, join.c */
+}
+
+void coord_member_standing(const struct coord_member *m,
+                           char out[static COORD_MEMBER_STANDING_SIZE])
+{
+    const char *name = member_state_name(m);
+    bool is_member = strcmp(name, "member") == 0;
+    char why[COORD_MEMBER_STANDING_SIZE - 32]; /* a peer may have said it */
+
+    (void)ray_escape(why, sizeof why, m->trouble.text, strlen(m->trouble.text));
+    if (is_member && m->told_voter_count > 0) {
+        (void)snprintf(out, COORD_MEMBER_STANDING_SIZE, "quorate, %zu %s", m->told_voter_count,
+                       m->told_voter_count == 1 ? "voter" : "voters");
+    } else {
+        (void)snprintf(out, COORD_MEMBER_STANDING_SIZE, "%s%s%s",
+                       is_member ? "no quorum is heard" : name, why[0] != '\0' ? ": " : "", why);
+    }
 }

@@ -30,6 +30,7 @@
 enum {
     COORD_MEMBER_METHODS_MAX = 32,
     COORD_MEMBER_LEAVE_MS = 5000, /* leadership is handed over within it, or not at all */
+    COORD_MEMBER_STANDING_SIZE = 160,
 };
 
 struct coord_member;
@@ -40,7 +41,7 @@ struct coord_member_config {
     const char *data_dir; /* made when it is not there */
     const char *run_dir;
     const char *listen;     /* "host:port" for links */
-    const char *advertise;  /* where others reach it; NULL: as `listen` */
+    const char *advertise;  /* where others reach it; NULL: as `listen`; "": not known yet */
     const char *name;       /* NULL: the one of before, else n- and 8 digits of the fingerprint */
     const char *domain;     /* failure domain; NULL: the node is its own */
     const char *credential; /* file (coordinator/api/credential.h); NULL: none */
@@ -72,6 +73,11 @@ bool coord_member_take_pulse(struct coord_member *member);
 
 const char *coord_member_name(const struct coord_member *member);
 const char *coord_member_address(const struct coord_member *member);
+/* Where others reach it from now on: joining waits for it, the registry is told. RAY_EUSAGE. */
+int coord_member_set_address(struct coord_member *member, const char *address, struct ray_err *err);
+/* How it stands, for people: "quorate, 3 voters", "joining: <why not yet>"; one line, cut. */
+void coord_member_standing(const struct coord_member *member,
+                           char out[static COORD_MEMBER_STANDING_SIZE]);
 
 /* The methods of net/proto/cluster.proto for callers on the node's own socket; ends with a NULL
  * name. Whoever serves them gives the calls on, as each has a request type of its own. */

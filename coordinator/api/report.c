@@ -43,6 +43,12 @@ static bool was_just_said(const struct coord_member *m)
            ray_clock_boottime_ns() - m->reported_ns < REPORT_TIMEOUT_MS * RAY_NS_PER_MS;
 }
 
+/* As long as it has none, that of before may still be right. */
+static const char *address_of(const struct coord_member *m, const struct coord_object *self)
+{
+    return m->address[0] != '\0' ? m->address : self->node.address;
+}
+
 /* As long as it tells none, those of before may still be right. */
 static struct coord_bytes facts_of(const struct coord_member *m, const struct coord_object *self)
 {
@@ -65,7 +71,7 @@ static bool is_due(const struct coord_member *m, const struct coord_object *self
     return !was_just_said(m) && self != NULL &&
            (self->node.state == COORD_NODE_MEMBER || self->node.state == COORD_NODE_DRAINED) &&
            ray_id_equal(&self->node.incarnation, &m->incarnation) &&
-           (strcmp(self->node.address, m->address) != 0 ||
+           (strcmp(self->node.address, address_of(m, self)) != 0 ||
             strcmp(self->node.health, health_of(message)) != 0 ||
             strcmp(self->node.message, message) != 0 || has_other_facts(m, self) ||
             self->node.is_fit_for_leases != m->config.is_fit_for_leases);
@@ -98,7 +104,7 @@ void member_report_turn(struct coord_member *m)
         return;
     }
     report.node = ray_proto_id(&m->id);
-    report.address = m->address;
+    report.address = (char *)(uintptr_t)address_of(m, self);
     report.health = (char *)(uintptr_t)health_of(message);
     report.message = (char *)(uintptr_t)message;
     report.facts = ray_proto_bytes(facts_of(m, self).data, facts_of(m, self).size);

@@ -30,6 +30,15 @@ const char *init_node_name(const struct init *init)
     return init->has_identity ? init->identity.name : "unnamed";
 }
 
+const char *init_cluster_standing(struct init *init)
+{
+    struct supervise_unit *rayosd = supervise_find(&init->supervise, "rayosd");
+
+    return rayosd != NULL && supervise_unit_state(rayosd)->state == SUPERVISE_READY
+               ? rayosd->status_text
+               : "";
+}
+
 /* ---- the log ---- */
 
 static void put_line(void *arg, enum ray_log_level level, const char *line, size_t size)
@@ -155,6 +164,13 @@ static struct ray_child *find_child(void *arg, pid_t pid)
     return init->job.child.pid == pid ? &init->job.child : NULL;
 }
 
+static const char *const *argv_of(void *arg, const struct service_def *def)
+{
+    const struct init *init = arg;
+
+    return strcmp(def->name, "rayosd") == 0 ? init_member_argv(&init->member) : def->argv;
+}
+
 static int start_supervise(struct init *init, struct ray_err *err)
 {
     size_t count;
@@ -168,6 +184,7 @@ static int start_supervise(struct init *init, struct ray_err *err)
         .notify_path = init->notify_path,
         .is_hosted = init->is_hosted,
         .put = put_line,
+        .argv = argv_of,
         .on_changed = on_changed,
         .on_all_ready = on_all_ready,
         .on_all_stopped = on_all_stopped,

@@ -16,6 +16,7 @@
 #include "node/init/job.h"
 #include "node/init/kernel_log.h"
 #include "node/init/marker_sink.h"
+#include "node/init/member.h"
 #include "node/init/notify_server.h"
 #include "node/init/persist_log.h"
 #include "node/init/power_button.h"
@@ -133,6 +134,7 @@ struct init {
     bool is_boot_image_busy;       /* its disk is looked at on a thread */
     struct init_identity identity; /* thread stage identity */
     bool has_identity;
+    struct init_member member; /* thread stage identity */
 };
 
 /* Wires all up. Fails only without memory or descriptors for the core: loop, log, sinks,
@@ -148,6 +150,8 @@ const struct boot_stage *init_stages(size_t *out_count);
 
 const char *init_state_name(enum init_state state);
 const char *init_node_name(const struct init *init); /* "unnamed" before there is one */
+/* What rayosd says of its part in a cluster; "": nothing, or it is not ready. */
+const char *init_cluster_standing(struct init *init);
 int init_shutdown(struct init *init, enum shutdown_mode mode, const char *reason,
                   struct ray_err *err);
 

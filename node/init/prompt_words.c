@@ -58,6 +58,9 @@ static void print_status(struct init *init, struct terminal *terminal)
     terminal_print(terminal, "boot      %s  up %" PRIu64 " s\n", init->facts.boot_id,
                    ray_clock_boottime_ns() / RAY_NS_PER_S);
     print_data(init, terminal);
+    if (init_cluster_standing(init)[0] != '\0') {
+        terminal_print(terminal, "cluster   %s\n", init_cluster_standing(init));
+    }
     terminal_print(terminal, "log       %s  lines %" PRIu64 "  lost %" PRIu64 "%s\n",
                    init->log.folder[0] != '\0' ? init->log.folder : "in memory only",
                    persist_log_line_count(&init->log), persist_log_lost_count(&init->log),

@@ -31,6 +31,7 @@ static void fill(void *arg, struct status_facts *facts)
         .words = "",
         .fingerprint_hex = "",
         .no_address_why = "",
+        .cluster = "",
         .boot_path = "pxe",
         .last_end = "",
         .data_device = "",

@@ -12,9 +12,9 @@
 #define CAP(name) (UINT64_C(1) << (name))
 #define MIB(count) (UINT64_C(count) << 20)
 
-enum { RAYOSD_ID = 900, HELLO_ID = 904 };
+enum { HELLO_ID = 904 };
 
-static const char *const rayosd_argv[] = {"/usr/lib/rayos/rayosd", NULL};
+static const char *const rayosd_argv[] = {"/usr/lib/rayos/rayosd", NULL}; /* more: member.h */
 static const char *const hello_argv[] = {"/usr/lib/rayos/rayos-hello", NULL};
 static const char *const provision_argv[] = {"/usr/lib/rayos/rayos-provision", "serve", "--config",
                                              INIT_PROVISION_CONFIG_PATH, NULL};

@@ -24,6 +24,8 @@ enum {
 
 enum { SERVICE_DEP_COUNT_MAX = 4 };
 
+enum { RAYOSD_ID = 900 }; /* user and group */
+
 struct service_def {
     const char *name;
     const char *const *argv;                 /* argv[0] is the program's absolute path */

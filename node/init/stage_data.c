@@ -158,7 +158,26 @@ int stage_entropy(void *arg, struct ray_err *err)
     return init_entropy_wait(STAGE_ENTROPY_WAIT_MS, err);
 }
 
-/* On a thread: writes init->identity and facts.boot_counter. */
+/* Hosted, services have no right to the host's port and no folder of their own. */
+static void prepare_member(struct init *init)
+{
+    const struct init_member_inputs inputs = {
+        .root_fd = init->root_fd,
+        .data_fd = init->data.fd,
+        .is_disk = init->data.is_disk,
+        .sets_owners = true,
+        .identity = &init->identity,
+        .credentials = &init->credentials,
+        .logger = &init->logger,
+    };
+    struct ray_err err = {0};
+
+    if (!init->is_hosted && init_member_prepare(&inputs, &init->member, &err) != RAY_OK) {
+        ray_log(&init->logger, RAY_LOG_ERROR, "member", "%s", err.text);
+    }
+}
+
+/* On a thread: writes init->identity, member, credentials and facts.boot_counter. */
 int stage_identity(void *arg, struct ray_err *err)
 {
     struct init *init = arg;
@@ -182,6 +201,7 @@ int stage_identity(void *arg, struct ray_err *err)
     if (rc != RAY_OK) {
         return rc;
     }
+    prepare_member(init);
     rc = init_identity_publish(&init->identity, init->root_fd, !init->is_hosted, err);
     if (rc != RAY_OK) {
         ray_log(&init->logger, RAY_LOG_WARN, "identity", "%s", err->text);

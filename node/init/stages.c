@@ -180,6 +180,9 @@ static void on_service_marker(void *arg, enum ray_marker marker, const char *det
 {
     struct init *init = arg;
 
+    if (marker == RAY_MARKER_CLUSTER_QUORATE) {
+        init_member_settled(&init->member, init->root_fd);
+    }
     marker_sink_emit(&init->sink, marker, detail);
 }
 

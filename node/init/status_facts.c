@@ -281,6 +281,7 @@ void status_facts_fill(void *arg, struct status_facts *facts)
         .prompt = "Alt-F2",
         .node_name = "",
         .words = "",
+        .cluster = "",
         .fingerprint_hex = "",
         .last_end = "",
         .data_device = "",
@@ -292,6 +293,7 @@ void status_facts_fill(void *arg, struct status_facts *facts)
     fill_boot(init, facts);
     fill_data(init, facts);
     fill_addresses(init, facts);
+    facts->cluster = init_cluster_standing(init);
     fill_services(init, facts);
     fill_health(init, facts);
     fill_problems(init, facts);

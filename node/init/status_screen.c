@@ -281,6 +281,16 @@ static void put_identity(const struct status_facts *facts, struct canvas *canvas
     }
 }
 
+static void put_cluster(const struct status_facts *facts, struct canvas *canvas)
+{
+    bool is_quorate = strncmp(facts->cluster, "quorate", strlen("quorate")) == 0;
+
+    if (facts->cluster[0] != '\0') {
+        put_entry(canvas, "cluster", is_quorate ? STATUS_PLAIN : STATUS_UNSURE, "%s",
+                  facts->cluster);
+    }
+}
+
 static void format_up(uint64_t up_s, char *out, size_t size)
 {
     unsigned long long minutes = up_s / 60;
@@ -434,6 +444,7 @@ void status_screen_render(const struct status_facts *facts, unsigned width, unsi
     put_state(facts, &canvas);
     (void)next_row(&canvas);
     put_identity(facts, &canvas);
+    put_cluster(facts, &canvas);
     put_boot(facts, &canvas);
     put_health(facts, &canvas);
     put_problems(facts, &canvas);

@@ -66,6 +66,7 @@ struct status_facts {
     char addresses[STATUS_ADDRESS_COUNT_MAX][STATUS_ADDRESS_SIZE_MAX];
     size_t address_count;
     const char *no_address_why;
+    const char *cluster;   /* how its member stands; "": nothing is known */
     const char *boot_path; /* "pxe" */
     bool is_uefi;
     uint64_t boot_counter; /* 0: unknown */

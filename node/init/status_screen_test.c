@@ -18,6 +18,7 @@ static struct status_facts well(void)
         .addresses = {"10.77.0.21/24", "fe80::5054:ff:fe77:15/64"},
         .address_count = 2,
         .no_address_why = "",
+        .cluster = "",
         .boot_path = "pxe",
         .is_uefi = true,
         .boot_counter = 3,
@@ -57,6 +58,7 @@ static void test_ready(void **state)
     struct status_facts facts = well();
 
     (void)state;
+    facts.cluster = "quorate, 3 voters";
     assert_string_equal(
         picture(&facts, 80, 18),
         " RayOS 0.1.0                                                              node1\n"
@@ -67,12 +69,12 @@ static void test_ready(void **state)
         "              afb1f17d00112233...\n"
         " address      10.77.0.21/24\n"
         "              fe80::5054:ff:fe77:15/64\n"
+        " cluster      quorate, 3 voters\n"
         " boot         pxe, UEFI, number 3, since 3 min\n"
         " data         disk vda1\n"
         " watchdog     i6300ESB timer, 30 s\n"
         " pressure     none\n"
         " services     4 ready, 0 waiting\n"
-        "\n"
         "\n"
         "\n"
         "----\n"
@@ -279,8 +281,8 @@ static void test_hostile_texts(void **state)
     }
     make_ill(&facts);
     facts.detail = facts.version = facts.node_name = facts.words = facts.fingerprint_hex =
-        facts.no_address_why = facts.boot_path = facts.last_end = facts.data_why = facts.watchdog =
-            facts.withheld = facts.prompt = hostile;
+        facts.no_address_why = facts.cluster = facts.boot_path = facts.last_end = facts.data_why =
+            facts.watchdog = facts.withheld = facts.prompt = hostile;
     facts.services[0] = (struct status_service){hostile, hostile, hostile, hostile, true};
     facts.stages[0] = (struct status_stage){hostile, hostile};
     memset(facts.problems, 0x9b, sizeof facts.problems); /* CSI, and no end */

@@ -97,7 +97,7 @@ static int spawn_with(struct supervise_unit *unit, int output_fd, struct ray_err
     char path[512];
     struct ray_child_spec spec = {
         .path = path,
-        .argv = def->argv,
+        .argv = config->argv != NULL ? config->argv(config->arg, def) : def->argv,
         .fds = fds,
         .has_ids = def->has_ids && !config->is_hosted,
         .uid = def->uid,

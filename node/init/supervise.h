@@ -44,10 +44,12 @@ struct supervise_config {
     const char *notify_path;
     bool is_hosted;       /* services keep our user, capabilities are not touched */
     service_log_put *put; /* lines of services */
+    /* The command line of a start, begins with the row's program; NULL: the row's. */
+    const char *const *(*argv)(void *arg, const struct service_def *def);
     void (*on_changed)(void *arg, const struct supervise_unit *unit);
     void (*on_all_ready)(void *arg);
     void (*on_all_stopped)(void *arg);
-    void *arg; /* of the four above */
+    void *arg; /* of the five above */
 };
 
 struct supervise {

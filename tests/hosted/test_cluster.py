@@ -95,6 +95,8 @@ def test_second_process_on_one_folder_is_refused(group):
 def test_wrong_usage(group):
     node = group.member("a")
     for options, word in ((["--listen", "nonsense"], "nonsense"),
+                          (["--listen", "127.0.0.1:0", "--interface", "lo", "--advertise", "x:1"],
+                           "exclude"),
                           (["--listen", "127.0.0.1:0", "--name", "Big_Name"], "name"),
                           (["--listen", "127.0.0.1:0", "--credential", "/no/such"], "credential")):
         done = subprocess.run([BIN / "rayosd", "--root", node.root, "--sandbox", SANDBOX, *options],
@@ -137,6 +139,38 @@ def test_other_users_may_only_look(group):
         assert denied.returncode == 6, denied.stderr
         assert "next:" in denied.stderr
     assert "denied" in node.log.read_text()
+
+
+def test_the_address_of_an_interface_is_told(group):
+    """As PID 1 starts it: the address is the interface's, known after the start."""
+    node = group.member("a")
+    port = node.address.split(":")[1]
+    node.start("--interface", "lo")
+    node.do("cluster", "create", "demo")
+    wait_until(lambda: node.status()["nodes"][0]["address"] == f"127.0.0.1:{port}")
+    token = group.folder / "token"
+    node.do("token", "create", "--file", token)
+    joiner = group.member("b").start("--credential", str(token), "--interface", "lo")
+    wait_until(lambda: joiner.status()["node_state"] == "member")
+    assert node.stop() == 0
+
+
+def test_a_node_without_an_address_waits_to_join(group):
+    group.create()
+    token = group.folder / "token"
+    group["a"].do("token", "create", "--file", token)
+    late = group.member("b").start("--credential", str(token), "--interface", "none0")
+    wait_until(lambda: "no address yet" in late.status()["node_message"])
+    assert late.status()["node_state"] == "joining"
+
+
+def test_a_credential_of_no_use_leaves_the_node_unclaimed(group):
+    credential = group.folder / "broken"
+    credential.write_text("rayos.join=rayos-join-1.nonsense\n")
+    node = group.member("a").start("--credential", str(credential))
+    status = node.status()
+    assert status["node_state"] == "unclaimed" and "token" in status["node_message"]
+    node.do("cluster", "create", "demo")
 
 
 # ---- joining ----

@@ -269,11 +269,13 @@ static const struct {
     mode_t mode;
     uid_t owner;
 } layout_table[] = {
-    {"identity", 0700, 0},       /* the node's key: PID 1 alone */
-    {"raft", 0700, RAYOSD_ID},   /* log and checkpoint of the member */
-    {"policy", 0750, RAYOSD_ID}, /* last applied policy, for a start without quorum */
-    {"vm", 0711, 0},             /* the launcher makes a folder for each guest's own user */
-    {"images", 0755, 0},         /* content-addressed, immutable */
+    {"identity", 0750, 0}, /* the node's key: PID 1's; rayosd reads it (member.c) */
+    {"raft", 0700, RAYOSD_ID},
+    {"checkpoint", 0700, RAYOSD_ID}, /* of the member's log */
+    {"facts", 0700, RAYOSD_ID},      /* what a member keeps outside of it */
+    {"policy", 0750, RAYOSD_ID},     /* last applied policy, for a start without quorum */
+    {"vm", 0711, 0},                 /* the launcher makes a folder for each guest's own user */
+    {"images", 0755, 0},             /* content-addressed, immutable */
     {"volume", 0711, 0},
     {"log", 0750, 0},
     {"crash", 0750, 0},

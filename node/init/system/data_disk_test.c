@@ -181,8 +181,9 @@ static void test_superblock(void **state)
 
 static void expect_layout(int data_fd)
 {
-    static const char *const folders[] = {"identity", "raft", "policy", "vm",         "images",
-                                          "volume",   "log",  "crash",  "crash/cores"};
+    static const char *const folders[] = {"identity", "raft",  "checkpoint", "facts",
+                                          "policy",   "vm",    "images",     "volume",
+                                          "log",      "crash", "crash/cores"};
     struct stat info;
 
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
@@ -190,7 +191,7 @@ static void expect_layout(int data_fd)
         assert_true(S_ISDIR(info.st_mode));
     }
     assert_int_equal(fstatat(data_fd, "identity", &info, 0), 0);
-    assert_int_equal(info.st_mode & 07777, 0700);
+    assert_int_equal(info.st_mode & 07777, 0750);
 }
 
 static void test_layout_under_faults(void **state)

@@ -49,6 +49,19 @@ const struct init_credential *init_credentials_find(const struct init_credential
     return NULL;
 }
 
+void init_credentials_forget(struct init_credentials *credentials, const char *name)
+{
+    for (size_t i = 0; i < credentials->count; i++) {
+        struct init_credential *entry = &credentials->entries[i];
+
+        if (strcmp(entry->name, name) == 0) {
+            sodium_memzero(entry->data, entry->size);
+            *entry = credentials->entries[--credentials->count];
+            return; /* there is one of each name */
+        }
+    }
+}
+
 int init_credentials_text(const struct init_credentials *credentials, const char *name, char *out,
                           size_t out_size, struct ray_err *err)
 {

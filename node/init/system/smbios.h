@@ -40,6 +40,8 @@ void init_credentials_fini(struct init_credentials *credentials);
 /* NULL: not given. */
 const struct init_credential *init_credentials_find(const struct init_credentials *credentials,
                                                     const char *name);
+/* Wipes its value; then it was not given. */
+void init_credentials_forget(struct init_credentials *credentials, const char *name);
 /* The value when it is printable ASCII text that fits with NUL; RAY_ENOTFOUND, RAY_EINVAL. */
 int init_credentials_text(const struct init_credentials *credentials, const char *name, char *out,
                           size_t out_size, struct ray_err *err);

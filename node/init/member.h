@@ -1,0 +1,58 @@
+/* node/init/member.h - what rayosd is started with, so that this node is or becomes a member of a
+ * cluster: its port, its name, and a credential where the machine has one.
+ *
+ *   SMBIOS rayos.create | rayos.join ──▶ /run/rayos/member/credential (0400) ──▶ rayosd
+ *   identity/node.key: PID 1's, and rayosd's group may read it
+ *
+ * Order of discovery (DESIGN.md section 11): a membership on the data disk wins over a credential;
+ * rayosd sees to that. Without either the node is unclaimed and serves.
+ * Memory: the struct owns its texts; argv points into it.  Threads: prepare on a boot thread, the
+ * rest on the loop, after it.  Blocks: on the disk.
+ * Trust: credentials are whoever makes the machine's; their values are secrets. */
+#ifndef RAY_NODE_INIT_MEMBER_H
+#define RAY_NODE_INIT_MEMBER_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "net/port.h"
+#include "node/init/system/identity.h"
+#include "node/init/system/smbios.h"
+
+#define INIT_MEMBER_LISTEN "0.0.0.0:" RAY_CLUSTER_PORT
+#define INIT_MEMBER_FOLDER "run/rayos/member"
+#define INIT_MEMBER_CREDENTIAL_FILE INIT_MEMBER_FOLDER "/credential"
+
+enum { INIT_MEMBER_ARGC_MAX = 16, INIT_MEMBER_DOMAIN_SIZE_MAX = 64 };
+
+struct init_member {
+    bool takes_part;     /* else rayosd only says what this node is and how it is */
+    bool has_credential; /* the file is there */
+    char name[INIT_IDENTITY_NAME_SIZE_MAX];
+    char domain[INIT_MEMBER_DOMAIN_SIZE_MAX]; /* "": the node is its own */
+    const char *argv[INIT_MEMBER_ARGC_MAX];
+};
+
+struct init_member_inputs {
+    int root_fd;
+    int data_fd;
+    bool is_disk;     /* the data folder outlives this boot */
+    bool sets_owners; /* false in tests without root */
+    const struct init_identity *identity;
+    struct init_credentials *credentials; /* what was written to the file is forgotten */
+    struct ray_logger *logger;
+};
+
+/* Gives rayosd's user what it needs, and no more. *out is whole also after a failure: then the
+ * node takes no part. */
+int init_member_prepare(const struct init_member_inputs *inputs, struct init_member *out,
+                        struct ray_err *err);
+
+/* This node has heard a quorum: a credential has had its say, and is wiped. */
+void init_member_settled(struct init_member *member, int root_fd);
+
+/* Of rayosd; NULL-terminated. */
+const char *const *init_member_argv(const struct init_member *member);
+
+#endif

@@ -14,8 +14,15 @@
 #include "clusterctl/lab/chaos_net.h"
 #include "clusterctl/lab/control_internal.h"
 #include "clusterctl/lab/qmp.h"
+#include "clusterctl/lab/wipe.h"
 
-enum { POLL_MS = 5, TIMEOUT_MS = 10000, POWEROFF_TIMEOUT_MS = 120000, TARGET_COUNT_MAX = 32 };
+enum {
+    POLL_MS = 5,
+    TIMEOUT_MS = 10000,
+    POWEROFF_TIMEOUT_MS = 120000,
+    WIPE_TIMEOUT_MS = 60000,
+    TARGET_COUNT_MAX = 32
+};
 
 struct machine_action;
 
@@ -27,7 +34,8 @@ struct chaos {
     uint64_t give_up_ns;
     uint32_t boot_count; /* before the act */
     char value[16];
-    char path[64]; /* of a screenshot */
+    char path[64];        /* of a screenshot */
+    struct ray_err error; /* found while waiting */
 };
 
 struct machine_action {
@@ -126,6 +134,16 @@ static void on_link(struct chaos *chaos)
     chaos->node->is_link_up = strcmp(chaos->value, "up") == 0;
 }
 
+static int begin_wipe(struct chaos *chaos, struct ray_err *err)
+{
+    return lab_wipe_begin(chaos->node, err);
+}
+
+static bool is_wiped(struct chaos *chaos)
+{
+    return lab_wipe_step(chaos->node, &chaos->error) == RAY_OK; /* on_poll looks at the error */
+}
+
 static const struct machine_action actions[] = {
     {"poweroff", "is off", POWEROFF_TIMEOUT_MS, "system_powerdown", NULL, is_off, NULL},
     {"reset", "boots again", TIMEOUT_MS, "system_reset", NULL, is_booting_again, NULL},
@@ -136,6 +154,7 @@ static const struct machine_action actions[] = {
     {"freeze", "is frozen: its time stands still", TIMEOUT_MS, "stop", NULL, NULL, on_frozen},
     {"thaw", "runs on", TIMEOUT_MS, "cont", NULL, NULL, on_thawed},
     {"link", "has its link", TIMEOUT_MS, "set_link", NULL, NULL, on_link},
+    {"wipe", "boots with an empty disk", WIPE_TIMEOUT_MS, NULL, begin_wipe, is_wiped, NULL},
     {"nmi", "got an NMI", TIMEOUT_MS, "inject-nmi", NULL, NULL, NULL},
 };
 
@@ -200,6 +219,15 @@ static void on_cancel(void *arg)
     chaos->call = NULL; /* what was begun goes on */
 }
 
+static void give_up(struct chaos *chaos, const struct ray_err *err)
+{
+    if (chaos->action->is_in_force == is_wiped) {
+        lab_wipe_end(chaos->node);
+    }
+    refuse(chaos->call, err);
+    chaos_free(chaos);
+}
+
 static void on_poll(void *arg)
 {
     struct chaos *chaos = arg;
@@ -207,12 +235,13 @@ static void on_poll(void *arg)
 
     if (chaos->action->is_in_force(chaos)) {
         finish(chaos);
+    } else if (chaos->error.code != RAY_OK) {
+        give_up(chaos, &chaos->error);
     } else if (ray_clock_monotonic_ns() >= chaos->give_up_ns) {
         (void)ray_fail(&err, RAY_ETIMEOUT, "%s: %s was asked for, but the machine is still %s (%s)",
                        chaos->node->who.name, chaos->action->name, lab_node_state_name(chaos->node),
                        lab_phase_name(chaos->node->phases.phase));
-        refuse(chaos->call, &err);
-        chaos_free(chaos);
+        give_up(chaos, &err);
     }
 }
 

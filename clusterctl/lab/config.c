@@ -192,6 +192,9 @@ int lab_config_check(const struct lab_config *config, struct ray_err *err)
     if (config->disks_boot && config->data_disk_size_bytes == 0) {
         return ray_fail(err, RAY_EUSAGE, "an image on disks, but no disks");
     }
+    if (config->makes_cluster && config->data_disk_size_bytes == 0) {
+        return ray_fail(err, RAY_EUSAGE, "a cluster of nodes without data disks");
+    }
     if (config->timeout_s < 1 || config->timeout_s > LAB_TIMEOUT_S_MAX) {
         return ray_fail(err, RAY_EUSAGE, "timeout of %u s: 1 to %d", config->timeout_s,
                         LAB_TIMEOUT_S_MAX);
@@ -230,6 +233,7 @@ int lab_config_write(const struct lab_config *config, char **out_text, struct ra
         yyjson_mut_obj_add_uint(doc, root, "timeout_s", config->timeout_s) &&
         yyjson_mut_obj_add_bool(doc, root, "capture", config->captures) &&
         yyjson_mut_obj_add_bool(doc, root, "disks_boot", config->disks_boot) &&
+        yyjson_mut_obj_add_bool(doc, root, "cluster", config->makes_cluster) &&
         yyjson_mut_obj_add_val(doc, root, "machine_args", args);
     for (uint32_t i = 0; is_built && i < config->machine_arg_count; i++) {
         is_built = yyjson_mut_arr_add_str(doc, args, config->machine_args[i]);
@@ -345,6 +349,10 @@ static const char *read_fields(yyjson_val *root, struct lab_config *out)
         return "disks_boot";
     }
     out->disks_boot = yyjson_get_bool(yyjson_obj_get(root, "disks_boot"));
+    if (!yyjson_is_bool(yyjson_obj_get(root, "cluster"))) {
+        return "cluster";
+    }
+    out->makes_cluster = yyjson_get_bool(yyjson_obj_get(root, "cluster"));
     return read_machine_args(yyjson_obj_get(root, "machine_args"), out) ? NULL : "machine_args";
 }
 

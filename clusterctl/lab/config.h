@@ -77,6 +77,7 @@ struct lab_config {
     uint32_t timeout_s;            /* until every node is ready */
     bool captures;                 /* the switch writes capture.pcap */
     bool disks_boot;               /* the disk carries the image, too */
+    bool makes_cluster;            /* the nodes become one cluster */
     uint32_t machine_arg_count;    /* more arguments for every QEMU */
     char machine_args[LAB_MACHINE_ARG_COUNT_MAX][LAB_MACHINE_ARG_SIZE];
 };

@@ -20,6 +20,7 @@ static const struct lab_config sample = {
     .seed = UINT64_MAX,
     .timeout_s = 300,
     .captures = true,
+    .makes_cluster = true,
     .machine_arg_count = 2,
     .machine_args = {"-device", "virtio-rng-pci,\"quoted\""},
 };
@@ -73,7 +74,7 @@ static void test_json_missing_key(void **state)
     static const char *const keys[] = {
         "nodes",     "boot",     "accel",        "image_dir",       "memory_mib",
         "cpus",      "capture",  "machine_args", "data_disk_bytes", "seed",
-        "timeout_s", "disk_bus", "dhcp",         "disks_boot"};
+        "timeout_s", "disk_bus", "dhcp",         "disks_boot",      "cluster"};
     char *text = NULL;
 
     (void)state;
@@ -127,6 +128,8 @@ static void test_ranges(void **state)
     assert_int_equal(lab_config_check(&config, NULL), RAY_EUSAGE);
     config = sample;
     config.data_disk_size_bytes = 0;
+    assert_int_equal(lab_config_check(&config, NULL), RAY_EUSAGE); /* a cluster in RAM */
+    config.makes_cluster = false;
     assert_int_equal(lab_config_check(&config, NULL), RAY_OK);
     config.data_disk_size_bytes = LAB_DATA_DISK_SIZE_MIN - 1;
     assert_int_equal(lab_config_check(&config, NULL), RAY_EUSAGE);

@@ -72,6 +72,7 @@ static bool fill_node(const struct lab_node *node, struct ray_arena *arena, Rayo
     out->ready_name = borrow(node->ready_name);
     out->last_exit = borrow(node->last_exit);
     out->last_line = borrow(node->last_line);
+    out->quorate_voters = lab_cluster_heard(&node->markers, phases->boot_count);
     if (lab_phases_total(phases, &total_us)) {
         out->total_us = total_us;
     }
@@ -100,6 +101,9 @@ bool lab_status_fill(const struct lab *lab, struct ray_arena *arena, Rayos__Lab_
     out->directory = borrow(lab->paths.dir);
     out->ready_count = (uint32_t)lab_ready_count(lab);
     out->ready_us = lab->ready_us;
+    out->cluster_voters =
+        lab->config.makes_cluster ? lab_cluster_voters(lab->config.node_count) : 0;
+    out->quorate_us = lab->quorate_us;
     out->failure = borrow(lab->failure);
     out->nodes = list;
     for (size_t i = 0; i < lab->node_count; i++) {

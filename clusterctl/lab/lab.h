@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "clusterctl/lab/cluster.h"
 #include "clusterctl/lab/config.h"
 #include "clusterctl/lab/events.h"
 #include "clusterctl/lab/logfile.h"
@@ -52,6 +53,8 @@ struct lab {
     struct lab_node nodes[LAB_NODE_COUNT_MAX];
     size_t node_count;             /* initialised so far */
     uint64_t ready_us;             /* all nodes ready for the first time; 0: not yet */
+    struct lab_cluster cluster;    /* with config.makes_cluster */
+    uint64_t quorate_us;           /* all nodes hear one quorum for the first time; 0: not yet */
     char failure[LAB_REASON_SIZE]; /* why it did not start; empty: nothing failed */
     struct ray_buf switch_stats;   /* its last counters, JSON; empty: none */
     struct lab_control *control;
@@ -76,7 +79,7 @@ void lab_step_end(struct lab *lab);
 void lab_stop(struct lab *lab, const char *reason);
 /* Called by parts whenever a process has ended. */
 void lab_check_stopped(struct lab *lab);
-/* Called by nodes that became ready. */
+/* Called by nodes that became ready, or hear a quorum. */
 void lab_check_ready(struct lab *lab);
 
 #endif

@@ -22,8 +22,6 @@
 
 extern char **environ;
 
-static const char *const credentials[] = {"rayos.name"};
-
 /* ---- what the machine says ---- */
 
 void lab_node_phase_event(struct lab_node *node, enum lab_phase_event event, uint64_t t_us)
@@ -103,6 +101,8 @@ static void on_marker_line(void *arg, const char *line, size_t size)
     } else if (marker->marker == RAY_MARKER_NODE_READY) {
         (void)snprintf(node->ready_name, sizeof node->ready_name, "%s", detail);
         lab_node_phase_event(node, LAB_EVENT_READY, now_us);
+        lab_check_ready(node->lab);
+    } else if (marker->marker == RAY_MARKER_CLUSTER_QUORATE) {
         lab_check_ready(node->lab);
     }
 }
@@ -309,13 +309,14 @@ static int attach(struct lab_node *node, struct channel_pairs *pairs, struct ray
 
 int lab_node_power_on(struct lab_node *node, struct ray_err *err)
 {
+    const char *const credentials[] = {"rayos.name", node->credential};
     const struct lab_machine_spec spec = {
         .config = &node->lab->config,
         .index = node->index,
         .accel_args = node->lab->accel.args,
         .kernel_cmdline = node->lab->kernel_cmdline,
         .credentials = credentials,
-        .credential_count = sizeof credentials / sizeof credentials[0],
+        .credential_count = node->credential != NULL ? 2 : 1,
     };
     struct channel_pairs pairs;
     struct lab_argv argv;
@@ -323,6 +324,9 @@ int lab_node_power_on(struct lab_node *node, struct ray_err *err)
 
     if (node->state != LAB_NODE_OFF) {
         return ray_fail(err, RAY_ECONFLICT, "%s is on already", node->who.name);
+    }
+    if (node->wipe != LAB_WIPE_NONE) {
+        return ray_fail(err, RAY_ECONFLICT, "%s is being wiped", node->who.name);
     }
     if (node->lab->state == LAB_STATE_STOPPING) {
         return ray_fail(err, RAY_ECONFLICT, "the lab is going down");

@@ -32,6 +32,16 @@ enum lab_node_state {
     LAB_NODE_FROZEN, /* QMP stop: the machine's time stands still */
 };
 
+/* How far a wipe has come (wipe.h). */
+enum lab_wipe {
+    LAB_WIPE_NONE,
+    LAB_WIPE_CUT,
+    LAB_WIPE_DISK, /* is being made */
+    LAB_WIPE_MADE,
+    LAB_WIPE_FAILED,
+    LAB_WIPE_LATE, /* is being made, and nobody waits for it */
+};
+
 enum { LAB_NODE_HISTORY_SIZE = 256 << 10, LAB_NODE_LINE_SIZE = 160 };
 
 struct lab_node {
@@ -54,7 +64,10 @@ struct lab_node {
     struct ray_qmp *qmp;            /* NULL while off */
     struct ray_agent_client *agent; /* NULL while off */
     bool is_link_up;
-    bool is_power_cut; /* its end was asked for */
+    bool is_power_cut;      /* its end was asked for */
+    const char *credential; /* file below smbios/ beside rayos.name; NULL: none */
+    enum lab_wipe wipe;
+    uint32_t wipe_count;
     char ready_name[RAY_MARKER_LINE_SIZE_MAX];
     char last_exit[48];
     char last_line[LAB_NODE_LINE_SIZE]; /* of the console */

@@ -29,6 +29,9 @@ enum {
 #define LAB_DIR_MACHINES "machines"
 #define LAB_DIR_PORTS "ports"
 #define LAB_DIR_PROVISION "provision"
+#define LAB_DIR_CONFIG "config" /* of the lab's operator: a XDG_CONFIG_HOME */
+#define LAB_FILE_OPERATOR_KEY LAB_DIR_CONFIG "/rayos/operator.key"
+#define LAB_FILE_TOKEN LAB_DIR_CONFIG "/token" /* for clusterctl's first contact */
 
 struct lab_paths {
     char name[LAB_NAME_SIZE];     /* of the lab */

@@ -136,14 +136,124 @@ static int write_file(int dir_fd, const char *path, const void *data, size_t siz
     return rc;
 }
 
+/* A string of the firmware tables, named as its file. Its text may be secret: ours alone to read.
+ */
+static int write_credential(const struct lab *lab, const char *node, const char *name,
+                            const struct ray_buf *value, struct ray_err *err)
+{
+    struct ray_buf text;
+    char path[128];
+    int rc;
+
+    ray_buf_init(&text, LAB_CLUSTER_TEXT_SIZE_MAX + sizeof path);
+    (void)snprintf(path, sizeof path, LAB_DIR_MACHINES "/%s/" LAB_MACHINE_SMBIOS_DIR "/%s", node,
+                   name);
+    rc = ray_buf_appendf(&text, "io.systemd.credential:%s=%s", name, ray_buf_text(value));
+    rc = rc == RAY_OK ? write_file(lab->dir_fd, path, text.data, text.size, err)
+                      : ray_fail(err, rc, "%s", path);
+    ray_buf_wipe(&text);
+    ray_buf_fini(&text);
+    return rc;
+}
+
+static int write_name(const struct lab *lab, const struct lab_node *node, const char *name,
+                      struct ray_err *err)
+{
+    struct ray_buf value;
+    int rc;
+
+    ray_buf_init(&value, sizeof node->who.name + 16);
+    rc = node->wipe_count == 0 || !lab->config.makes_cluster
+             ? ray_buf_appendf(&value, "%s", name)
+             : ray_buf_appendf(&value, "%s-%u", name, node->wipe_count + 1);
+    rc = rc == RAY_OK ? write_credential(lab, name, "rayos.name", &value, err)
+                      : ray_fail(err, rc, "name of %s", name);
+    ray_buf_fini(&value);
+    return rc;
+}
+
+/* The operator's key of this lab: the first principal of its cluster. */
+static int make_operator(const struct lab *lab, uint8_t out_identity[static RAY_KEY_SIZE],
+                         struct ray_err *err)
+{
+    struct ray_key *key = NULL;
+    int rc = ray_make_dirs(lab->dir_fd, LAB_DIR_CONFIG "/rayos", S_IRWXU, err);
+
+    rc = rc == RAY_OK ? ray_key_generate(&key, err) : rc;
+    rc = rc == RAY_OK ? ray_key_save(key, lab->dir_fd, LAB_FILE_OPERATOR_KEY, err) : rc;
+    if (rc == RAY_OK) {
+        memcpy(out_identity, ray_key_identity(key), RAY_KEY_SIZE);
+    }
+    ray_key_destroy(key);
+    return rc;
+}
+
+static int write_contact(const struct lab *lab, struct ray_err *err)
+{
+    struct ray_buf text;
+    int rc;
+
+    ray_buf_init(&text, LAB_CLUSTER_TEXT_SIZE_MAX);
+    rc = lab_cluster_contact_text(&lab->cluster, &text, err);
+    rc = rc == RAY_OK ? write_file(lab->dir_fd, LAB_FILE_TOKEN, text.data, text.size, err) : rc;
+    ray_buf_wipe(&text);
+    ray_buf_fini(&text);
+    return rc;
+}
+
+static int create_text(struct lab *lab, struct ray_buf *out, struct ray_err *err)
+{
+    uint8_t admin[RAY_KEY_SIZE];
+    int rc = make_operator(lab, admin, err);
+
+    rc = rc == RAY_OK ? write_contact(lab, err) : rc;
+
+    return rc == RAY_OK
+               ? lab_cluster_create_text(&lab->cluster, lab->paths.name,
+                                         lab->accel.uses_kvm ? "lan" : "slow", admin, out, err)
+               : rc;
+}
+
+/* What the machine is told about a cluster. The first one makes it, as long as it is the first. */
+static int write_membership(struct lab *lab, struct lab_node *node, const char *name,
+                            struct ray_err *err)
+{
+    bool is_first = node->index == 0 && node->wipe_count == 0;
+    struct ray_buf value;
+    int rc;
+
+    if (!lab->config.makes_cluster) {
+        return RAY_OK;
+    }
+    ray_buf_init(&value, LAB_CLUSTER_TEXT_SIZE_MAX);
+    rc = is_first ? create_text(lab, &value, err)
+                  : lab_cluster_join_text(&lab->cluster, node->index, node->wipe_count == 0, &value,
+                                          err);
+    if (rc == RAY_OK) {
+        node->credential = is_first ? LAB_CREDENTIAL_CREATE : LAB_CREDENTIAL_JOIN;
+        rc = write_credential(lab, name, node->credential, &value, err);
+    }
+    ray_buf_wipe(&value);
+    ray_buf_fini(&value);
+    return rc;
+}
+
+int lab_prepare_credentials(struct lab *lab, struct lab_node *node, struct ray_err *err)
+{
+    struct lab_identity who;
+    int rc;
+
+    lab_identity(node->index, &who);
+    rc = write_name(lab, node, who.name, err);
+    return rc == RAY_OK ? write_membership(lab, node, who.name, err) : rc;
+}
+
 static int prepare_folder(struct lab *lab, size_t index, const uint8_t *vars, size_t vars_size,
                           struct ray_err *err)
 {
     struct lab_identity who;
     char folder[64];
     char path[128];
-    char credential[128];
-    int size;
     int rc;
 
     lab_identity(index, &who);
@@ -156,12 +266,6 @@ static int prepare_folder(struct lab *lab, size_t index, const uint8_t *vars, si
     if (rc == RAY_OK) {
         (void)snprintf(path, sizeof path, "%s/" LAB_MACHINE_SMBIOS_DIR, folder);
         rc = make_dir(lab->dir_fd, path, err);
-    }
-    if (rc == RAY_OK) {
-        (void)snprintf(path, sizeof path, "%s/" LAB_MACHINE_SMBIOS_DIR "/rayos.name", folder);
-        size = snprintf(credential, sizeof credential, "io.systemd.credential:rayos.name=%s",
-                        who.name);
-        rc = write_file(lab->dir_fd, path, credential, (size_t)size, err);
     }
     return rc;
 }
@@ -192,15 +296,12 @@ struct disk_maker {
     struct lab *lab;
     size_t index;
     struct lab_process process;
+    void (*on_done)(void *arg, bool is_made); /* NULL: a step of the lab's start */
+    void *arg;
 };
 
-static void on_disk_exit(void *arg, const struct ray_child_exit *how)
+static void end_step(struct lab *lab, size_t index, const struct ray_child_exit *how)
 {
-    struct disk_maker *maker = arg;
-    struct lab *lab = maker->lab;
-    size_t index = maker->index;
-
-    free(maker);
     if (how->is_signaled || how->status != 0) {
         char text[48];
 
@@ -209,7 +310,19 @@ static void on_disk_exit(void *arg, const struct ray_child_exit *how)
                    index + 1, ray_child_exit_text(how, text));
     }
     lab_step_end(lab);
-    lab_check_stopped(lab);
+}
+
+static void on_disk_exit(void *arg, const struct ray_child_exit *how)
+{
+    const struct disk_maker maker = *(struct disk_maker *)arg;
+
+    free(arg);
+    if (maker.on_done != NULL) {
+        maker.on_done(maker.arg, !how->is_signaled && how->status == 0);
+    } else {
+        end_step(maker.lab, maker.index, how);
+    }
+    lab_check_stopped(maker.lab);
 }
 
 /* With the image: as an operator makes it. Without: the partition for data alone. */
@@ -233,7 +346,8 @@ static void push_disk_maker(const struct lab *lab, const char *name, struct lab_
     }
 }
 
-static int make_disk(struct lab *lab, size_t index, struct ray_err *err)
+static int make_disk(struct lab *lab, size_t index, void (*on_done)(void *arg, bool is_made),
+                     void *arg, struct ray_err *err)
 {
     struct disk_maker *maker = calloc(1, sizeof *maker);
     const struct ray_child_fd fds[] = {{STDERR_FILENO, 1}, {STDERR_FILENO, 2}};
@@ -246,6 +360,8 @@ static int make_disk(struct lab *lab, size_t index, struct ray_err *err)
     }
     maker->lab = lab;
     maker->index = index;
+    maker->on_done = on_done;
+    maker->arg = arg;
     lab_identity(index, &who);
     lab_argv_init(&argv);
     push_disk_maker(lab, who.name, &argv);
@@ -269,8 +385,16 @@ static int make_disk(struct lab *lab, size_t index, struct ray_err *err)
         free(maker);
         return ray_wrap(err, rc, "data disk of %s", who.name);
     }
-    lab_step_begin(lab);
     return RAY_OK;
+}
+
+int lab_prepare_disk(struct lab_node *node, void (*on_done)(void *arg, bool is_made), void *arg,
+                     struct ray_err *err)
+{
+    if (unlinkat(node->dir_fd, LAB_MACHINE_DATA, 0) != 0 && errno != ENOENT) {
+        return ray_fail_errno(err, errno, "data disk of %s", node->who.name);
+    }
+    return make_disk(node->lab, node->index, on_done, arg, err);
 }
 
 int lab_prepare_disks(struct lab *lab, struct ray_err *err)
@@ -281,7 +405,10 @@ int lab_prepare_disks(struct lab *lab, struct ray_err *err)
         return RAY_OK;
     }
     for (size_t i = 0; rc == RAY_OK && i < lab->config.node_count; i++) {
-        rc = make_disk(lab, i, err);
+        rc = make_disk(lab, i, NULL, NULL, err);
+        if (rc == RAY_OK) {
+            lab_step_begin(lab);
+        }
     }
     return rc;
 }

@@ -90,12 +90,36 @@ size_t lab_ready_count(const struct lab *lab)
     return count;
 }
 
+static size_t quorate_count(const struct lab *lab)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < lab->node_count; i++) {
+        const struct lab_node *node = &lab->nodes[i];
+
+        count += lab_cluster_heard(&node->markers, node->phases.boot_count) ==
+                 lab_cluster_voters(lab->config.node_count);
+    }
+    return count;
+}
+
+static void check_quorate(struct lab *lab)
+{
+    if (lab->config.makes_cluster && lab->quorate_us == 0 &&
+        quorate_count(lab) == lab->config.node_count) {
+        lab->quorate_us = lab_now_us(lab);
+        lab_event(lab, LAB_KIND_LAB, NULL, "all nodes are in one cluster: %u voters",
+                  lab_cluster_voters(lab->config.node_count));
+    }
+}
+
 void lab_check_ready(struct lab *lab)
 {
     if (lab->ready_us == 0 && lab_ready_count(lab) == lab->config.node_count) {
         lab->ready_us = lab_now_us(lab);
         lab_event(lab, LAB_KIND_LAB, NULL, "all %u nodes are ready", lab->config.node_count);
     }
+    check_quorate(lab);
 }
 
 /* ---- start ---- */
@@ -168,9 +192,13 @@ static int open_lab(struct lab *lab, struct ray_err *err)
     rc = rc == RAY_OK ? ray_signal_init(&lab->sigterm, &lab->loop, SIGTERM, on_signal, lab, err)
                       : rc;
     rc = rc == RAY_OK ? ray_signal_init(&lab->sigint, &lab->loop, SIGINT, on_signal, lab, err) : rc;
+    rc = rc == RAY_OK && lab->config.makes_cluster
+             ? lab_cluster_init(&lab->cluster, &lab->config, err)
+             : rc;
     for (size_t i = 0; rc == RAY_OK && i < lab->config.node_count; i++) {
         lab->node_count++;
         rc = lab_node_init(&lab->nodes[i], lab, i, err);
+        rc = rc == RAY_OK ? lab_prepare_credentials(lab, &lab->nodes[i], err) : rc;
     }
     return rc == RAY_OK ? lab_control_create(lab, err) : rc;
 }
@@ -242,6 +270,7 @@ static void close_lab(struct lab *lab)
     for (size_t i = 0; i < lab->node_count; i++) {
         lab_node_fini(&lab->nodes[i]);
     }
+    lab_cluster_fini(&lab->cluster);
     lab_services_fini(lab);
     lab_processes_fini(&lab->processes);
     ray_signal_fini(&lab->sigterm);

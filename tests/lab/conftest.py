@@ -21,12 +21,15 @@ LIMIT_S = 300  # for anything that an emulated machine does
 
 
 class Lab:
-    """One lab: boots on creation, is taken down by close()."""
+    """One lab: boots on creation, is taken down by close(). Its nodes are unclaimed unless the
+    options say otherwise."""
 
     def __init__(self, nodes=1, boot="direct", image=TEST_IMAGE, *options):
         self.name = f"t{uuid.uuid4().hex[:8]}"
         self.nodes = [f"node{index + 1}" for index in range(nodes)]
         self.folder = ROOT / "build/lab" / self.name
+        if "--cluster" not in options:
+            options = ("--cluster", "no", *options)
         self.up = self.verb("up", "--nodes", nodes, "--boot", boot, "--image", image,
                             "--accel", os.environ.get("ACCEL", "auto"), *options)
 

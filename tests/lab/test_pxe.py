@@ -1,4 +1,5 @@
-"""The main job: three machines boot the real image over the network at once."""
+"""The main job: three machines boot the real image over the network at once, and are one
+cluster then."""
 import json
 import re
 
@@ -11,17 +12,31 @@ BOOT_ORDER = ["RAYOS_BOOT_MARKER:kernel", "RAYOS_BOOT_MARKER:subsystems"]
 
 @pytest.fixture(scope="module")
 def lab():
-    lab = Lab(3, "pxe-uefi", IMAGE)
+    lab = Lab(3, "pxe-uefi", IMAGE, "--cluster", "yes")
     yield lab
     lab.close()
 
 
 def test_all_are_ready_and_the_last_line_says_so(lab):
     last = lab.up.stdout.strip().splitlines()[-1]
-    assert re.fullmatch(r"lab: 3 nodes ready in \d+(\.\d+)? s", last), last
+    assert re.fullmatch(r"lab: 3 nodes ready in \d+\.\d s, "
+                        r"one cluster of 3 voters after \d+\.\d s", last), last
     status = lab.status()
     assert status["ready_count"] == 3
     assert [node["phase"] for node in status["nodes"]] == ["ready"] * 3
+
+
+def test_three_nodes_are_one_cluster(lab):
+    status = lab.status()
+    assert status["cluster_voters"] == 3 and status["quorate_us"] >= status["ready_us"] > 0
+    assert [node["quorate_voters"] for node in status["nodes"]] == [3] * 3
+    for node in lab.nodes:
+        assert "RAYOS_CLUSTER_QUORATE:3" in lab.markers(node)
+    key = lab.folder / "config/rayos/operator.key"
+    assert key.stat().st_mode & 0o777 == 0o600
+    lab.wait("node1", "RAYOS_BOOT_MARKER:shell")
+    lab.type("node1", "", r"node node1 +state ready")
+    lab.type("node1", "status", r"^.*cluster +quorate, [123] voter")
 
 
 def test_every_phase_was_measured(lab):
@@ -88,6 +103,7 @@ def test_reset_boots_again_over_the_network(lab):
     lab.chaos("reset", "node2")
     lab.wait("node2", "RAYOS_NODE_READY", before + 1)
     assert lab.count("node1", "RAYOS_NODE_READY") == 1
+    lab.verb("wait", "--node", "node2", "--marker", "RAYOS_CLUSTER_QUORATE:3", "--this-boot")
 
 
 def test_a_second_up_of_the_same_name_is_refused(lab):
@@ -102,6 +118,7 @@ def test_down_leaves_logs_and_report_only(lab):
     assert not any(name.endswith(".sock") for name in left)
     assert not list(lab.folder.glob("machines/*/*.sock"))
     assert not list(lab.folder.glob("machines/*/data.img"))
+    assert not (lab.folder / "config").exists() and not list(lab.folder.glob("machines/*/smbios"))
     assert list(lab.folder.glob("machines/node1/console.log"))
     lab.verb("down")  # once more is no error
 

@@ -35,6 +35,7 @@ static const struct action {
     {"reset", "NODE", 1, 1, 0, "press the reset button"},
     {"kill", "NODE|provision", 1, 1, 0, "cut the power, or kill rayos-provision"},
     {"start", "NODE|provision", 1, 1, 0, "switch on again, with the same disks"},
+    {"wipe", "NODE", 1, 1, 0, "cut the power, empty the disk, start: another node to its cluster"},
     {"pause", "NODE", 1, 1, 0, "stall the machine (SIGSTOP); its time goes on"},
     {"resume", "NODE", 1, 1, 0, "end a pause"},
     {"freeze", "NODE", 1, 1, 0, "stop the machine and its clocks (QMP stop)"},

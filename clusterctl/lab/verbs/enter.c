@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "clusterctl/lab/verbs/session.h"
@@ -33,34 +35,46 @@ static void on_interrupt(void *arg)
                              on_signal_sent, session, NULL, NULL);
 }
 
-static int run(const struct lab_client *client, const struct ray_args *args, int *out_status,
-               struct ray_err *err)
+/* Ours, with the lab's operator in place of ours: `clusterctl cluster status` there asks the lab's
+ * cluster. To be freed; the strings are borrowed. */
+static char **environment(char *config, size_t *out_count, struct ray_err *err)
 {
-    static const int fds[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
-    Rayos__Lab__RunRequest request = RAYOS__LAB__RUN_REQUEST__INIT;
+    static const char name[] = "XDG_CONFIG_HOME=";
+    char **env;
+    size_t count = 0;
+
+    while (environ[count] != NULL) {
+        count++;
+    }
+    env = calloc(count + 1, sizeof(*env));
+    if (env == NULL) {
+        (void)ray_fail(err, RAY_ENOMEM, "environment");
+        return NULL;
+    }
+    *out_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (strncmp(environ[i], name, sizeof name - 1) != 0) {
+            env[(*out_count)++] = environ[i];
+        }
+    }
+    env[(*out_count)++] = config;
+    return env;
+}
+
+static int call_run(const struct lab_client *client, Rayos__Lab__RunRequest *request,
+                    const int fds[static 3], int *out_status, struct ray_err *err)
+{
     const struct lab_call call = {
         .method = "lab.run",
-        .input = &request.base,
+        .input = &request->base,
         .fds = fds,
         .fd_count = 3,
         .output = &rayos__lab__run_reply__descriptor,
     };
     struct lab_session session = {0};
     ProtobufCMessage *body = NULL;
-    char directory[LAB_PATH_SIZE];
-    int rc;
+    int rc = lab_session_open(&session, client, err);
 
-    if (getcwd(directory, sizeof directory) == NULL) {
-        return ray_fail_errno(err, errno, "working directory");
-    }
-    request.argv = (char **)(uintptr_t)args->positionals;
-    request.n_argv = args->positional_count;
-    request.env = environ;
-    while (environ[request.n_env] != NULL) {
-        request.n_env++;
-    }
-    request.directory = directory;
-    rc = lab_session_open(&session, client, err);
     if (rc == RAY_OK) {
         session.on_interrupt = on_interrupt;
         session.interrupt_arg = &session;
@@ -76,15 +90,39 @@ static int run(const struct lab_client *client, const struct ray_args *args, int
     return rc;
 }
 
+int lab_enter(const struct lab_client *client, const char *const *argv, size_t argv_count,
+              const int fds[static 3], int *out_status, struct ray_err *err)
+{
+    Rayos__Lab__RunRequest request = RAYOS__LAB__RUN_REQUEST__INIT;
+    char config[LAB_PATH_SIZE + 32];
+    char directory[LAB_PATH_SIZE];
+    int rc;
+
+    if (getcwd(directory, sizeof directory) == NULL) {
+        return ray_fail_errno(err, errno, "working directory");
+    }
+    (void)snprintf(config, sizeof config, "XDG_CONFIG_HOME=%s/" LAB_DIR_CONFIG, client->paths.dir);
+    request.argv = (char **)(uintptr_t)argv;
+    request.n_argv = argv_count;
+    request.directory = directory;
+    request.env = environment(config, &request.n_env, err);
+    rc = request.env == NULL ? RAY_ENOMEM : call_run(client, &request, fds, out_status, err);
+    free(request.env);
+    return rc;
+}
+
 int lab_run_enter(const struct ray_args *args, void *context)
 {
+    static const int fds[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
     struct lab_client client;
     struct ray_err err = {0};
     int status = 0;
     int rc = lab_client_open(&client, args, &err);
 
     (void)context;
-    rc = rc == RAY_OK ? run(&client, args, &status, &err) : rc;
+    rc = rc == RAY_OK
+             ? lab_enter(&client, args->positionals, args->positional_count, fds, &status, &err)
+             : rc;
     lab_client_close(&client);
     return rc == RAY_OK ? status : lab_fail(&err);
 }

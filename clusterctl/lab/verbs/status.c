@@ -27,6 +27,7 @@ int lab_run_status(const struct ray_args *args, void *context)
         {"BOOTS", "boot_count", OUTPUT_AS_TEXT},
         {"MARKERS", "marker_count", OUTPUT_AS_TEXT},
         {"READY AFTER", "total_us", OUTPUT_AS_SECONDS},
+        {"VOTERS HEARD", "quorate_voters", OUTPUT_AS_TEXT},
         {NULL, NULL, OUTPUT_AS_TEXT},
     };
     static const struct output_view view = {

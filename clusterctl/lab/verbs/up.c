@@ -16,6 +16,7 @@
 #include "base/child.h"
 #include "base/size.h"
 #include "clusterctl/lab/argv.h"
+#include "clusterctl/lab/cluster.h"
 #include "clusterctl/lab/record.h"
 #include "clusterctl/lab/tidy.h"
 #include "clusterctl/lab/verbs/takedown.h"
@@ -206,7 +207,8 @@ static int hold_signals(sigset_t *out_set, int *out_fd, struct ray_err *err)
 }
 
 static int watch(const struct lab_client *client, const struct lab_config *config,
-                 const sigset_t *held, uint64_t *out_ready_us, int *out_signal, struct ray_err *err)
+                 const sigset_t *held, struct lab_boot_times *out_times, int *out_signal,
+                 struct ray_err *err)
 {
     struct lab_session session = {0};
     int rc = lab_session_open(&session, client, err);
@@ -214,7 +216,7 @@ static int watch(const struct lab_client *client, const struct lab_config *confi
     if (rc == RAY_OK && sigprocmask(SIG_UNBLOCK, held, NULL) < 0) {
         rc = ray_fail_errno(err, errno, "signals");
     }
-    rc = rc == RAY_OK ? lab_watch_boot(&session, client, config, out_ready_us, err) : rc;
+    rc = rc == RAY_OK ? lab_watch_boot(&session, client, config, out_times, err) : rc;
     *out_signal = session.interrupted_by;
     lab_session_close(&session);
     return rc;
@@ -234,12 +236,25 @@ static int fail_and_take_down(const struct lab_paths *paths, int signum, const s
     return status;
 }
 
+static void print_outcome(const struct lab_config *config, const struct lab_boot_times *times)
+{
+    (void)printf("lab: %u nodes ready in %.1f s", config->node_count,
+                 (double)times->ready_us / 1e6);
+    if (times->quorate_us != 0) {
+        uint32_t voters = lab_cluster_voters(config->node_count);
+
+        (void)printf(", one cluster of %u %s after %.1f s", voters,
+                     voters == 1 ? "voter" : "voters", (double)times->quorate_us / 1e6);
+    }
+    (void)printf("\n");
+}
+
 int lab_run_up(const struct ray_args *args, void *context)
 {
     struct lab_config config = {0};
     struct lab_client client = {.dir_fd = -1};
     struct ray_err err = {0};
-    uint64_t ready_us = 0;
+    struct lab_boot_times times = {.ready_us = 0};
     sigset_t held;
     int signum = 0;
     int lock_fd = -1;
@@ -258,7 +273,7 @@ int lab_run_up(const struct ray_args *args, void *context)
     (void)close(signal_fd); /* signals still wait, for the handlers of watch */
     rc = rc == RAY_OK ? lab_client_open(&client, args, &err) : rc;
     if (rc == RAY_OK && !ray_args_flag(args, "detach")) {
-        rc = watch(&client, &config, &held, &ready_us, &signum, &err);
+        rc = watch(&client, &config, &held, &times, &signum, &err);
     }
     lab_client_close(&client);
     if (rc != RAY_OK) {
@@ -267,7 +282,7 @@ int lab_run_up(const struct ray_args *args, void *context)
     if (ray_args_flag(args, "detach")) {
         (void)printf("lab: '%s' starts %u nodes\n", client.paths.name, config.node_count);
     } else {
-        (void)printf("lab: %u nodes ready in %.1f s\n", config.node_count, (double)ready_us / 1e6);
+        print_outcome(&config, &times);
     }
     return 0;
 }

@@ -14,10 +14,17 @@
 int lab_up_config(const struct ray_args *args, const struct lab_paths *paths,
                   struct lab_config *config, struct ray_err *err);
 
-/* Waits until all nodes are ready, showing how they get there, then prints the table of
- * phases. RAY_OK: *out_ready_us is set. RAY_ECANCELED: a signal came. Else the boot failed: what
- * is known of the nodes that hang was printed to standard error. */
+/* Since the lab's start. */
+struct lab_boot_times {
+    uint64_t ready_us;
+    uint64_t quorate_us; /* 0: it makes no cluster */
+};
+
+/* Waits until all nodes are ready, and one cluster if they are to be, showing how they get there,
+ * then prints the table of phases. RAY_OK: *out_times is set. RAY_ECANCELED: a signal came. Else
+ * the boot failed: what is known of the nodes that hang was printed to standard error. */
 int lab_watch_boot(struct lab_session *session, const struct lab_client *client,
-                   const struct lab_config *config, uint64_t *out_ready_us, struct ray_err *err);
+                   const struct lab_config *config, struct lab_boot_times *out_times,
+                   struct ray_err *err);
 
 #endif

@@ -38,6 +38,11 @@ const struct ray_args_option lab_up_options[] = {
      .choices = "virtio|nvme|ahci|usb",
      .help = "what the disk is attached to"},
     {.name = "disk-image", .help = "the disk carries the image, too (always with --boot disk)"},
+    {.name = "cluster",
+     .value_name = "WHEN",
+     .default_value = "auto",
+     .choices = "auto|yes|no",
+     .help = "the nodes become one cluster; auto: when they have data disks"},
     {.name = "dhcp",
      .value_name = "WHO",
      .default_value = "own",
@@ -56,7 +61,7 @@ const struct ray_args_option lab_up_options[] = {
     {.name = "timeout",
      .value_name = "SECONDS",
      .default_value = "0",
-     .help = "until all are ready; 0: 300 and 60 for each node"},
+     .help = "until all are ready, and one cluster; 0: 300 and 60 for each node"},
     {.name = "detach", .short_name = 'd', .help = "do not wait for the nodes"},
     {.name = "capture", .help = "keep all frames in capture.pcap"},
     {.name = "machine-arg", .value_name = "ARG...", .help = "one more argument for every QEMU"},
@@ -127,6 +132,7 @@ static int read_machine_args(const struct ray_args *args, struct lab_config *con
 int lab_up_config(const struct ray_args *args, const struct lab_paths *paths,
                   struct lab_config *config, struct ray_err *err)
 {
+    const char *cluster = ray_args_value(args, "cluster");
     uint64_t nodes = 0;
     uint64_t cpus = 0;
     uint64_t timeout_s = 0;
@@ -151,6 +157,8 @@ int lab_up_config(const struct ray_args *args, const struct lab_paths *paths,
     config->timeout_s = timeout_s != 0 ? (uint32_t)timeout_s
                                        : TIMEOUT_BASE_S + TIMEOUT_PER_NODE_S * (uint32_t)nodes;
     config->captures = ray_args_flag(args, "capture");
+    config->makes_cluster = strcmp(cluster, "yes") == 0 ||
+                            (strcmp(cluster, "auto") == 0 && config->data_disk_size_bytes != 0);
     config->disks_boot = config->boot == LAB_BOOT_DISK || ray_args_flag(args, "disk-image");
     while (config->seed == 0) {
         if (getrandom(&config->seed, sizeof config->seed, 0) < 0) {

@@ -31,6 +31,7 @@ struct watch {
     bool is_over;
     int rc;
     uint64_t ready_us;
+    uint64_t quorate_us;
     struct ray_timer paint;
     struct ray_timer deadline;
     struct ray_err *err;
@@ -163,12 +164,44 @@ static const Rayos__Lab__Node *find_dead(const Rayos__Lab__Status *status)
     return NULL;
 }
 
+/* What each node hears of the cluster, when time is over. */
+static int tell_no_quorum(struct watch *watch, const Rayos__Lab__Status *status)
+{
+    unsigned count = 0;
+
+    unpaint(watch);
+    (void)fflush(stdout);
+    for (size_t i = 0; i < status->n_nodes; i++) {
+        const Rayos__Lab__Node *node = status->nodes[i];
+
+        if (node->quorate_voters == status->cluster_voters) {
+            count++;
+        } else if (node->quorate_voters == 0) {
+            (void)fprintf(stderr, "%s hears no quorum\n", node->name);
+        } else {
+            (void)fprintf(stderr, "%s hears a quorum of %u voters\n", node->name,
+                          node->quorate_voters);
+        }
+    }
+    (void)ray_fail(watch->err, RAY_ETIMEOUT,
+                   "the nodes are ready, but %u of %zu hear a quorum of %u voters after %u s",
+                   count, status->n_nodes, status->cluster_voters, watch->config->timeout_s);
+    return ray_next(watch->err, "the word 'status' at a node's prompt says why, after lab up "
+                                "--cluster no or --detach: clusterctl lab console NODE");
+}
+
+static bool is_done(const Rayos__Lab__Status *status)
+{
+    return status->ready_us != 0 && (status->cluster_voters == 0 || status->quorate_us != 0);
+}
+
 static void judge(struct watch *watch, const Rayos__Lab__Status *status)
 {
     const Rayos__Lab__Node *dead = find_dead(status);
 
-    if (status->ready_us != 0) {
+    if (is_done(status)) {
         watch->ready_us = status->ready_us;
+        watch->quorate_us = status->quorate_us;
         print_table(watch, status);
         end(watch, RAY_OK);
     } else if (status->failure[0] != '\0') {
@@ -179,6 +212,8 @@ static void judge(struct watch *watch, const Rayos__Lab__Status *status)
         end(watch,
             ray_fail(watch->err, RAY_EUNAVAILABLE, "%s went off before it was ready (QEMU: %s)",
                      dead->name, dead->last_exit));
+    } else if (watch->rc == RAY_ETIMEOUT && status->ready_us != 0) {
+        end(watch, tell_no_quorum(watch, status));
     } else if (watch->rc == RAY_ETIMEOUT) {
         print_trouble(watch, status);
         end(watch, ray_fail(watch->err, RAY_ETIMEOUT, "%u of %zu nodes are ready after %u s",
@@ -275,7 +310,8 @@ static void on_interrupt(void *arg)
 }
 
 int lab_watch_boot(struct lab_session *session, const struct lab_client *client,
-                   const struct lab_config *config, uint64_t *out_ready_us, struct ray_err *err)
+                   const struct lab_config *config, struct lab_boot_times *out_times,
+                   struct ray_err *err)
 {
     Rayos__Lab__EventsRequest request = RAYOS__LAB__EVENTS_REQUEST__INIT;
     struct watch watch = {
@@ -315,7 +351,8 @@ int lab_watch_boot(struct lab_session *session, const struct lab_client *client,
     ray_timer_fini(&watch.paint);
     ray_timer_fini(&watch.deadline);
     if (rc == RAY_OK) {
-        *out_ready_us = watch.ready_us;
+        *out_times =
+            (struct lab_boot_times){.ready_us = watch.ready_us, .quorate_us = watch.quorate_us};
     }
     return rc;
 }

@@ -36,6 +36,11 @@ int lab_client_call(const struct lab_client *client, const char *method,
                     const ProtobufCMessage *input, const ProtobufCMessageDescriptor *output,
                     uint64_t timeout_ms, ProtobufCMessage **out_body, struct ray_err *err);
 
+/* Runs a command in the lab's namespaces, as the lab's operator (its XDG_CONFIG_HOME), with our
+ * folder and the rest of our environment; `fds` are its 0, 1 and 2. *out_status as a shell's. */
+int lab_enter(const struct lab_client *client, const char *const *argv, size_t argv_count,
+              const int fds[static 3], int *out_status, struct ray_err *err);
+
 /* Prints the error as clusterctl does; returns its exit status. */
 int lab_fail(const struct ray_err *err);
 

@@ -48,6 +48,7 @@ image: build ## the node image in build/image, and the one for tests in build/im
 lab: image ## NODES=3 machines boot over the network (BOOT=pxe-uefi|pxe-bios|http-uefi|disk|direct DOWN=1 ACCEL=tcg|kvm LAB=name)
 	@case '$(STORY)' in none) ;; *) echo "make lab: STORY=$(STORY) is not there: the story comes with the cluster, guests and compositor; use STORY=none" >&2; exit 1;; esac
 	@$(IN) build/bin/clusterctl lab up --name '$(LAB)' --nodes '$(NODES)' --boot '$(BOOT)' --accel '$(ACCEL)'
+	@$(IN) build/bin/clusterctl lab enter --name '$(LAB)' -- build/bin/clusterctl cluster status
 	@[ '$(DOWN)' = 0 ] || $(IN) build/bin/clusterctl lab down --name '$(LAB)' >/dev/null
 
 lab-down: root ## stops the lab (LAB=name)

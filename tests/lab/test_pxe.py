@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from conftest import IMAGE, ROOT, Lab
+from conftest import CLUSTERCTL, IMAGE, ROOT, Lab
 
 BOOT_ORDER = ["RAYOS_BOOT_MARKER:kernel", "RAYOS_BOOT_MARKER:subsystems"]
 
@@ -32,6 +32,10 @@ def test_three_nodes_are_one_cluster(lab):
     assert [node["quorate_voters"] for node in status["nodes"]] == [3] * 3
     for node in lab.nodes:
         assert "RAYOS_CLUSTER_QUORATE:3" in lab.markers(node)
+    # As `make ctl` does: by the lab's operator and its context, over the network.
+    seen = json.loads(lab.verb("enter", "--", CLUSTERCTL, "cluster", "status", "-o", "json").stdout)
+    assert seen["quorate"] and {node["role"] for node in seen["nodes"]} <= {"voter", "standby"}
+    assert len(seen["nodes"]) == 3 and seen["leader"] in lab.nodes
     key = lab.folder / "config/rayos/operator.key"
     assert key.stat().st_mode & 0o777 == 0o600
     lab.wait("node1", "RAYOS_BOOT_MARKER:shell")

@@ -35,30 +35,44 @@ static void on_interrupt(void *arg)
                              on_signal_sent, session, NULL, NULL);
 }
 
-/* Ours, with the lab's operator in place of ours: `clusterctl cluster status` there asks the lab's
- * cluster. To be freed; the strings are borrowed. */
-static char **environment(char *config, size_t *out_count, struct ray_err *err)
+struct environment {
+    char config[LAB_PATH_SIZE + 32];
+    char context[LAB_NAME_SIZE + 32];
+    char **entries; /* to be freed; the strings are borrowed */
+    size_t count;
+};
+
+static bool is_operators(const char *entry)
 {
-    static const char name[] = "XDG_CONFIG_HOME=";
-    char **env;
+    return strncmp(entry, "XDG_CONFIG_HOME=", strlen("XDG_CONFIG_HOME=")) == 0 ||
+           strncmp(entry, "RAYOS_CONTEXT=", strlen("RAYOS_CONTEXT=")) == 0;
+}
+
+/* Ours, with the lab's operator in place of ours: `clusterctl cluster status` there asks the lab's
+ * cluster. */
+static int make_environment(const struct lab_client *client, struct environment *env,
+                            struct ray_err *err)
+{
     size_t count = 0;
 
     while (environ[count] != NULL) {
         count++;
     }
-    env = calloc(count + 1, sizeof(*env));
-    if (env == NULL) {
-        (void)ray_fail(err, RAY_ENOMEM, "environment");
-        return NULL;
+    env->entries = calloc(count + 2, sizeof(*env->entries));
+    if (env->entries == NULL) {
+        return ray_fail(err, RAY_ENOMEM, "environment");
     }
-    *out_count = 0;
     for (size_t i = 0; i < count; i++) {
-        if (strncmp(environ[i], name, sizeof name - 1) != 0) {
-            env[(*out_count)++] = environ[i];
+        if (!is_operators(environ[i])) {
+            env->entries[env->count++] = environ[i];
         }
     }
-    env[(*out_count)++] = config;
-    return env;
+    (void)snprintf(env->config, sizeof env->config, "XDG_CONFIG_HOME=%s/" LAB_DIR_CONFIG,
+                   client->paths.dir);
+    (void)snprintf(env->context, sizeof env->context, "RAYOS_CONTEXT=%s", client->paths.name);
+    env->entries[env->count++] = env->config;
+    env->entries[env->count++] = env->context;
+    return RAY_OK;
 }
 
 static int call_run(const struct lab_client *client, Rayos__Lab__RunRequest *request,
@@ -94,20 +108,23 @@ int lab_enter(const struct lab_client *client, const char *const *argv, size_t a
               const int fds[static 3], int *out_status, struct ray_err *err)
 {
     Rayos__Lab__RunRequest request = RAYOS__LAB__RUN_REQUEST__INIT;
-    char config[LAB_PATH_SIZE + 32];
+    struct environment env = {.count = 0};
     char directory[LAB_PATH_SIZE];
     int rc;
 
     if (getcwd(directory, sizeof directory) == NULL) {
         return ray_fail_errno(err, errno, "working directory");
     }
-    (void)snprintf(config, sizeof config, "XDG_CONFIG_HOME=%s/" LAB_DIR_CONFIG, client->paths.dir);
-    request.argv = (char **)(uintptr_t)argv;
-    request.n_argv = argv_count;
-    request.directory = directory;
-    request.env = environment(config, &request.n_env, err);
-    rc = request.env == NULL ? RAY_ENOMEM : call_run(client, &request, fds, out_status, err);
-    free(request.env);
+    rc = make_environment(client, &env, err);
+    if (rc == RAY_OK) {
+        request.argv = (char **)(uintptr_t)argv;
+        request.n_argv = argv_count;
+        request.directory = directory;
+        request.env = env.entries;
+        request.n_env = env.count;
+        rc = call_run(client, &request, fds, out_status, err);
+    }
+    free(env.entries);
     return rc;
 }
 

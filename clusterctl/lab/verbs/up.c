@@ -249,6 +249,27 @@ static void print_outcome(const struct lab_config *config, const struct lab_boot
     (void)printf("\n");
 }
 
+/* A context of the lab's operator, by which `lab enter -- clusterctl ...` finds the cluster. The
+ * lab is up without it, too. */
+static void make_context(const struct lab_client *client)
+{
+    static const int fds[] = {STDIN_FILENO, STDERR_FILENO, STDERR_FILENO};
+    char token[LAB_PATH_SIZE];
+    const char *const argv[] = {
+        client->paths.program, "context", "add", client->paths.name, "--token", token, "--use"};
+    struct ray_err err = {0};
+    int status = 0;
+    int rc = lab_path_join(token, sizeof token, client->paths.dir, LAB_FILE_TOKEN, &err);
+
+    rc = rc == RAY_OK ? lab_enter(client, argv, RAY_ARRAY_COUNT(argv), fds, &status, &err) : rc;
+    if (rc != RAY_OK) {
+        (void)lab_fail(&err);
+    }
+    if (rc != RAY_OK || status != 0) {
+        (void)fprintf(stderr, "lab: no context was made: make ctl reaches no cluster\n");
+    }
+}
+
 int lab_run_up(const struct ray_args *args, void *context)
 {
     struct lab_config config = {0};
@@ -274,6 +295,9 @@ int lab_run_up(const struct ray_args *args, void *context)
     rc = rc == RAY_OK ? lab_client_open(&client, args, &err) : rc;
     if (rc == RAY_OK && !ray_args_flag(args, "detach")) {
         rc = watch(&client, &config, &held, &times, &signum, &err);
+    }
+    if (rc == RAY_OK && times.quorate_us != 0) {
+        make_context(&client);
     }
     lab_client_close(&client);
     if (rc != RAY_OK) {

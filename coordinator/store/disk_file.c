@@ -21,6 +21,8 @@
 
 #define NEW_PREFIX ".new-"
 
+static const char lock_name[] = ".lock";
+
 enum {
     /* Forgetting needs its own, a probe, and what runs beside. */
     JOBS_MAX = 2 * COORD_DISK_FILE_QUEUE_MAX + 2,
@@ -586,7 +588,7 @@ static int folder_lock(struct disk_file *file, const char *path, struct ray_err 
     }
     file->lock_fd = ray_fault(RAY_FAULT_OPEN)
                         ? -1
-                        : openat(file->dir_fd, ".lock", O_RDWR | O_CREAT | O_CLOEXEC, MODE);
+                        : openat(file->dir_fd, lock_name, O_RDWR | O_CREAT | O_CLOEXEC, MODE);
     if (file->lock_fd < 0) {
         return ray_fail_errno(err, errno, "%s/.lock", path);
     }
@@ -594,6 +596,22 @@ static int folder_lock(struct disk_file *file, const char *path, struct ray_err 
         return errno == EWOULDBLOCK ? ray_fail(err, RAY_ECONFLICT, "another process uses %s", path)
                                     : ray_fail_errno(err, errno, "locking %s", path);
     }
+    return RAY_OK;
+}
+
+/* On a full disk no file can be made: that of the lock is only opened. */
+static int probe_full(struct disk_file *file, struct ray_err *err)
+{
+    int fd = openat(file->dir_fd, lock_name, O_WRONLY | O_DIRECT | O_CLOEXEC);
+
+    if (fd < 0 && errno == EINVAL) {
+        file->direct_flag = 0;
+        return RAY_OK;
+    }
+    if (fd < 0) {
+        return ray_fail_errno(err, errno, "opening a file");
+    }
+    close_fd(fd);
     return RAY_OK;
 }
 
@@ -609,6 +627,9 @@ static int probe_direct(struct disk_file *file, struct ray_err *err)
     if (fd < 0 && errno == EINVAL) {
         file->direct_flag = 0;
         fd = openat(file->dir_fd, name, O_WRONLY | O_CREAT | O_CLOEXEC, MODE);
+    }
+    if (fd < 0 && (errno == ENOSPC || errno == EDQUOT)) {
+        return probe_full(file, err);
     }
     if (fd < 0) {
         return ray_fail_errno(err, errno, "making a file");

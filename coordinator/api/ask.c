@@ -117,11 +117,12 @@ static void on_proposed(void *arg, int status, const struct coord_fsm_result *re
     ask->has_ticket = false;
     if (member_explain(status, &err) != RAY_OK) {
         member_ask_fail(ask, &err);
-    } else if (result->code != RAY_OK && !ask->takes_refusals) {
-        member_tell_refused(ask->member, result);
+        return;
+    }
+    member_tell_refused(ask->member, result);
+    if (result->code != RAY_OK && !ask->takes_refusals) {
         member_ask_refuse(ask, result);
     } else {
-        member_tell_refused(ask->member, result);
         ask->on_result(ask, result);
     }
 }

@@ -170,6 +170,21 @@ static int ask_status(const struct ray_args *args, const Rayos__Registry__Object
     return rc;
 }
 
+/* Without operations to be seen the rest is worth telling, too. */
+static void ask_operations(const struct ray_args *args, const Rayos__Registry__Object *object,
+                           struct why_waits *out)
+{
+    Rayos__Registry__Query query = RAYOS__REGISTRY__QUERY__INIT;
+    struct registry_page page;
+
+    query.kind = RAYOS__REGISTRY__KIND__KIND_OPERATION;
+    query.count_max = 1000;
+    if (registry_fetch(args, &query, false, &page, NULL) == RAY_OK) {
+        why_waits_add_operations(object, page.answer, out);
+    }
+    registry_page_fini(&page);
+}
+
 static int tell(const struct ray_args *args, const struct registry_page *page,
                 const Rayos__Registry__Entry *entry)
 {
@@ -181,6 +196,9 @@ static int tell(const struct ray_args *args, const struct registry_page *page,
     int status;
     int rc = ask_status(args, entry->object, &waits, &err);
 
+    if (rc == RAY_OK) {
+        ask_operations(args, entry->object, &waits);
+    }
     is_ok = rc == RAY_OK && add_object(doc, root, page, entry->object) &&
             add_waits(doc, root, &waits) && add_changes(doc, root, entry);
     if (is_ok) {

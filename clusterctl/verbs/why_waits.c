@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/id.h"
 #include "base/size.h"
+#include "clusterctl/verbs/registry_kind.h"
 
 static const char *name_of(const Rayos__Registry__Object *object, char out[static WHY_TEXT_SIZE])
 {
@@ -142,6 +144,44 @@ void why_waits_find(const Rayos__Registry__Object *object, const Rayos__Cluster_
         break;
     default:
         break;
+    }
+}
+
+/* Whether "guest.start guest:web-1" is about that object. */
+static bool is_about(const Rayos__Registry__Operation *operation, const char *about)
+{
+    const char *space = strrchr(operation->action, ' ');
+
+    return strcmp(operation->state, "needs-approval") == 0 && space != NULL &&
+           strcmp(space + 1, about) == 0;
+}
+
+void why_waits_add_operations(const Rayos__Registry__Object *object,
+                              const Rayos__Registry__Answer *operations, struct why_waits *out)
+{
+    char about[WHY_TEXT_SIZE];
+    char action[WHY_TEXT_SIZE / 2];
+    char asker[WHY_TEXT_SIZE / 4];
+    char id_text[RAY_ID_TEXT_SIZE];
+    char name[WHY_TEXT_SIZE];
+    struct ray_id id;
+
+    (void)snprintf(about, sizeof about, "%s:%s", registry_kind_name(object->kind), object->name);
+    for (size_t i = 0; i < operations->n_entries; i++) {
+        const Rayos__Registry__Object *other = operations->entries[i]->object;
+
+        if (other == NULL || other->body_case != RAYOS__REGISTRY__OBJECT__BODY_OPERATION ||
+            !is_about(other->operation, about) ||
+            ray_id_from_bytes(other->id.data, other->id.len, &id, NULL) != RAY_OK) {
+            continue;
+        }
+        (void)ray_escape(action, sizeof action, other->operation->action,
+                         strlen(other->operation->action));
+        (void)ray_escape(asker, sizeof asker, other->operation->asker,
+                         strlen(other->operation->asker));
+        next(add(out, "approval of %s, which %s asked for", action, asker),
+             "clusterctl op approve ",
+             other->name[0] != '\0' ? name_of(other, name) : ray_id_format(&id, id_text));
     }
 }
 

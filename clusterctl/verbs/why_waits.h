@@ -24,6 +24,10 @@ struct why_waits {
 
 void why_waits_find(const Rayos__Registry__Object *object, const Rayos__Cluster__Status *status,
                     struct why_waits *out);
+/* Operations that ask whether something may be done to it, by name as rules have it: those that
+ * still wait for somebody. */
+void why_waits_add_operations(const Rayos__Registry__Object *object,
+                              const Rayos__Registry__Answer *operations, struct why_waits *out);
 /* In a few words: "member, voter, ok". */
 void why_state(const Rayos__Registry__Object *object, char out[static WHY_TEXT_SIZE]);
 

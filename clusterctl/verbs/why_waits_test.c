@@ -15,6 +15,7 @@ static void begin(struct fixture *f)
 {
     static uint8_t incarnation[16] = {1};
 
+    f->waits.count = 0;
     rayos__registry__object__init(&f->object);
     rayos__registry__node__init(&f->node);
     rayos__registry__guest__init(&f->guest);
@@ -113,6 +114,45 @@ static void test_cluster(void **state)
     check(&f, "revision 9", "");
 }
 
+static void test_operations(void **state)
+{
+    static uint8_t id[16] = {0xab};
+    Rayos__Registry__Answer answer = RAYOS__REGISTRY__ANSWER__INIT;
+    Rayos__Registry__Entry entry = RAYOS__REGISTRY__ENTRY__INIT;
+    Rayos__Registry__Entry *entries = &entry;
+    Rayos__Registry__Object object = RAYOS__REGISTRY__OBJECT__INIT;
+    Rayos__Registry__Operation operation = RAYOS__REGISTRY__OPERATION__INIT;
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    be_node(&f);
+    f.object.kind = RAYOS__REGISTRY__KIND__KIND_NODE;
+    entry.object = &object;
+    object.id = ray_proto_bytes(id, sizeof id);
+    object.body_case = RAYOS__REGISTRY__OBJECT__BODY_OPERATION;
+    object.operation = &operation;
+    answer.n_entries = 1;
+    answer.entries = &entries;
+    operation.state = (char *)(uintptr_t)"needs-approval";
+    operation.asker = (char *)(uintptr_t)"ann";
+    operation.action = (char *)(uintptr_t)"node.remove node:a";
+    why_waits_add_operations(&f.object, &answer, &f.waits);
+    assert_int_equal(f.waits.count, 1);
+    assert_string_equal(f.waits.list[0].what,
+                        "approval of node.remove node:a, which ann asked for");
+    assert_non_null(strstr(f.waits.list[0].next_step, "op approve ab00"));
+    object.name = (char *)(uintptr_t)"op-7";
+    why_waits_add_operations(&f.object, &answer, &f.waits);
+    assert_string_equal(f.waits.list[1].next_step, "clusterctl op approve op-7");
+    operation.action = (char *)(uintptr_t)"node.remove node:aa";
+    why_waits_add_operations(&f.object, &answer, &f.waits);
+    operation.action = (char *)(uintptr_t)"node.remove node:a";
+    operation.state = (char *)(uintptr_t)"done";
+    why_waits_add_operations(&f.object, &answer, &f.waits);
+    assert_int_equal(f.waits.count, 2);
+}
+
 static void test_states(void **state)
 {
     char text[WHY_TEXT_SIZE];
@@ -136,9 +176,8 @@ static void test_states(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nodes),
-        cmocka_unit_test(test_guests),
-        cmocka_unit_test(test_cluster),
+        cmocka_unit_test(test_nodes),   cmocka_unit_test(test_guests),
+        cmocka_unit_test(test_cluster), cmocka_unit_test(test_operations),
         cmocka_unit_test(test_states),
     };
 

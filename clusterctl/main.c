@@ -53,15 +53,16 @@ int main(int argc, char **argv)
                                                            .help = "releases of the node image",
                                                            .subcommands = image_release_commands};
     const struct ray_args_command commands[] = {
-        cluster_command,    token_command,     node_command,      principal_command,
-        guest_command,      image_command,     network_command,   place_command,
-        query_command,      why_command,       doctor_command,    support_command,
-        label_command,      events_command,    context_command,   image_release_command,
-        machine_command,    provision_command, policy_command,    operation_command,
+        cluster_command,       token_command,   node_command,      principal_command,
+        guest_command,         image_command,   network_command,   place_command,
+        whatif_command,        query_command,   why_command,       doctor_command,
+        support_command,       label_command,   events_command,    context_command,
+        image_release_command, machine_command, provision_command, policy_command,
+        operation_command,
 #ifdef RAY_WITH_LAB
         ray_lab_command,
 #endif
-        completion_command, version_command,   reference_command, {0}};
+        completion_command,    version_command, reference_command, {0}};
     static const struct ray_args_option options[] = {CLUSTER_CONTEXT_OPTION, {0}};
     const struct ray_args_command root = {
         .name = "clusterctl", .help = "operates RayOS", .subcommands = commands};

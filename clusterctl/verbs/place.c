@@ -302,3 +302,115 @@ const struct ray_args_command place_command = {
     .options = options,
     .run = run_place,
     .complete = complete_guest};
+
+/* ---- whatif ---- */
+
+static yyjson_mut_val *show_moves(yyjson_mut_doc *doc, const struct asked *asked, const char *what)
+{
+    const Rayos__Place__Answer *answer = asked->answer;
+    yyjson_mut_val *root = yyjson_mut_obj(doc);
+    yyjson_mut_val *list = yyjson_mut_arr(doc);
+    bool is_ok = root != NULL && list != NULL &&
+                 yyjson_mut_obj_add_strcpy(doc, root, "node", answer->node) &&
+                 yyjson_mut_obj_add_strcpy(doc, root, "what", what) &&
+                 yyjson_mut_obj_add_uint(doc, root, "revision", asked->revision) &&
+                 yyjson_mut_obj_add_val(doc, root, "age_ms", output_age(doc, asked->age_ms)) &&
+                 yyjson_mut_obj_add_bool(doc, root, "is_proven", answer->is_proven) &&
+                 yyjson_mut_obj_add_val(doc, root, "moves", list);
+
+    for (size_t i = 0; is_ok && i < answer->n_moves; i++) {
+        is_ok = yyjson_mut_arr_append(list, output_from_message(doc, &answer->moves[i]->base));
+    }
+    return is_ok ? root : NULL;
+}
+
+static int print_moves(const struct ray_args *args, const struct asked *asked, struct ray_err *err)
+{
+    static const struct output_column columns[] = {{"GUEST", "guest", OUTPUT_AS_TEXT},
+                                                   {"WOULD GO TO", "to", OUTPUT_AS_TEXT},
+                                                   {"WHY NOWHERE", "why", OUTPUT_AS_TEXT},
+                                                   {0}};
+    static const struct output_view view = {
+        .list_key = "moves", .name_key = "guest", .columns = columns};
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    enum output_form form = OUTPUT_TABLE;
+    yyjson_mut_val *root;
+    int rc = output_form_parse(ray_args_value(args, "output"), &form, err);
+
+    if (rc == RAY_OK) {
+        root = show_moves(doc, asked, args->positionals[1]);
+        rc = root == NULL ? ray_fail(err, RAY_ENOMEM, "the output")
+                          : output_print(stdout, form, root, &view, err);
+    }
+    yyjson_mut_doc_free(doc);
+    return rc;
+}
+
+static int check_moves(const Rayos__Place__Answer *answer, struct ray_err *err)
+{
+    size_t nowhere = 0;
+
+    for (size_t i = 0; i < answer->n_moves; i++) {
+        nowhere += answer->moves[i]->to[0] == '\0';
+    }
+    if (nowhere == 0) {
+        return RAY_OK;
+    }
+    (void)ray_fail(err, RAY_EUNAVAILABLE, "%zu of %zu guests would have no place%s", nowhere,
+                   answer->n_moves, answer->is_proven ? ", whatever is tried" : " that was found");
+    (void)ray_next(err, "'clusterctl place GUEST --dry-run' says what would have to change");
+    return RAY_EUNAVAILABLE;
+}
+
+static int run_whatif_node(const struct ray_args *args, void *context)
+{
+    Rayos__Place__Ask ask = RAYOS__PLACE__ASK__INIT;
+    struct asked asked = {.answer = NULL};
+    struct ray_arena arena;
+    struct ray_err err = {0};
+    int rc = RAY_OK;
+
+    (void)context;
+    ray_arena_init(&arena, ARENA_SIZE_MAX);
+    ray_buf_init(&asked.bytes, ANSWER_SIZE_MAX);
+    ask.node = (char *)(uintptr_t)args->positionals[0];
+    ask.is_drain = strcmp(args->positionals[1], "drain") == 0;
+    if (!ask.is_drain && strcmp(args->positionals[1], "down") != 0) {
+        rc = ray_fail(&err, RAY_EUSAGE, "'%.32s': down or drain is wanted", args->positionals[1]);
+    }
+    if (rc == RAY_OK) {
+        rc = send_ask(args, &ask, &arena, &asked, &err);
+    }
+    if (rc == RAY_OK) {
+        rc = print_moves(args, &asked, &err);
+    }
+    if (rc == RAY_OK) {
+        rc = check_moves(asked.answer, &err);
+    }
+    if (asked.answer != NULL) {
+        rayos__place__answer__free_unpacked(asked.answer, NULL);
+    }
+    ray_buf_fini(&asked.bytes);
+    ray_arena_fini(&arena);
+    return rc == RAY_OK ? 0 : output_error(&err);
+}
+
+static const struct ray_args_option whatif_options[] = {CLUSTER_LINEARIZABLE_OPTION,
+                                                        OUTPUT_OPTION,
+                                                        CLUSTER_SOCKET_OPTION,
+                                                        NODE_TIMEOUT_OPTION("30"),
+                                                        {0}};
+
+static const struct ray_args_command whatif_commands[] = {
+    {.name = "node",
+     .positional = "NAME down|drain",
+     .positional_min = 2,
+     .positional_max = 2,
+     .help = "where its guests would go if it were lost, or drained",
+     .options = whatif_options,
+     .run = run_whatif_node,
+     .complete = complete_node},
+    {0}};
+
+const struct ray_args_command whatif_command = {
+    .name = "whatif", .help = "what would happen", .subcommands = whatif_commands};

@@ -1,19 +1,22 @@
 #include "coordinator/place/answer.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "coordinator/place/view.h"
+#include "coordinator/place/whatif.h"
 #include "net/proto/place.pb-c.h"
 #include "net/proto_codec.h"
 #include "net/spec.h"
 
-enum { ARENA_SIZE_MAX = 64 << 20 };
+enum { ARENA_SIZE_MAX = 64 << 20, WHY_SIZE = 256 };
 
 struct answering {
     struct coord_fsm *fsm;
     struct ray_arena arena;
     struct coord_place_view *view;
     struct coord_place *place;
+    struct coord_place_whatif *whatif;
     struct coord_place_request request;
     struct coord_place_answer found;
     struct ray_err *err;
@@ -155,12 +158,25 @@ static const char *name_of(const struct answering *answering, uint32_t node)
     return node == COORD_PLACE_NOWHERE ? "" : coord_place_view_node(answering->view, node)->name;
 }
 
+static int pack(const struct answering *answering, const Rayos__Place__Answer *answer,
+                struct ray_buf *out)
+{
+    size_t size = rayos__place__answer__get_packed_size(answer);
+    int rc = ray_buf_reserve(out, size);
+
+    if (rc != RAY_OK) {
+        return ray_fail(answering->err, rc, "an answer of %zu bytes", size);
+    }
+    (void)rayos__place__answer__pack(answer, out->data + out->size);
+    out->size += size;
+    return RAY_OK;
+}
+
 static int show(struct answering *answering, const Rayos__Place__Ask *ask, struct ray_buf *out)
 {
     Rayos__Place__Answer answer = RAYOS__PLACE__ANSWER__INIT;
     uint32_t count = coord_place_view_cluster(answering->view)->node_count;
     Rayos__Place__Verdict *verdicts = ray_arena_alloc(&answering->arena, count * sizeof(*verdicts));
-    size_t size;
     int rc = RAY_OK;
 
     answer.verdicts = ray_arena_alloc(&answering->arena, count * sizeof(void *));
@@ -174,17 +190,91 @@ static int show(struct answering *answering, const Rayos__Place__Ask *ask, struc
         rc = show_verdict(answering, i, &verdicts[i]);
         answer.verdicts[answer.n_verdicts++] = &verdicts[i];
     }
-    if (rc != RAY_OK) {
-        return rc;
+    return rc == RAY_OK ? pack(answering, &answer, out) : rc;
+}
+
+/* ---- what if a node went ---- */
+
+static int find_moves(struct answering *answering, const Rayos__Place__Ask *ask)
+{
+    const struct coord_object *node = coord_fsm_find_name(answering->fsm, COORD_NODE, ask->node);
+    int rc;
+
+    if (node == NULL) {
+        (void)ray_fail(answering->err, RAY_ENOTFOUND, "no node '%.64s'", ask->node);
+        (void)ray_next(answering->err, "'clusterctl node list' shows them");
+        return RAY_ENOTFOUND;
     }
-    size = rayos__place__answer__get_packed_size(&answer);
-    rc = ray_buf_reserve(out, size);
-    if (rc != RAY_OK) {
-        return ray_fail(answering->err, rc, "an answer of %zu bytes", size);
+    rc = coord_place_view_create(answering->fsm, &answering->view, answering->err);
+    return rc == RAY_OK
+               ? coord_place_whatif_create(answering->view, answering->fsm,
+                                           coord_place_view_index(answering->view, &node->id),
+                                           ask->is_drain, &answering->whatif, answering->err)
+               : rc;
+}
+
+/* "no node can take it: memory 2, apart 1", or that the others take its place. */
+static char *why_nowhere(struct answering *answering, const struct coord_place_move *move)
+{
+    char words[WHY_SIZE] = "no room for it beside the others";
+    size_t size = 0;
+
+    for (int i = 0; !move->is_crowded && i < COORD_PLACE_BARRIER_COUNT && size < sizeof words;
+         i++) {
+        int length = 0;
+
+        if (move->barriers[i] > 0) {
+            length =
+                snprintf(words + size, sizeof words - size, "%s%s %u",
+                         size == 0 ? "no node can take it: " : ", ",
+                         coord_place_barrier_name((enum coord_place_barrier)i), move->barriers[i]);
+        }
+        size += length > 0 ? (size_t)length : 0;
     }
-    (void)rayos__place__answer__pack(&answer, out->data + out->size);
-    out->size += size;
-    return RAY_OK;
+    return ray_arena_strndup(&answering->arena, words, strlen(words));
+}
+
+static int show_moves(struct answering *answering, const Rayos__Place__Ask *ask,
+                      struct ray_buf *out)
+{
+    Rayos__Place__Answer answer = RAYOS__PLACE__ANSWER__INIT;
+    uint32_t count = 0;
+    const struct coord_place_move *moves = coord_place_whatif_moves(answering->whatif, &count);
+    Rayos__Place__Move *messages =
+        ray_arena_alloc(&answering->arena, (count + 1) * sizeof(*messages));
+
+    answer.moves = ray_arena_alloc(&answering->arena, (count + 1) * sizeof(void *));
+    if (messages == NULL || answer.moves == NULL) {
+        return no_memory(answering);
+    }
+    answer.node = ask->node;
+    answer.is_proven = coord_place_whatif_is_proven(answering->whatif);
+    for (uint32_t i = 0; i < count; i++) {
+        rayos__place__move__init(&messages[i]);
+        messages[i].guest = text(moves[i].guest->name);
+        messages[i].to = text(name_of(answering, moves[i].to));
+        if (moves[i].to == COORD_PLACE_NOWHERE) {
+            messages[i].why = why_nowhere(answering, &moves[i]);
+        }
+        if (messages[i].why == NULL) {
+            return no_memory(answering);
+        }
+        answer.moves[answer.n_moves++] = &messages[i];
+    }
+    return pack(answering, &answer, out);
+}
+
+static int answer_ask(struct answering *answering, const Rayos__Place__Ask *ask,
+                      struct ray_buf *out)
+{
+    int rc;
+
+    if (ask->node[0] != '\0') {
+        rc = find_moves(answering, ask);
+        return rc == RAY_OK ? show_moves(answering, ask, out) : rc;
+    }
+    rc = find_place(answering, ask);
+    return rc == RAY_OK ? show(answering, ask, out) : rc;
 }
 
 int coord_place_answer(struct coord_fsm *fsm, const uint8_t *ask, size_t ask_size,
@@ -205,11 +295,9 @@ int coord_place_answer(struct coord_fsm *fsm, const uint8_t *ask, size_t ask_siz
     rc = ray_proto_unpack(&rayos__place__ask__descriptor, ask, ask_size, &answering.arena, &message,
                           err);
     if (rc == RAY_OK) {
-        rc = find_place(&answering, (const Rayos__Place__Ask *)message);
+        rc = answer_ask(&answering, (const Rayos__Place__Ask *)message, out);
     }
-    if (rc == RAY_OK) {
-        rc = show(&answering, (const Rayos__Place__Ask *)message, out);
-    }
+    coord_place_whatif_destroy(answering.whatif);
     coord_place_destroy(answering.place);
     coord_place_view_destroy(answering.view);
     ray_arena_fini(&answering.arena);

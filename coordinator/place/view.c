@@ -264,6 +264,12 @@ static const ProtobufCMessage *spec_of(const struct coord_object *object, enum r
                : NULL;
 }
 
+const Rayos__Spec__GuestSpec *coord_place_view_spec(const struct coord_object *guest,
+                                                    struct ray_arena *arena)
+{
+    return (const Rayos__Spec__GuestSpec *)spec_of(guest, RAY_SPEC_GUEST, arena);
+}
+
 static uint64_t image_size(struct coord_place_view *view, const char *name, struct ray_arena *arena)
 {
     const struct coord_object *image =
@@ -427,8 +433,7 @@ static bool has_label(const struct coord_object *object, const char *key,
     return false;
 }
 
-/* Whether `relation` is to that guest. */
-static bool is_meant(const Rayos__Spec__Relation *relation, const struct coord_object *guest)
+bool coord_place_is_meant(const Rayos__Spec__Relation *relation, const struct coord_object *guest)
 {
     return relation->guest[0] != '\0' ? strcmp(relation->guest, guest->name) == 0
                                       : has_label(guest, relation->label, &relation->value);
@@ -459,7 +464,7 @@ static int relate(struct coord_place_view *view, const struct coord_object *gues
     int rc = RAY_OK;
 
     for (size_t i = 0; rc == RAY_OK && i < spec->n_relations; i++) {
-        if (is_meant(spec->relations[i], other)) {
+        if (coord_place_is_meant(spec->relations[i], other)) {
             rc = add_relation(view, spec->relations[i], node, err);
         }
     }
@@ -467,9 +472,10 @@ static int relate(struct coord_place_view *view, const struct coord_object *gues
         return rc;
     }
     ray_arena_reset(&view->scratch);
-    others = (const Rayos__Spec__GuestSpec *)spec_of(other, RAY_SPEC_GUEST, &view->scratch);
+    others = coord_place_view_spec(other, &view->scratch);
     for (size_t i = 0; rc == RAY_OK && others != NULL && i < others->n_relations; i++) {
-        if (!others->relations[i]->is_together && is_meant(others->relations[i], guest)) {
+        if (!others->relations[i]->is_together &&
+            coord_place_is_meant(others->relations[i], guest)) {
             rc = add_relation(view, others->relations[i], node, err);
         }
     }
@@ -608,7 +614,7 @@ int coord_place_view_request(struct coord_place_view *view, const struct coord_o
     assert(guest != NULL || spec != NULL);
     ray_arena_reset(&view->arena);
     if (spec == NULL) {
-        spec = (const Rayos__Spec__GuestSpec *)spec_of(guest, RAY_SPEC_GUEST, &view->arena);
+        spec = coord_place_view_spec(guest, &view->arena);
     }
     if (spec == NULL) {
         return ray_fail(err, RAY_EINVAL, "the spec of guest %s cannot be read", guest->name);

@@ -47,6 +47,12 @@ int coord_place_view_request(struct coord_place_view *view, const struct coord_o
                              const Rayos__Spec__GuestSpec *spec,
                              struct coord_place_request *out_request, struct ray_err *err);
 
+/* In `arena`; NULL: it cannot be read. */
+const Rayos__Spec__GuestSpec *coord_place_view_spec(const struct coord_object *guest,
+                                                    struct ray_arena *arena);
+/* Whether the relation is to that guest. */
+bool coord_place_is_meant(const Rayos__Spec__Relation *relation, const struct coord_object *guest);
+
 /* 1 to 4 for x86-64-v1 to -v4 (psABI), 1 for others. */
 uint16_t coord_place_cpu_level(const Rayos__Node__Cpu *cpu);
 

@@ -541,6 +541,98 @@ static void test_bad_questions(void **state)
     close_all(&asked);
 }
 
+/* ---- what if a node went ---- */
+
+static int ask_node(struct asked *asked, const char *node, bool is_drain)
+{
+    Rayos__Place__Ask ask = RAYOS__PLACE__ASK__INIT;
+    uint8_t bytes[128];
+
+    ask.node = (char *)(uintptr_t)node;
+    ask.is_drain = is_drain;
+    return ask_bytes(asked, bytes, rayos__place__ask__pack(&ask, bytes));
+}
+
+static const char *node_name(const struct asked *asked, unsigned node)
+{
+    return fix_find(&asked->fix, COORD_NODE, node)->name;
+}
+
+static void test_guests_of_a_node_go_elsewhere(void **state)
+{
+    Rayos__Spec__GuestSpec spec = RAYOS__SPEC__GUEST_SPEC__INIT;
+    Rayos__Spec__Relation relation = RAYOS__SPEC__RELATION__INIT;
+    Rayos__Spec__Relation *relations[] = {&relation};
+    struct asked asked;
+
+    (void)state;
+    open_three(&asked);
+    assert_int_equal(ask_node(&asked, "nobody", false), RAY_ENOTFOUND);
+    assert_int_equal(ask_node(&asked, node_name(&asked, FIX_NODE_A), false), RAY_OK);
+    assert_int_equal(asked.answer->n_moves, 0);
+    /* Two that keep apart, both of them on A once: each of the other nodes gets one. */
+    spec.memory_bytes = UINT64_C(1000) << MIB_SHIFT;
+    put_guest(&asked, GUEST, &spec);
+    relation.guest = (char *)"guest-200";
+    relation.is_required = true;
+    spec.relations = relations;
+    spec.n_relations = 1;
+    put_guest(&asked, GUEST + 1, &spec);
+    assert_int_equal(fix_restart(&asked.fix, GUEST, FIX_NODE_A), RAY_OK);
+    assert_int_equal(fix_restart(&asked.fix, GUEST + 1, FIX_NODE_A), RAY_OK);
+    assert_int_equal(ask_node(&asked, node_name(&asked, FIX_NODE_A), false), RAY_OK);
+    assert_int_equal(asked.answer->n_moves, 2);
+    assert_string_equal(asked.answer->node, node_name(&asked, FIX_NODE_A));
+    assert_string_equal(asked.answer->moves[0]->guest, "guest-200");
+    assert_string_not_equal(asked.answer->moves[0]->to, "");
+    assert_string_not_equal(asked.answer->moves[1]->to, "");
+    assert_string_not_equal(asked.answer->moves[0]->to, asked.answer->moves[1]->to);
+    /* With one node left, only one of them has a place. */
+    drain(&asked, FIX_NODE_C);
+    assert_int_equal(ask_node(&asked, node_name(&asked, FIX_NODE_A), false), RAY_OK);
+    assert_true(asked.answer->is_proven);
+    for (size_t i = 0; i < 2; i++) {
+        const Rayos__Place__Move *move = asked.answer->moves[i];
+
+        assert_string_equal(move->to[0] != '\0' ? move->to : move->why,
+                            move->to[0] != '\0' ? node_name(&asked, FIX_NODE_B)
+                                                : "no room for it beside the others");
+    }
+    assert_int_not_equal(asked.answer->moves[0]->to[0] == '\0',
+                         asked.answer->moves[1]->to[0] == '\0');
+    drain(&asked, FIX_NODE_B);
+    assert_int_equal(ask_node(&asked, node_name(&asked, FIX_NODE_A), false), RAY_OK);
+    assert_string_equal(asked.answer->moves[0]->why, "no node can take it: standing 3");
+    close_all(&asked);
+}
+
+/* From a node that is lost nothing can be copied. */
+static void test_disks_go_only_with_a_drain(void **state)
+{
+    Rayos__Spec__GuestSpec spec = RAYOS__SPEC__GUEST_SPEC__INIT;
+    Rayos__Spec__VolumeSpec volume = RAYOS__SPEC__VOLUME_SPEC__INIT;
+    struct ray_id node = fix_id(FIX_NODE_A);
+    struct asked asked;
+    uint8_t bytes[128];
+
+    (void)state;
+    open_three(&asked);
+    put_guest(&asked, GUEST, &spec);
+    volume.size_bytes = UINT64_C(1000) << MIB_SHIFT;
+    volume.node = ray_proto_id(&node);
+    assert_int_equal(fix_put_spec(&asked.fix, RAYOS__REGISTRY__KIND__KIND_VOLUME, VOLUME, "v",
+                                  bytes, rayos__spec__volume_spec__pack(&volume, bytes)),
+                     RAY_OK);
+    assert_int_equal(fix_attach(&asked.fix, VOLUME, GUEST), RAY_OK);
+    assert_int_equal(fix_restart(&asked.fix, GUEST, FIX_NODE_A), RAY_OK);
+    assert_int_equal(ask_node(&asked, node_name(&asked, FIX_NODE_A), true), RAY_OK);
+    assert_string_equal(asked.answer->moves[0]->to, node_name(&asked, FIX_NODE_B));
+    assert_int_equal(ask_node(&asked, node_name(&asked, FIX_NODE_A), false), RAY_OK);
+    assert_string_equal(asked.answer->moves[0]->to, "");
+    assert_string_equal(asked.answer->moves[0]->why, "no node can take it: standing 1, volumes 2");
+    close_all(&asked);
+}
+
 /* ---- whatever happens, all replicas say the same (ask_bytes compares) ---- */
 
 static void random_guest(struct asked *asked, struct place_fix_random *random, unsigned guest)
@@ -585,6 +677,9 @@ static void test_replicas_agree(void **state)
             assert_int_equal(ask_guest(&asked, name), RAY_OK);
             placed += asked.answer->best[0] != '\0';
         }
+        for (unsigned node = FIX_NODE_A; node <= FIX_NODE_C; node++) {
+            assert_int_equal(ask_node(&asked, node_name(&asked, node), seed % 2 == 0), RAY_OK);
+        }
         close_all(&asked);
     }
     assert_in_range(placed, SEEDS, SEEDS * 8 - 1);
@@ -604,6 +699,8 @@ int main(void)
         cmocka_unit_test(test_domains_and_labels),
         cmocka_unit_test(test_images_and_volumes),
         cmocka_unit_test(test_bad_questions),
+        cmocka_unit_test(test_guests_of_a_node_go_elsewhere),
+        cmocka_unit_test(test_disks_go_only_with_a_drain),
         cmocka_unit_test(test_replicas_agree),
     };
 

@@ -199,3 +199,14 @@ def test_an_observer_asks_a_member(told):
                == REFUSED)
     answer = place(told["x"], "--memory", "4096GiB", status=REFUSED)
     assert {"a", "b", "c"} <= {verdict["node"] for verdict in answer["verdicts"]}
+
+
+def test_what_if_a_node_went(told):
+    """Nothing runs guests yet, so none has a home."""
+    node = told["a"]
+    for what in ("down", "drain"):
+        answer = node.json("whatif", "node", "b", what)
+        assert answer["moves"] == [] and answer["node"] == "b" and answer["what"] == what
+        assert answer["revision"] > 0 and not answer["is_proven"]
+    refused(node.run("whatif", "node", "b", "gone"), USAGE, "down or drain")
+    refused(node.run("whatif", "node", "nobody", "down"), NOT_FOUND, "no node 'nobody'")

@@ -293,3 +293,30 @@ def test_principals(group):
     assert not first.json("principal", "show", "eve")["is_admin"]
     assert put_as(group.folder / "other", first) == "denied"
     assert "last admin" in refused(first, CONFLICT, "principal", "remove", "admin", "--yes")
+
+
+def test_a_removed_principal_is_cut_off(group):
+    """Who follows events from elsewhere hears no more of them, and is not let in again."""
+    first = group.create()
+    config = group.folder / "other"
+    env = {"XDG_CONFIG_HOME": str(config), "PATH": os.environ["PATH"]}
+    key = key_of(config)
+    first.do("principal", "create", "bob", "--admin", "--key", key)
+    first.do("context", "save", "--replace")
+    exported = group.folder / "demo.json"
+    with exported.open("w") as out:
+        subprocess.run([BIN / "clusterctl-node", "context", "export", "demo"], stdout=out,
+                       env=first.env, check=True, timeout=LIMIT_S)
+    subprocess.run([BIN / "clusterctl-node", "context", "import", exported], env=env, check=True,
+                   stdout=subprocess.DEVNULL, timeout=LIMIT_S)
+    with subprocess.Popen([BIN / "clusterctl-node", "events", "--follow", "--context", "demo"],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          env=env) as follower:
+        try:
+            first.do("token", "create", "--needs-approval", "--file", group.folder / "token")
+            group.member("b").start("--credential", str(group.folder / "token"))
+            assert "node-joined" in follower.stdout.readline()
+            first.do("principal", "remove", "bob", "--yes")
+            assert follower.wait(LIMIT_S) == DENIED, follower.stderr.read()
+        finally:
+            follower.kill()

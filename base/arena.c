@@ -90,6 +90,22 @@ static bool add_block(struct ray_arena *arena, size_t size)
     return true;
 }
 
+static bool find_room(const struct ray_arena *arena, size_t size, size_t *out_aligned_size,
+                      size_t *out_total_size)
+{
+    return ray_align_size(size > 0 ? size : 1, alignof(max_align_t), out_aligned_size) &&
+           ray_add_size(arena->used_size, *out_aligned_size, out_total_size) &&
+           *out_total_size <= arena->size_max;
+}
+
+bool ray_arena_has_room(const struct ray_arena *arena, size_t size)
+{
+    size_t aligned_size;
+    size_t total_size;
+
+    return find_room(arena, size, &aligned_size, &total_size);
+}
+
 void *ray_arena_alloc(struct ray_arena *arena, size_t size)
 {
     struct ray_arena_block *block;
@@ -97,9 +113,7 @@ void *ray_arena_alloc(struct ray_arena *arena, size_t size)
     size_t total_size;
     void *out;
 
-    if (!ray_align_size(size > 0 ? size : 1, alignof(max_align_t), &aligned_size) ||
-        !ray_add_size(arena->used_size, aligned_size, &total_size) ||
-        total_size > arena->size_max) {
+    if (!find_room(arena, size, &aligned_size, &total_size)) {
         return NULL;
     }
     block = arena->blocks;

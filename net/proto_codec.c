@@ -9,16 +9,22 @@
 struct arena_allocator {
     ProtobufCAllocator pb;
     struct ray_arena *arena;
-    bool is_exhausted;
+    bool is_exhausted; /* the arena's limit: the same wherever these bytes are unpacked */
+    bool has_failed;   /* no memory */
 };
 
 static void *arena_alloc(void *arg, size_t size)
 {
     struct arena_allocator *allocator = arg;
-    void *memory = ray_arena_alloc(allocator->arena, size);
+    void *memory = NULL;
 
-    if (memory == NULL) {
+    if (!ray_arena_has_room(allocator->arena, size)) {
         allocator->is_exhausted = true;
+        return NULL;
+    }
+    memory = ray_arena_alloc(allocator->arena, size);
+    if (memory == NULL) {
+        allocator->has_failed = true;
     }
     return memory;
 }
@@ -41,6 +47,9 @@ int ray_proto_unpack(const ProtobufCMessageDescriptor *type, const uint8_t *byte
     allocator.pb = (ProtobufCAllocator){
         .alloc = arena_alloc, .free = arena_free, .allocator_data = &allocator};
     message = protobuf_c_message_unpack(type, &allocator.pb, size, bytes != NULL ? bytes : none);
+    if (message == NULL && allocator.has_failed) {
+        return ray_fail(err, RAY_ENOMEM, "%s of %zu bytes", type->name, size);
+    }
     if (message == NULL && allocator.is_exhausted) {
         return ray_fail(err, RAY_ETOOBIG, "%s of %zu bytes needs too much memory", type->name,
                         size);

@@ -34,7 +34,8 @@ static inline ProtobufCBinaryData ray_proto_optional_id(const struct ray_id *id)
 }
 
 /* RAY_EMALFORMED: not a message of this type.  RAY_ETOOBIG: it would need more memory
- * than the arena gives. `bytes` may be NULL when size is 0. */
+ * than the arena's limit gives: the same everywhere.  RAY_ENOMEM: there is no memory here.
+ * `bytes` may be NULL when size is 0. */
 int ray_proto_unpack(const ProtobufCMessageDescriptor *type, const uint8_t *bytes, size_t size,
                      struct ray_arena *arena, ProtobufCMessage **out_message, struct ray_err *err);
 

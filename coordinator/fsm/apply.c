@@ -295,7 +295,11 @@ int fsm_kept_open(struct fsm_apply *apply, const struct coord_bytes *bytes,
     struct ray_id incarnation;
     int rc = open_command(bytes->data, bytes->size, &apply->fsm->arena, out, apply->err);
 
-    return rc == RAY_OK ? check_header((*out)->header, &session, &incarnation, apply->err) : rc;
+    if (rc == RAY_OK) {
+        rc = check_header((*out)->header, &session, &incarnation, apply->err);
+    }
+    /* It was taken apart before it was kept. */
+    return rc == RAY_OK ? RAY_OK : fsm_refuse(apply->err, RAY_ENOMEM, "a command that waits");
 }
 
 int fsm_kept_judge(struct fsm_apply *apply, const Rayos__Registry__Command *command,

@@ -18,8 +18,11 @@ struct fsm_judge {
     bool is_console;
     bool is_free; /* a command that needs no permission */
     size_t count; /* of what was judged */
-    int code;     /* RAY_ENOMEM */
+    int code;     /* RAY_ENOMEM, or why the command is refused before anything is judged */
     struct fsm_verdict *verdict;
+    /* Of the object that is judged just now: how many a command names must cost no memory. */
+    struct coord_policy_label labels[COORD_LABELS_MAX];
+    char id_text[RAY_ID_TEXT_SIZE];
 };
 
 static const char *const kinds[COORD_KIND_COUNT] = {
@@ -94,10 +97,14 @@ static struct coord_policy_decision decide(const struct fsm_judge *judge,
 static void judge_one(struct fsm_judge *judge, enum coord_policy_action action,
                       const struct coord_policy_object *object)
 {
-    struct coord_policy_decision decision = decide(judge, action, object);
+    struct coord_policy_decision decision;
     struct fsm_verdict *verdict = judge->verdict;
     int actor_size;
 
+    if (judge->count > 0 && verdict->effect == COORD_POLICY_DENY) {
+        return; /* nothing is worse */
+    }
+    decision = decide(judge, action, object);
     judge->count++;
     if (judge->count > 1 && severity(decision.effect) <= severity(verdict->effect)) {
         return;
@@ -118,44 +125,36 @@ static void judge_one(struct fsm_judge *judge, enum coord_policy_action action,
 
 /* ---- objects ---- */
 
-static const char *copy_text(struct fsm_judge *judge, const char *text)
-{
-    const char *copy =
-        ray_arena_strndup(&judge->apply->fsm->arena, text, COORD_NAME_SIZE + RAY_ID_TEXT_SIZE);
-
-    if (copy == NULL) {
-        judge->code = RAY_ENOMEM;
-        return "";
-    }
-    return copy;
-}
-
 /* What has no name is called by its id. */
 static const char *name_of(struct fsm_judge *judge, const struct coord_object *object)
 {
-    char id[RAY_ID_TEXT_SIZE];
-
-    return object->name[0] != '\0' ? object->name
-                                   : copy_text(judge, ray_id_format(&object->id, id));
+    return object->name[0] != '\0' ? object->name : ray_id_format(&object->id, judge->id_text);
 }
 
 static void set_labels(struct fsm_judge *judge, const struct coord_label *labels, size_t count,
                        struct coord_policy_object *out)
 {
-    struct coord_policy_label *list =
-        ray_arena_alloc(&judge->apply->fsm->arena, (count + 1) * sizeof *list);
-
-    if (list == NULL) {
-        judge->code = RAY_ENOMEM;
-        return;
-    }
+    assert(count <= COORD_LABELS_MAX);
     for (size_t i = 0; i < count; i++) {
-        list[i] = (struct coord_policy_label){.key = labels[i].key,
-                                              .value = (const char *)labels[i].value.data,
-                                              .value_size = labels[i].value.size};
+        judge->labels[i] = (struct coord_policy_label){.key = labels[i].key,
+                                                       .value = (const char *)labels[i].value.data,
+                                                       .value_size = labels[i].value.size};
     }
-    out->labels = list;
+    out->labels = judge->labels;
     out->label_count = count;
+}
+
+/* Wrong ones, and too many: the handler refuses. */
+static void set_wanted_labels(struct fsm_judge *judge, Rayos__Registry__Label *const *labels,
+                              size_t count, struct coord_policy_object *out)
+{
+    out->labels = judge->labels;
+    out->label_count = count <= COORD_LABELS_MAX ? count : 0;
+    for (size_t i = 0; i < out->label_count; i++) {
+        judge->labels[i] = (struct coord_policy_label){.key = labels[i]->key,
+                                                       .value = (const char *)labels[i]->value.data,
+                                                       .value_size = labels[i]->value.len};
+    }
 }
 
 static const char *node_name(const struct fsm_judge *judge, const struct ray_id *id)
@@ -193,15 +192,21 @@ static void set_unmeasured(struct coord_policy_object *out)
     out->disk_mib = UINT64_MAX;
 }
 
+/* NULL: it is none, or there is no memory, which the judge then says. Until the next call. */
 static ProtobufCMessage *read_spec(struct fsm_judge *judge, enum ray_spec_kind kind,
                                    const uint8_t *bytes, size_t size)
 {
     struct coord_fsm *fsm = judge->apply->fsm;
     uint32_t level = fsm->cluster != NULL ? fsm->cluster->pub.cluster.feature_level : 0;
     ProtobufCMessage *message;
+    int rc;
 
-    return ray_spec_check(kind, level, bytes, size, &fsm->arena, &message, NULL) == RAY_OK ? message
-                                                                                           : NULL;
+    fsm_arena_reset(&fsm->scratch);
+    rc = ray_spec_check(kind, level, bytes, size, &fsm->scratch, &message, NULL);
+    if (rc == RAY_ENOMEM) { /* never another verdict: here alone it would be one */
+        judge->code = RAY_ENOMEM;
+    }
+    return rc == RAY_OK ? message : NULL;
 }
 
 /* What no disk size is given for has its image's. */
@@ -362,22 +367,17 @@ static void judge_put(struct fsm_judge *judge, enum coord_policy_action action,
                       const Rayos__Registry__Object *in, const struct fsm_object *object)
 {
     struct coord_policy_object described = {.kind = kinds[in->kind], .name = in->name};
-    struct coord_label *labels;
-    struct ray_err err;
 
     if (object != NULL) {
         describe(judge, &object->pub, &described);
         if (in->name[0] != '\0') {
-            described.name = copy_text(judge, in->name);
+            described.name = in->name;
         }
     }
     if (in->kind == RAYOS__REGISTRY__KIND__KIND_NODE && in->name[0] != '\0') {
         described.node = described.name;
     }
-    /* Wrong ones: the handler refuses. */
-    if (fsm_labels(in->labels, in->n_labels, &judge->apply->fsm->arena, &labels, &err) == RAY_OK) {
-        set_labels(judge, labels, in->n_labels, &described);
-    }
+    set_wanted_labels(judge, in->labels, in->n_labels, &described);
     measure(judge, (enum coord_kind)in->kind, in->spec.data, in->spec.len, &described);
     judge_one(judge, action, &described);
 }
@@ -487,14 +487,25 @@ void fsm_subject_recover(struct fsm_judge *judge, const void *command)
     judge_cluster(judge, COORD_POLICY_CLUSTER_RECOVER);
 }
 
+/* All ids that name no node are judged as one. */
 void fsm_subject_confirm_off(struct fsm_judge *judge, const void *command)
 {
     const Rayos__Registry__ConfirmOff *off = command;
+    bool has_other = off->n_nodes == 0;
 
-    for (size_t i = 0; i < off->n_nodes; i++) {
-        judge_id(judge, COORD_POLICY_NODE_CONFIRM_OFF, COORD_NODE, &off->nodes[i]);
+    judge->code = fsm_confirm_off_check(judge->apply, off);
+    for (size_t i = 0; i < off->n_nodes && judge->code == RAY_OK; i++) {
+        struct fsm_object *node;
+        struct ray_id id;
+
+        memcpy(id.bytes, off->nodes[i].data, RAY_ID_SIZE);
+        node = fsm_find(judge->apply->fsm, COORD_NODE, &id);
+        has_other |= node == NULL;
+        if (node != NULL) {
+            judge_object(judge, COORD_POLICY_NODE_CONFIRM_OFF, COORD_NODE, node);
+        }
     }
-    if (off->n_nodes == 0) {
+    if (has_other && judge->code == RAY_OK) {
         judge_object(judge, COORD_POLICY_NODE_CONFIRM_OFF, COORD_NODE, NULL);
     }
 }

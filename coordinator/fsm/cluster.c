@@ -468,13 +468,47 @@ int fsm_unknown_remove(struct fsm_apply *apply, const struct ray_id *node)
     return RAY_OK;
 }
 
+static int compare_ids(const void *a, const void *b)
+{
+    return ray_id_compare(a, b);
+}
+
+int fsm_confirm_off_check(struct fsm_apply *apply, const Rayos__Registry__ConfirmOff *off)
+{
+    struct ray_id *ids;
+    int rc;
+
+    if (off->n_nodes > COORD_UNKNOWN_NODES_MAX) {
+        return fsm_refuse(apply->err, RAY_ETOOBIG, "%zu nodes, at most %d", off->n_nodes,
+                          COORD_UNKNOWN_NODES_MAX);
+    }
+    rc = check_ids(apply, off->nodes, off->n_nodes);
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    ids = ray_arena_alloc(&apply->fsm->arena, (off->n_nodes + 1) * sizeof *ids);
+    if (ids == NULL) {
+        return RAY_ENOMEM;
+    }
+    for (size_t i = 0; i < off->n_nodes; i++) {
+        memcpy(ids[i].bytes, off->nodes[i].data, RAY_ID_SIZE);
+    }
+    qsort(ids, off->n_nodes, sizeof *ids, compare_ids);
+    for (size_t i = 1; i < off->n_nodes; i++) {
+        if (ray_id_equal(&ids[i - 1], &ids[i])) {
+            return fsm_refuse(apply->err, RAY_EINVAL, "a node is named twice");
+        }
+    }
+    return RAY_OK;
+}
+
 int fsm_confirm_off(struct fsm_apply *apply, const void *command)
 {
     const Rayos__Registry__ConfirmOff *off = command;
     const struct coord_object *cluster = &apply->fsm->cluster->pub;
     uint32_t before = cluster->cluster.unknown_count;
     char text[COORD_MESSAGE_SIZE];
-    int rc = check_ids(apply, off->nodes, off->n_nodes);
+    int rc = fsm_confirm_off_check(apply, off);
 
     if (rc != RAY_OK) {
         return rc;

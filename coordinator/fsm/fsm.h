@@ -37,6 +37,7 @@ enum {
     COORD_FSM_STATE_SIZE_MAX = 512 << 20, /* of all objects, packed */
     COORD_FSM_OBJECTS_MAX = 262144,
     COORD_FSM_SESSIONS_MAX = 16384,
+    COORD_FSM_PRINCIPAL_SESSIONS_MAX = 256, /* of those, one principal's */
     COORD_FSM_SESSION_WINDOW = 64,
     COORD_FSM_RESULT_TEXT_SIZE = 192,
     COORD_FSM_EVENTS_MAX = 128, /* of one entry */

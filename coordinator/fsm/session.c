@@ -296,11 +296,39 @@ int fsm_sessions_expire(struct coord_fsm *fsm)
     return RAY_OK;
 }
 
+/* Whoever is known opens sessions: the others keep room for theirs. */
+static int check_share(struct fsm_apply *apply)
+{
+    const struct fsm_order *order = &apply->fsm->session_order;
+    const char *principal = apply->header->principal;
+    size_t count = 0;
+
+    if (apply->header->caller != RAYOS__REGISTRY__CALLER__CALLER_PRINCIPAL) {
+        return RAY_OK; /* members, and who has a node anyway */
+    }
+    for (size_t i = 0; i < order->count; i++) {
+        const struct fsm_session *session = (const struct fsm_session *)order->items[i];
+
+        count += strcmp(session->principal, principal) == 0;
+    }
+    if (count < COORD_FSM_PRINCIPAL_SESSIONS_MAX) {
+        return RAY_OK;
+    }
+    (void)ray_fail(apply->err, RAY_ETOOBIG, "%s has %d sessions open, no more are possible",
+                   principal, COORD_FSM_PRINCIPAL_SESSIONS_MAX);
+    (void)ray_next(apply->err, "close some, or wait: unused ones expire");
+    return RAY_ETOOBIG;
+}
+
 static int open_new(struct fsm_apply *apply, const struct ray_id *id, uint64_t ttl_us)
 {
     struct coord_fsm *fsm = apply->fsm;
     struct fsm_session *session;
+    int rc = check_share(apply);
 
+    if (rc != RAY_OK) {
+        return rc;
+    }
     if (fsm->sessions.count >= COORD_FSM_SESSIONS_MAX) {
         return fsm_refuse(apply->err, RAY_ETOOBIG, "%d sessions are open, no more are possible",
                           COORD_FSM_SESSIONS_MAX);

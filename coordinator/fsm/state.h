@@ -471,6 +471,8 @@ int fsm_timing_settled(struct fsm_apply *apply, const void *command);
 int fsm_voters_set(struct fsm_apply *apply, const void *command);
 int fsm_cluster_recover(struct fsm_apply *apply, const void *command);
 int fsm_confirm_off(struct fsm_apply *apply, const void *command);
+/* Before anything that grows with their number: each is an id, none twice, not too many. */
+int fsm_confirm_off_check(struct fsm_apply *apply, const Rayos__Registry__ConfirmOff *off);
 int fsm_event_add(struct fsm_apply *apply, const void *command);
 int fsm_node_join(struct fsm_apply *apply, const void *command);
 int fsm_node_approve(struct fsm_apply *apply, const void *command);

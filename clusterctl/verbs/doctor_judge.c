@@ -247,8 +247,8 @@ static void judge_tokens(const struct doctor_input *input, struct doctor_report 
                  token->uses_left);
         } else if (token->expires_in_s < DOCTOR_TOKEN_SOON_S) {
             addf(out, name, DOCTOR_NOTE, "clusterctl token create, if nodes have still to join",
-                 "it expires in %llu s, until then it lets %u nodes in", (unsigned long long)token->expires_in_s,
-                 token->uses_left);
+                 "it expires in %llu s, until then it lets %u nodes in",
+                 (unsigned long long)token->expires_in_s, token->uses_left);
         }
     }
 }

@@ -449,13 +449,38 @@ static int read_tree(struct reading *reading, const struct toml_tree *root,
     return reading->problems->count == 0 ? pack(reading, &policy, out_rules, err) : RAY_OK;
 }
 
+/* No TOML has control characters, and the parser asserts that it meets none in a key. */
+static bool has_control(struct reading *reading, const char *text, size_t size)
+{
+    uint32_t line = 1;
+    size_t line_start = 0;
+
+    for (size_t i = 0; i < size; i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        if (c == '\n') {
+            line++;
+            line_start = i + 1;
+        } else if ((c < ' ' && c != '\t' && c != '\r') || c == 0x7f) {
+            add_problem(reading, line, (uint32_t)(i - line_start + 1), "remove it",
+                        "no TOML: a control character (0x%02x)", c);
+            return true;
+        }
+    }
+    return false;
+}
+
 static int read_text(struct reading *reading, const char *text, size_t size,
                      struct ray_buf *out_rules, struct ray_err *err)
 {
     struct toml_tree_error error = {.line = 1, .column = 1};
     struct toml_tree *root = NULL;
-    int rc = toml_tree_read(text, size, &reading->arena, &root, &error);
+    int rc;
 
+    if (has_control(reading, text, size)) {
+        return RAY_OK;
+    }
+    rc = toml_tree_read(text, size, &reading->arena, &root, &error);
     switch (rc) {
     case RAY_OK:
         return read_tree(reading, root, out_rules, err);

@@ -158,6 +158,19 @@ static void test_no_toml(void **state)
     must_be(fix, 0, 1, 9, "a whole number where a table belongs");
 }
 
+static void test_control_characters(void **state)
+{
+    struct fix *fix = *state;
+    static const char with_nul[] = "[[rule]]\n[\0\0a\"\n";
+
+    assert_int_equal(
+        policy_file_read(with_nul, sizeof with_nul - 1, &fix->rules, &fix->problems, &fix->err),
+        RAY_EINVAL);
+    must_be(fix, 0, 2, 2, "no TOML: a control character (0x00)");
+    assert_int_equal(read_text(fix, "\t[[rule]]\r\nname=\"\x1b\""), RAY_EINVAL);
+    must_be(fix, 0, 2, 7, "no TOML: a control character (0x1b)");
+}
+
 static void test_texts_that_lie(void **state)
 {
     struct fix *fix = *state;
@@ -207,6 +220,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_default_reads_as_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(test_every_problem_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_toml, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_control_characters, setup, teardown),
         cmocka_unit_test_setup_teardown(test_texts_that_lie, setup, teardown),
         cmocka_unit_test_setup_teardown(test_deep_and_large, setup, teardown),
     };

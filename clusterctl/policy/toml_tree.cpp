@@ -12,6 +12,16 @@
 #define TOML_ENABLE_FORMATTERS 0
 #define TOML_ENABLE_WINDOWS_COMPAT 0
 #define TOML_EXCEPTIONS 1
+/* What toml++ takes for impossible is an error like any other, where it can be, and not the end of
+ * the program. */
+namespace
+{
+[[noreturn]] void give_up()
+{
+    throw std::logic_error("toml++");
+}
+} // namespace
+#define TOML_ASSERT(expression) ((expression) ? static_cast<void>(0) : give_up())
 #include <toml++/toml.hpp>
 
 extern "C" {
@@ -108,6 +118,10 @@ int read(std::string_view text, ray_arena *arena, toml_tree **out, toml_tree_err
         return RAY_EMALFORMED;
     } catch (const std::length_error &) {
         return RAY_ETOOBIG;
+    } catch (const std::logic_error &) {
+        (void)std::snprintf(out_error->message, sizeof out_error->message,
+                            "the parser does not know what to make of it");
+        return RAY_EMALFORMED;
     } catch (...) {
         return RAY_ENOMEM;
     }

@@ -75,8 +75,8 @@ void member_tell_refused(struct coord_member *m, const struct coord_fsm_result *
 {
     Rayos__Registry__Reply *reply;
 
-    if (result->code != RAY_EDENIED || result->body_size == 0) {
-        return;
+    if (result->code != RAY_EDENIED || result->body_size == 0 || result->is_retry) {
+        return; /* a retry was told the first time */
     }
     reply = rayos__registry__reply__unpack(NULL, result->body_size, result->body);
     if (reply != NULL && reply->rule[0] != '\0') {

@@ -314,6 +314,7 @@ int fsm_kept_run(struct fsm_apply *apply, const Rayos__Registry__Command *comman
     const struct handler *handler = handler_of(command);
 
     command->header->time_us = apply->header->time_us;
+    apply->decision = apply->header;
     apply->header = command->header; /* the history names who asked */
     apply->what = handler->what;
     return handler->run(apply, command->cluster_create);

@@ -227,6 +227,9 @@ static uint64_t image_disk_mib(struct fsm_judge *judge, const char *name)
 static void measure(struct fsm_judge *judge, enum coord_kind kind, const uint8_t *bytes,
                     size_t size, struct coord_policy_object *out)
 {
+    if (judge->policy == NULL || !coord_policy_has_limits(judge->policy)) {
+        return;
+    }
     if (kind == COORD_GUEST) {
         const Rayos__Spec__GuestSpec *spec =
             (const Rayos__Spec__GuestSpec *)read_spec(judge, RAY_SPEC_GUEST, bytes, size);
@@ -362,17 +365,25 @@ static void judge_operation_put(struct fsm_judge *judge)
     judge_cluster(judge, COORD_POLICY_CLUSTER_SET);
 }
 
+/* One that may stand in texts, events and logs. */
+static bool is_name(const char *text)
+{
+    char name[COORD_NAME_SIZE];
+
+    return fsm_word(text, "name", name, sizeof name, NULL) == RAY_OK;
+}
+
 /* As the object will be. */
 static void judge_put(struct fsm_judge *judge, enum coord_policy_action action,
                       const Rayos__Registry__Object *in, const struct fsm_object *object)
 {
-    struct coord_policy_object described = {.kind = kinds[in->kind], .name = in->name};
+    struct coord_policy_object described = {.kind = kinds[in->kind], .name = ""};
 
     if (object != NULL) {
         describe(judge, &object->pub, &described);
-        if (in->name[0] != '\0') {
-            described.name = in->name;
-        }
+    }
+    if (in->name[0] != '\0') {
+        described.name = is_name(in->name) ? in->name : "?"; /* the handler refuses it */
     }
     if (in->kind == RAYOS__REGISTRY__KIND__KIND_NODE && in->name[0] != '\0') {
         described.node = described.name;
@@ -628,14 +639,13 @@ int fsm_deny(struct fsm_apply *apply, const struct fsm_verdict *verdict)
     char text[COORD_MESSAGE_SIZE];
     const char *detail = ray_arena_strndup(&apply->fsm->arena, verdict->detail, FSM_DETAIL_SIZE);
     const char *rule = ray_arena_strndup(&apply->fsm->arena, verdict->rule_name, COORD_NAME_SIZE);
-    const struct ray_id none = {0};
     int rc;
 
     if (detail == NULL || rule == NULL) {
         return RAY_ENOMEM;
     }
     (void)snprintf(text, sizeof text, "rule '%.50s': %.190s", rule, detail);
-    rc = fsm_happen(apply, "policy-denied", COORD_NONE, &none, text);
+    rc = fsm_happen_denied(apply, text);
     if (rc != RAY_OK) {
         return rc;
     }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/fault.h"
+#include "base/size.h"
 #include "coordinator/fsm/state.h"
 #include "coordinator/mutant.h"
 
@@ -527,6 +528,24 @@ int fsm_confirm_off(struct fsm_apply *apply, const void *command)
     return fsm_happen(apply, "confirmed-off", COORD_CLUSTER, &cluster->id, text);
 }
 
+/* What only the state machine and members say happened. */
+static bool is_own_word(const char *what)
+{
+    static const char *const words[] = {
+        "approval-asked",   "approval-denied",    "approved",      "cluster-recovered",
+        "confirmed-off",    "duplicate-identity", "node-approved", "node-joined",
+        "node-quarantined", "node-removed",       "node-returned", "policy-confirmed",
+        "policy-denied",    "policy-reverted",    "policy-set",
+    };
+
+    for (size_t i = 0; i < RAY_ARRAY_COUNT(words); i++) {
+        if (strcmp(what, words[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int fsm_event_add(struct fsm_apply *apply, const void *command)
 {
     const Rayos__Registry__EventAdd *add = command;
@@ -544,6 +563,11 @@ int fsm_event_add(struct fsm_apply *apply, const void *command)
     if (rc == RAY_OK &&
         (what[0] == '\0' || add->object_kind < 0 || add->object_kind >= (int)COORD_KIND_COUNT)) {
         rc = fsm_refuse(apply->err, RAY_EINVAL, "an event says what happened to which kind");
+    }
+    if (rc == RAY_OK && apply->header->caller != RAYOS__REGISTRY__CALLER__CALLER_NONE &&
+        is_own_word(what)) {
+        rc = fsm_refuse(apply->err, RAY_EDENIED, "'%s' is said by the cluster itself", what);
+        (void)ray_next(apply->err, "give the event a name of your own");
     }
     return rc == RAY_OK ? fsm_happen(apply, what, (enum coord_kind)add->object_kind, &id, text)
                         : rc;

@@ -51,6 +51,7 @@ enum {
     COORD_FSM_REASON_SIZE_MAX = 256,
     COORD_FSM_POLICIES_MAX = 16,            /* versions kept, and what an unconfirmed one needs */
     COORD_FSM_OPERATIONS_WAITING_MAX = 256, /* for approval */
+    COORD_FSM_ASKER_WAITING_MAX = 16,       /* of those, one asker's */
     COORD_FSM_OPERATIONS_MAX = 1024,        /* of these and of what was decided */
     COORD_FSM_KEPT_COMMAND_SIZE_MAX = 64 << 10, /* that waits for approval */
     COORD_FSM_HASH_INTERVAL = 1024, /* hashes at multiples of it can be compared later */

@@ -5,6 +5,7 @@
 #include "base/fault.h"
 #include "base/test.h"
 #include "coordinator/fsm/fsm_fixture.h"
+#include "coordinator/fsm/state.h"
 #include "coordinator/policy/policy_fixture.h"
 #include "net/proto/spec.pb-c.h"
 #include "net/proto_codec.h"
@@ -175,6 +176,83 @@ static void test_nobody_takes_all_sessions(void **state)
     fix_close(&fix);
 }
 
+/* ---- events ---- */
+
+static int say(struct fix *fix, const char *who, Rayos__Registry__Caller caller, const char *what)
+{
+    struct fix_command command;
+    Rayos__Registry__EventAdd add = RAYOS__REGISTRY__EVENT_ADD__INIT;
+
+    fix_command(&command);
+    fix_as(&command, who, caller);
+    command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_EVENT_ADD;
+    command.message.event_add = &add;
+    add.what = (char *)(uintptr_t)what;
+    add.text = (char *)"text";
+    return fix_apply(fix, &command);
+}
+
+static void test_denials_leave_other_events(void **state)
+{
+    enum { DENIALS = 100, KEPT = 4 };
+    struct fix fix;
+    size_t before;
+
+    (void)state;
+    open_world(&fix);
+    assert_int_equal(fix_put_guest(&fix, GUEST + 1, false), RAY_OK);
+    before = coord_fsm_count(fix.fsm, COORD_EVENT);
+    for (unsigned i = 0; i < DENIALS; i++) {
+        assert_int_equal(fix_label_as(&fix, "eve", GUEST + i % 2, "e"), RAY_EDENIED);
+    }
+    assert_int_equal(coord_fsm_count(fix.fsm, COORD_EVENT), before + KEPT);
+    assert_string_equal(fix_happening(&fix)->text,
+                        "rule 'default': eve registry.label guest:guest-201");
+    assert_int_equal(fix_happening(&fix)->time_us, fix.time_us);
+    assert_int_equal(confirm_off(&fix, "eve", 0, 0, 0), RAY_EDENIED);
+    assert_int_equal(coord_fsm_count(fix.fsm, COORD_EVENT), before + KEPT);
+    fix_close(&fix);
+}
+
+static void test_nobody_says_what_the_cluster_says(void **state)
+{
+    const Rayos__Registry__Caller principal = RAYOS__REGISTRY__CALLER__CALLER_PRINCIPAL;
+    struct fix fix;
+
+    (void)state;
+    open_world(&fix);
+    assert_int_equal(say(&fix, "admin", principal, "lunch"), RAY_OK);
+    assert_int_equal(say(&fix, "admin", principal, "policy-denied"), RAY_EDENIED);
+    assert_string_equal(fix.outcome.result.text, "'policy-denied' is said by the cluster itself");
+    assert_int_equal(say(&fix, "admin", principal, "approved"), RAY_EDENIED);
+    assert_int_equal(say(&fix, "node", RAYOS__REGISTRY__CALLER__CALLER_NONE, "duplicate-identity"),
+                     RAY_OK);
+    fix_close(&fix);
+}
+
+/* ---- history ---- */
+
+static void test_the_history_names_who_decided(void **state)
+{
+    struct fix fix;
+    struct ray_id id;
+    struct fsm_change change;
+
+    (void)state;
+    open_world(&fix);
+    assert_int_equal(fix_label_as(&fix, "bob", GUEST, "prod"), RAY_EDENIED);
+    id = fix_id((unsigned)fix.index);
+    assert_int_equal(fix_decide(&fix, "eve", fix.index, true), RAY_OK);
+    change = fsm_history_last(fsm_find(fix.fsm, COORD_OPERATION, &id));
+    assert_string_equal(change.principal->bytes, "eve");
+    assert_string_equal(change.what->bytes, "operation-decide");
+    id = fix_id(GUEST);
+    change = fsm_history_last(fsm_find(fix.fsm, COORD_GUEST, &id));
+    assert_string_equal(change.principal->bytes, "bob");
+    assert_string_equal(change.what->bytes, "label");
+    fix_close(&fix);
+}
+
 /* ---- memory ---- */
 
 static int put_guest(struct fix *fix, uint32_t vcpus)
@@ -282,6 +360,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_many_ids_halt_nobody),
         cmocka_unit_test(test_nobody_takes_all_sessions),
+        cmocka_unit_test(test_denials_leave_other_events),
+        cmocka_unit_test(test_nobody_says_what_the_cluster_says),
+        cmocka_unit_test(test_the_history_names_who_decided),
         cmocka_unit_test(test_memory_decides_nothing),
     };
 

@@ -34,34 +34,56 @@ bool fsm_operation_is_right(const struct coord_object *object)
 
 /* ---- asking ---- */
 
-static int make_room(struct fsm_apply *apply)
+struct asked {
+    size_t count;
+    size_t waiting_count;
+    size_t own_count;          /* of those that wait, the asker's */
+    struct fsm_object *oldest; /* that was decided */
+};
+
+/* Operations that clients put are not among them. */
+static struct asked count_asked(struct fsm_apply *apply)
 {
     struct fsm_order *order = &apply->fsm->order[COORD_OPERATION];
-    struct fsm_object *oldest = NULL;
-    size_t waiting_count = 0;
+    struct asked asked = {0};
 
     fsm_order_sort(order);
     for (size_t i = 0; i < order->count; i++) {
         struct fsm_object *object = fsm_at(apply->fsm, COORD_OPERATION, i);
+        const struct coord_operation *operation = &object->pub.operation;
 
-        waiting_count += object->pub.operation.expires_at_us != 0;
-        if (oldest == NULL && object->pub.operation.expires_at_us == 0 &&
-            object->pub.operation.asker[0] != '\0') {
-            oldest = object;
+        if (operation->asker[0] == '\0') {
+            continue;
+        }
+        asked.count++;
+        if (operation->expires_at_us != 0) {
+            asked.waiting_count++;
+            asked.own_count += strcmp(operation->asker, apply->header->principal) == 0;
+        } else if (asked.oldest == NULL) {
+            asked.oldest = object;
         }
     }
-    if (waiting_count >= COORD_FSM_OPERATIONS_WAITING_MAX) {
-        (void)ray_fail(apply->err, RAY_ETOOBIG, "%d commands wait for approval, no more can",
-                       COORD_FSM_OPERATIONS_WAITING_MAX);
+    return asked;
+}
+
+static int make_room(struct fsm_apply *apply)
+{
+    struct asked asked = count_asked(apply);
+    int rc = RAY_OK;
+
+    if (asked.own_count >= COORD_FSM_ASKER_WAITING_MAX) {
+        rc = fsm_refuse(apply->err, RAY_ETOOBIG, "%d commands of %s wait for approval, no more can",
+                        COORD_FSM_ASKER_WAITING_MAX, apply->header->principal);
+    } else if (asked.waiting_count >= COORD_FSM_OPERATIONS_WAITING_MAX) {
+        rc = fsm_refuse(apply->err, RAY_ETOOBIG, "%d commands wait for approval, no more can",
+                        COORD_FSM_OPERATIONS_WAITING_MAX);
+    }
+    if (rc != RAY_OK) {
         (void)ray_next(apply->err, "clusterctl op list");
-        return RAY_ETOOBIG;
+        return rc;
     }
-    if (order->count < COORD_FSM_OPERATIONS_MAX) {
-        return RAY_OK;
-    }
-    return oldest != NULL ? fsm_remove(apply, oldest)
-                          : fsm_refuse(apply->err, RAY_ETOOBIG, "there are %d operations",
-                                       COORD_FSM_OPERATIONS_MAX);
+    /* Fewer wait than there may be: something was decided. */
+    return asked.count < COORD_FSM_OPERATIONS_MAX ? RAY_OK : fsm_remove(apply, asked.oldest);
 }
 
 /* Without its session: it runs when it is approved, and once. */
@@ -307,11 +329,13 @@ int fsm_operation_decide(struct fsm_apply *apply, const void *command)
     if (!decision->is_approved && is_asker) {
         return deny(apply, object, decider.name); /* who asked takes it back */
     }
+    if (!decision->is_approved && (decider.roles & COORD_POLICY_ADMIN) != 0) {
+        return deny(apply, object, decider.name); /* whatever the rules say of its asker now */
+    }
     rc = fsm_kept_judge(apply, kept, &verdict);
-    if (rc == RAY_OK && decision->is_approved) {
-        rc = check_approval(apply, object, &decider, is_asker, &verdict);
-    } else if (rc == RAY_OK && (decider.roles & COORD_POLICY_ADMIN) == 0) {
-        rc = check_decider(apply, object, &decider, &verdict);
+    if (rc == RAY_OK) {
+        rc = decision->is_approved ? check_approval(apply, object, &decider, is_asker, &verdict)
+                                   : check_decider(apply, object, &decider, &verdict);
     }
     if (rc != RAY_OK) {
         return rc;

@@ -665,6 +665,9 @@ static void test_who_asked_is_gone(void **state)
     assert_int_equal(fix_delete(&fix, RAYOS__REGISTRY__KIND__KIND_PRINCIPAL, BOB), RAY_OK);
     assert_int_equal(fix_decide(&fix, "eve", operation, true), RAY_EDENIED);
     assert_int_equal(fix_find(&fix, COORD_GUEST, GUEST)->label_count, 0);
+    assert_int_equal(fix_decide(&fix, "eve", operation, false), RAY_EDENIED);
+    assert_int_equal(fix_decide(&fix, "ann", operation, false), RAY_OK); /* admins always may */
+    assert_string_equal(operation_of(&fix, operation)->state, "denied");
     fix_close(&fix);
 }
 
@@ -700,17 +703,60 @@ static void test_what_waits_is_not_written(void **state)
     fix_close(&fix);
 }
 
+static void ask_as_another(struct fix *fix, unsigned number, int count)
+{
+    char name[16];
+
+    (void)snprintf(name, sizeof name, "asker-%u", number);
+    assert_int_equal(
+        fix_principal(fix, 500 + number, name, RAYOS__REGISTRY__PRINCIPAL_ROLE__PRINCIPAL_OPERATOR),
+        RAY_OK);
+    for (int i = 0; i < count; i++) {
+        uint64_t before = coord_fsm_count(fix->fsm, COORD_OPERATION);
+
+        assert_int_equal(fix_label_as(fix, name, GUEST, "prod"), RAY_EDENIED);
+        assert_int_equal(coord_fsm_count(fix->fsm, COORD_OPERATION), before + 1);
+    }
+}
+
+/* Those that clients put are none of them. */
+static void test_what_clients_put_takes_no_place(void **state)
+{
+    enum { FIRST = 100000 };
+    struct fix fix;
+
+    (void)state;
+    open_asking(&fix);
+    for (unsigned i = 0; i < COORD_FSM_OPERATIONS_MAX; i++) {
+        char name[16];
+
+        (void)snprintf(name, sizeof name, "mine-%u", i);
+        assert_int_equal(
+            fix_put_plain(&fix, RAYOS__REGISTRY__KIND__KIND_OPERATION, FIRST + i, name, 0), RAY_OK);
+    }
+    (void)ask(&fix);
+    fix_close(&fix);
+}
+
 static void test_only_so_much_waits(void **state)
 {
     struct fix fix;
 
     (void)state;
     open_asking(&fix);
-    for (int i = 0; i < COORD_FSM_OPERATIONS_WAITING_MAX; i++) {
+    for (int i = 0; i < COORD_FSM_ASKER_WAITING_MAX; i++) {
         (void)ask(&fix);
     }
     assert_int_equal(fix_label_as(&fix, "bob", GUEST, "prod"), RAY_ETOOBIG);
+    assert_string_equal(fix.outcome.result.text,
+                        "16 commands of bob wait for approval, no more can");
+    for (unsigned i = 1; i < COORD_FSM_OPERATIONS_WAITING_MAX / COORD_FSM_ASKER_WAITING_MAX; i++) {
+        ask_as_another(&fix, i, COORD_FSM_ASKER_WAITING_MAX);
+    }
     assert_int_equal(coord_fsm_count(fix.fsm, COORD_OPERATION), COORD_FSM_OPERATIONS_WAITING_MAX);
+    ask_as_another(&fix, 99, 0);
+    assert_int_equal(fix_label_as(&fix, "asker-99", GUEST, "prod"), RAY_ETOOBIG);
+    assert_string_equal(fix.outcome.result.text, "256 commands wait for approval, no more can");
     fix_close(&fix);
 }
 
@@ -742,6 +788,7 @@ int main(void)
         cmocka_unit_test(test_an_approved_command_that_fails),
         cmocka_unit_test(test_what_waits_is_not_written),
         cmocka_unit_test(test_only_so_much_waits),
+        cmocka_unit_test(test_what_clients_put_takes_no_place),
     };
 
     if (ray_mutant_from_env(NULL) != RAY_OK) {

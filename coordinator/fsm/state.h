@@ -182,6 +182,8 @@ struct fsm_apply {
     const Rayos__Registry__Header *header;
     uint64_t index;
     const char *what; /* for the history */
+    /* Of a decision, while what was decided runs; the operation's history names who decided. */
+    const Rayos__Registry__Header *decision;
     struct ray_id incarnation;
     bool has_reply;
     bool has_refusal; /* the reply says more of a refusal */
@@ -239,6 +241,9 @@ int fsm_remove(struct fsm_apply *apply, struct fsm_object *object);
 /* An object of kind event; the oldest makes room. Not twice the same in a row. */
 int fsm_happen(struct fsm_apply *apply, const char *what, enum coord_kind kind,
                const struct ray_id *id, const char *text);
+/* An event "policy-denied", that never pushes those of others out: of so many by one principal only
+ * the newest is written anew. */
+int fsm_happen_denied(struct fsm_apply *apply, const char *text);
 int fsm_finish(struct fsm_apply *apply);
 
 /* ---- history.c ---- */

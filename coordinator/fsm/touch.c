@@ -9,7 +9,9 @@
 #include "coordinator/mutant.h"
 #include "net/proto_codec.h"
 
-enum { EVENT_HEAD_SIZE_MAX = 24 };
+enum { EVENT_HEAD_SIZE_MAX = 24, DENIALS_AMONG = 512, DENIALS_MAX = 4 };
+
+static const char denied[] = "policy-denied";
 
 static void note_nodes(const struct coord_fsm *fsm, struct fsm_touched *touched)
 {
@@ -171,18 +173,64 @@ int fsm_happen(struct fsm_apply *apply, const char *what, enum coord_kind kind,
     return remove_oldest(apply);
 }
 
+/* The newest denial of who asks, of the events that are looked at; NULL when there are few. */
+static struct fsm_object *find_denied(const struct fsm_apply *apply)
+{
+    const struct coord_fsm *fsm = apply->fsm;
+    struct fsm_object *newest = NULL;
+    size_t count = 0;
+
+    for (uint64_t i = 0; i < DENIALS_AMONG && i < fsm->event_sequence; i++) {
+        struct fsm_object *object = find_happening(fsm, fsm->event_sequence - i);
+
+        if (object == NULL || strcmp(object->pub.happening.what, denied) != 0 ||
+            strcmp(object->pub.happening.principal, apply->header->principal) != 0) {
+            continue;
+        }
+        newest = newest == NULL ? object : newest;
+        if (++count == DENIALS_MAX) {
+            return newest;
+        }
+    }
+    return NULL;
+}
+
+int fsm_happen_denied(struct fsm_apply *apply, const char *text)
+{
+    const struct ray_id none = {0};
+    struct fsm_object *object = find_denied(apply);
+    int rc;
+
+    if (object == NULL) {
+        return fsm_happen(apply, denied, COORD_NONE, &none, text);
+    }
+    if (strcmp(object->pub.happening.text, text) == 0) {
+        return RAY_OK;
+    }
+    rc = fsm_touch_quiet(apply, object);
+    if (rc == RAY_OK) {
+        memset(object->pub.happening.text, 0, sizeof object->pub.happening.text);
+        copy_text(object->pub.happening.text, sizeof object->pub.happening.text, text);
+        object->pub.happening.time_us = apply->header->time_us;
+    }
+    return rc;
+}
+
 static int add_change(struct fsm_apply *apply, struct fsm_object *object)
 {
     struct coord_fsm *fsm = apply->fsm;
-    const char *principal = apply->header->principal;
-    const char *reason = apply->header->reason;
+    bool is_decision = apply->decision != NULL && object->pub.kind == COORD_OPERATION;
+    const Rayos__Registry__Header *header = is_decision ? apply->decision : apply->header;
+    const char *what = is_decision ? "operation-decide" : apply->what;
+    const char *principal = header->principal;
+    const char *reason = header->reason;
     const struct fsm_change last = fsm_history_last(object);
     const struct fsm_change change = {
         .revision = apply->index,
         .time_us = apply->header->time_us,
         .principal = fsm_text_get(fsm, last.principal, principal, strlen(principal)),
         .reason = fsm_text_get(fsm, last.reason, reason, strlen(reason)),
-        .what = fsm_text_get(fsm, last.what, apply->what, strlen(apply->what)),
+        .what = fsm_text_get(fsm, last.what, what, strlen(what)),
     };
 
     return fsm_history_add(fsm, object, &change);

@@ -182,6 +182,11 @@ const char *coord_policy_mismatch(const struct coord_policy *policy, uint32_t ru
     return mismatch(rule_at(policy, rule), actor, coord_policy_action_text(action), object);
 }
 
+bool coord_policy_has_limits(const struct coord_policy *policy)
+{
+    return policy->has_limits;
+}
+
 const char *coord_policy_rule_name(const struct coord_policy *policy, uint32_t rule)
 {
     return rule_at(policy, rule)->name;

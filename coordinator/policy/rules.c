@@ -345,6 +345,9 @@ static int read(struct coord_policy *policy, const uint8_t *bytes, size_t size, 
         return rc;
     }
     policy->message = (const Rayos__Policy__Policy *)message;
+    for (size_t i = 0; i < policy->message->n_rules; i++) {
+        policy->has_limits |= policy->message->rules[i]->at_most != NULL;
+    }
     if (has_unknown(policy->message)) {
         return ray_fail(err, RAY_EUNSUPPORTED, "the policy is written for a later version");
     }

@@ -12,6 +12,7 @@
 struct coord_policy {
     struct ray_arena arena;
     const Rayos__Policy__Policy *message; /* in the arena, checked */
+    bool has_limits;
 };
 
 /* RAY_EINVAL, with rule, line and remedy. */

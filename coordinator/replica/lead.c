@@ -292,8 +292,8 @@ static void tick(struct coord_replica *r)
     Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
     Rayos__Registry__Tick body = RAYOS__REGISTRY__TICK__INIT;
 
-    if (!coord_fsm_can_expire(r->fsm) ||
-        replica_now_ns(r) - r->ticked_ns < REPLICA_TICK_MS * RAY_NS_PER_MS) {
+    if (replica_now_ns(r) - r->ticked_ns < REPLICA_TICK_MS * RAY_NS_PER_MS ||
+        !coord_fsm_can_expire(r->fsm)) {
         return;
     }
     r->ticked_ns = replica_now_ns(r);

@@ -449,8 +449,9 @@ static int read_tree(struct reading *reading, const struct toml_tree *root,
     return reading->problems->count == 0 ? pack(reading, &policy, out_rules, err) : RAY_OK;
 }
 
-/* No TOML has control characters, and the parser asserts that it meets none in a key. */
-static bool has_control(struct reading *reading, const char *text, size_t size)
+/* No TOML has control characters, no policy has other letters than ASCII's, and toml++ 3.4 is sure
+ * that it meets neither in a key. */
+static bool has_stranger(struct reading *reading, const char *text, size_t size)
 {
     uint32_t line = 1;
     size_t line_start = 0;
@@ -466,6 +467,11 @@ static bool has_control(struct reading *reading, const char *text, size_t size)
                         "no TOML: a control character (0x%02x)", c);
             return true;
         }
+        if (c >= 0x80) {
+            add_problem(reading, line, (uint32_t)(i - line_start + 1), "use ASCII",
+                        "not ASCII (0x%02x), which a policy is, comments too", c);
+            return true;
+        }
     }
     return false;
 }
@@ -477,7 +483,7 @@ static int read_text(struct reading *reading, const char *text, size_t size,
     struct toml_tree *root = NULL;
     int rc;
 
-    if (has_control(reading, text, size)) {
+    if (has_stranger(reading, text, size)) {
         return RAY_OK;
     }
     rc = toml_tree_read(text, size, &reading->arena, &root, &error);

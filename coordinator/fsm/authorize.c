@@ -539,6 +539,9 @@ void fsm_subject_approve(struct fsm_judge *judge, const void *command)
     const Rayos__Registry__NodeApprove *approve = command;
 
     judge_id(judge, COORD_POLICY_NODE_APPROVE, COORD_NODE, &approve->node);
+    if (approve->replaces.len > 0) { /* which then is removed */
+        judge_id(judge, COORD_POLICY_NODE_REMOVE, COORD_NODE, &approve->replaces);
+    }
 }
 
 void fsm_subject_drain(struct fsm_judge *judge, const void *command)

@@ -18,6 +18,7 @@ enum {
     GUEST = 200,
     BOB = 21,
     EVE,
+    GIL,
     IDS_MAX = 29000,
     LABELS = 21,
     DESCRIPTION_SIZE = 65000,
@@ -35,6 +36,10 @@ static const struct policy_fix_rule rules[] = {
      .effect = RAYOS__POLICY__EFFECT__EFFECT_ALLOW,
      .who = "role:operator",
      .vcpus = 4},
+    {.name = "door",
+     .effect = RAYOS__POLICY__EFFECT__EFFECT_ALLOW,
+     .who = "principal:gil",
+     .action = "node.approve"},
 };
 
 static void open_world(struct fix *fix)
@@ -50,6 +55,8 @@ static void open_world(struct fix *fix)
         RAY_OK);
     assert_int_equal(
         fix_principal(fix, EVE, "eve", RAYOS__REGISTRY__PRINCIPAL_ROLE__PRINCIPAL_VIEWER), RAY_OK);
+    assert_int_equal(
+        fix_principal(fix, GIL, "gil", RAYOS__REGISTRY__PRINCIPAL_ROLE__PRINCIPAL_VIEWER), RAY_OK);
 }
 
 /* ---- confirm-off ---- */
@@ -122,6 +129,39 @@ static void test_many_ids_halt_nobody(void **state)
                         "it");
     assert_int_equal(confirm_off(&fix, "eve", 0, 0, 0), RAY_EDENIED);
     assert_false(coord_fsm_is_halted(fix.fsm));
+    fix_close(&fix);
+}
+
+/* ---- approval of nodes ---- */
+
+static int approve_node(struct fix *fix, const char *who, unsigned node, unsigned replaces)
+{
+    struct fix_command command;
+    Rayos__Registry__NodeApprove approve = RAYOS__REGISTRY__NODE_APPROVE__INIT;
+    struct ray_id id = fix_id(node);
+    struct ray_id other = fix_id(replaces);
+
+    fix_command(&command);
+    fix_as(&command, who, RAYOS__REGISTRY__CALLER__CALLER_PRINCIPAL);
+    command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_APPROVE;
+    command.message.node_approve = &approve;
+    approve.node = ray_proto_id(&id);
+    approve.replaces = ray_proto_optional_id(&other);
+    return fix_apply(fix, &command);
+}
+
+/* To let one in is less than to remove another. */
+static void test_who_approves_removes_nobody(void **state)
+{
+    struct fix fix;
+
+    (void)state;
+    open_world(&fix);
+    assert_int_equal(approve_node(&fix, "gil", FIX_NODE_A, 0), RAY_ECONFLICT); /* is in */
+    assert_int_equal(approve_node(&fix, "gil", FIX_NODE_A, FIX_NODE_A), RAY_EDENIED);
+    assert_string_equal(fix.outcome.result.text,
+                        "rule 'default' denies gil node.remove node:node-10: no rule allows it");
+    assert_int_equal(approve_node(&fix, "admin", FIX_NODE_A, FIX_NODE_A), RAY_ECONFLICT);
     fix_close(&fix);
 }
 
@@ -359,6 +399,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_many_ids_halt_nobody),
+        cmocka_unit_test(test_who_approves_removes_nobody),
         cmocka_unit_test(test_nobody_takes_all_sessions),
         cmocka_unit_test(test_denials_leave_other_events),
         cmocka_unit_test(test_nobody_says_what_the_cluster_says),

@@ -136,11 +136,12 @@ class Group:
         return first
 
     def join(self, *names, options=()):
-        """They join, with a token made with these options."""
+        """They join, with a token made with these options, until the first one lists them."""
         token = self.folder / "token"
         self["a"].do("token", "create", "--uses", str(len(names)), "--file", token, *options)
         for name in names:
             self.member(name).start("--credential", str(token))
+        wait_until(lambda: set(names) <= {node["name"] for node in self["a"].status()["nodes"]})
         token.unlink()
 
     def wait_for_voters(self, count):

@@ -25,6 +25,7 @@ def observed(group):
     group.wait_for_voters(3)
     group.join("x", "y", options=["--ephemeral"])
     wait_until(lambda: all(is_observing(group[name]) for name in "xy"))
+    wait_until(lambda: all(names(m.status()) == sorted(group.members) for m in group.alive()))
     return group
 
 

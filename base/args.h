@@ -42,7 +42,8 @@ struct ray_args_command {
     int (*run)(const struct ray_args *args, void *context);
     /* Prints candidates for positional `index`, one a line; NULL: none. */
     void (*complete)(const struct ray_args *args, size_t index, void *context);
-    bool is_hidden; /* left out of help and completion */
+    bool is_hidden;      /* left out of help and completion */
+    const void *subject; /* what this row is about, for a `run` of several rows; or NULL */
 };
 
 struct ray_args {

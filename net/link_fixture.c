@@ -5,7 +5,9 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <sodium.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -429,4 +431,22 @@ int world_connect_raw(const struct world_node *node)
     assert_true(fd >= 0);
     assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof address), 0);
     return fd;
+}
+
+world_create world_main(int argc, char **argv, world_create uv, world_create nng)
+{
+    world_create create = argc < 2                      ? NULL
+                          : strcmp(argv[1], "uv") == 0  ? uv
+                          : strcmp(argv[1], "nng") == 0 ? nng
+                                                        : NULL;
+
+    if (create == NULL) {
+        (void)fprintf(stderr, "usage: %s uv|nng [TEST]\n", argv[0]);
+        return NULL;
+    }
+    (void)signal(SIGPIPE, SIG_IGN); /* a peer that goes is no end */
+    if (argc > 2) {
+        cmocka_set_test_filter(argv[2]);
+    }
+    return sodium_init() < 0 ? NULL : create;
 }

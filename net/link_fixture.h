@@ -99,6 +99,10 @@ void world_run_until_down(struct world_node *a, const struct world_node *b);
 /* Until what `a` says of why there is no link to `b` has `text` in it. */
 void world_run_until_trouble(struct world_node *a, const struct world_node *b, const char *text);
 
+/* What a main begins with: `PROGRAM uv|nng [TEST]` says of which kind the links are. NULL: it was
+ * said on stderr what is wrong. */
+world_create world_main(int argc, char **argv, world_create uv, world_create nng);
+
 /* A TCP connection to the node, blocking. */
 int world_connect_raw(const struct world_node *node);
 

@@ -1,7 +1,6 @@
 /* link_test.c - both kinds of links over loopback: link_test uv | nng. What is checked of every
  * message is in link_fixture.c: whole, in order, once, in its own epoch. */
 #include <poll.h>
-#include <signal.h>
 #include <sodium.h>
 #include <unistd.h>
 
@@ -652,17 +651,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_other_kind),
     };
 
-    if (argc < 2 || (strcmp(argv[1], "uv") != 0 && strcmp(argv[1], "nng") != 0)) {
-        (void)fprintf(stderr, "usage: link_test uv|nng [TEST]\n");
-        return 2;
-    }
-    (void)signal(SIGPIPE, SIG_IGN);
-    create = strcmp(argv[1], "uv") == 0 ? ray_link_uv_create : ray_link_nng_create;
-    if (argc > 2) {
-        cmocka_set_test_filter(argv[2]);
-    }
-    if (sodium_init() < 0) {
-        return 2;
-    }
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    create = world_main(argc, argv, ray_link_uv_create, ray_link_nng_create);
+    return create == NULL ? 2 : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -108,12 +108,6 @@ static const struct ray_args_option create_options[] = {
     NODE_TIMEOUT_OPTION("30"),
     {0}};
 
-static const struct ray_args_option read_options[] = {CLUSTER_LINEARIZABLE_OPTION,
-                                                      OUTPUT_OPTION,
-                                                      CLUSTER_SOCKET_OPTION,
-                                                      NODE_TIMEOUT_OPTION("30"),
-                                                      {0}};
-
 static const struct ray_args_option voters_options[] = {
     CLUSTER_REASON_OPTION, CLUSTER_SOCKET_OPTION, NODE_TIMEOUT_OPTION("30"), {0}};
 
@@ -127,7 +121,7 @@ static const struct ray_args_command cluster_subcommands[] = {
      .run = run_create},
     {.name = "status",
      .help = "quorum, leader and nodes, as this member sees them",
-     .options = read_options,
+     .options = cluster_read_options,
      .run = run_status},
     {.name = "voters",
      .positional = "1|3|5",
@@ -318,7 +312,7 @@ static const struct ray_args_command token_subcommands[] = {
      .run = run_token_create},
     {.name = "list",
      .help = "tokens that are still good",
-     .options = read_options,
+     .options = cluster_read_options,
      .run = run_token_list},
     {.name = "remove",
      .positional = "ID",

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/size.h"
+#include "clusterctl/cli/output.h"
 #include "clusterctl/context/reach.h"
 #include "clusterctl/context/store.h"
 #include "clusterctl/context/troubles.h"
@@ -456,3 +457,9 @@ const char *cluster_reason(const struct ray_args *args, char *out, size_t out_si
     }
     return out;
 }
+
+const struct ray_args_option cluster_read_options[] = {CLUSTER_LINEARIZABLE_OPTION,
+                                                       OUTPUT_OPTION,
+                                                       CLUSTER_SOCKET_OPTION,
+                                                       NODE_TIMEOUT_OPTION("30"),
+                                                       {0}};

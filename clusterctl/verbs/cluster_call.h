@@ -29,6 +29,9 @@
      .value_name = "NAME",                                                                         \
      .help = "the cluster to call, of 'clusterctl context list' (or RAYOS_CONTEXT)"}
 
+/* The table of a verb that only looks: --linearizable, -o, --socket, --timeout. */
+extern const struct ray_args_option cluster_read_options[];
+
 int cluster_call(const struct ray_args *args, const char *method, const ProtobufCMessage *input,
                  const ProtobufCMessageDescriptor *output, ProtobufCMessage **out_body,
                  struct ray_err *err);

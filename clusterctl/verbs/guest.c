@@ -55,24 +55,6 @@ const struct spec_noun guest_noun = {.name = "guest",
                                      .columns = guest_columns,
                                      .add = add_guest};
 
-static int run_guest_list(const struct ray_args *args, void *context)
-{
-    (void)context;
-    return spec_list(&guest_noun, args);
-}
-
-static int run_guest_show(const struct ray_args *args, void *context)
-{
-    (void)context;
-    return spec_show(&guest_noun, args);
-}
-
-static int run_guest_delete(const struct ray_args *args, void *context)
-{
-    (void)context;
-    return spec_delete(&guest_noun, args);
-}
-
 /* What 0 stands for is written down, so that a later default changes no guest. */
 static void settle(Rayos__Spec__GuestSpec *spec)
 {
@@ -133,14 +115,19 @@ static const struct ray_args_command guest_commands[] = {
      .help = "define a guest; it is not started",
      .options = guest_put_options,
      .run = run_guest_create},
-    {.name = "list", .help = "all guests", .options = spec_list_options, .run = run_guest_list},
+    {.name = "list",
+     .help = "all guests",
+     .options = cluster_read_options,
+     .run = spec_list,
+     .subject = &guest_noun},
     {.name = "show",
      .positional = "NAME",
      .positional_min = 1,
      .positional_max = 1,
      .help = "one guest, with its spec and its last changes",
-     .options = spec_show_options,
-     .run = run_guest_show,
+     .options = cluster_read_options,
+     .run = spec_show,
+     .subject = &guest_noun,
      .complete = complete_guest},
     {.name = "set",
      .positional = "NAME",
@@ -156,7 +143,8 @@ static const struct ray_args_command guest_commands[] = {
      .positional_max = 1,
      .help = "delete a guest for good",
      .options = spec_delete_options,
-     .run = run_guest_delete,
+     .run = spec_delete,
+     .subject = &guest_noun,
      .complete = complete_guest},
     {0}};
 

@@ -1,4 +1,5 @@
 /* image.c - records of images; what makes one (import) is not there yet. */
+#include "clusterctl/verbs/cluster_call.h"
 #include "clusterctl/verbs/complete.h"
 #include "clusterctl/verbs/guest.h"
 #include "clusterctl/verbs/spec_object.h"
@@ -17,43 +18,30 @@ static const struct spec_noun noun = {.name = "image",
                                       .spec_kind = RAY_SPEC_IMAGE,
                                       .columns = columns};
 
-static int run_list(const struct ray_args *args, void *context)
-{
-    (void)context;
-    return spec_list(&noun, args);
-}
-
-static int run_show(const struct ray_args *args, void *context)
-{
-    (void)context;
-    return spec_show(&noun, args);
-}
-
-static int run_delete(const struct ray_args *args, void *context)
-{
-    (void)context;
-    return spec_delete(&noun, args);
-}
-
-static const struct ray_args_command commands[] = {
-    {.name = "list", .help = "all images", .options = spec_list_options, .run = run_list},
-    {.name = "show",
-     .positional = "NAME",
-     .positional_min = 1,
-     .positional_max = 1,
-     .help = "one image, with its last changes",
-     .options = spec_show_options,
-     .run = run_show,
-     .complete = complete_image},
-    {.name = "delete",
-     .positional = "NAME",
-     .positional_min = 1,
-     .positional_max = 1,
-     .help = "delete an image's record for good",
-     .options = spec_delete_options,
-     .run = run_delete,
-     .complete = complete_image},
-    {0}};
+static const struct ray_args_command commands[] = {{.name = "list",
+                                                    .help = "all images",
+                                                    .options = cluster_read_options,
+                                                    .run = spec_list,
+                                                    .subject = &noun},
+                                                   {.name = "show",
+                                                    .positional = "NAME",
+                                                    .positional_min = 1,
+                                                    .positional_max = 1,
+                                                    .help = "one image, with its last changes",
+                                                    .options = cluster_read_options,
+                                                    .run = spec_show,
+                                                    .subject = &noun,
+                                                    .complete = complete_image},
+                                                   {.name = "delete",
+                                                    .positional = "NAME",
+                                                    .positional_min = 1,
+                                                    .positional_max = 1,
+                                                    .help = "delete an image's record for good",
+                                                    .options = spec_delete_options,
+                                                    .run = spec_delete,
+                                                    .subject = &noun,
+                                                    .complete = complete_image},
+                                                   {0}};
 
 const struct ray_args_command image_command = {
     .name = "image", .help = "images that guests start from", .subcommands = commands};

@@ -17,24 +17,6 @@ static const struct spec_noun noun = {.name = "network",
                                       .spec_kind = RAY_SPEC_NETWORK,
                                       .columns = columns};
 
-static int run_list(const struct ray_args *args, void *context)
-{
-    (void)context;
-    return spec_list(&noun, args);
-}
-
-static int run_show(const struct ray_args *args, void *context)
-{
-    (void)context;
-    return spec_show(&noun, args);
-}
-
-static int run_delete(const struct ray_args *args, void *context)
-{
-    (void)context;
-    return spec_delete(&noun, args);
-}
-
 static int set_number(const struct ray_args *args, const char *name, uint32_t *out,
                       struct ray_err *err)
 {
@@ -107,14 +89,19 @@ static const struct ray_args_command commands[] = {
      .help = "a network that guests may be given",
      .options = put_options,
      .run = run_create},
-    {.name = "list", .help = "all networks", .options = spec_list_options, .run = run_list},
+    {.name = "list",
+     .help = "all networks",
+     .options = cluster_read_options,
+     .run = spec_list,
+     .subject = &noun},
     {.name = "show",
      .positional = "NAME",
      .positional_min = 1,
      .positional_max = 1,
      .help = "one network, with its last changes",
-     .options = spec_show_options,
-     .run = run_show,
+     .options = cluster_read_options,
+     .run = spec_show,
+     .subject = &noun,
      .complete = complete_network},
     {.name = "set",
      .positional = "NAME",
@@ -130,7 +117,8 @@ static const struct ray_args_command commands[] = {
      .positional_max = 1,
      .help = "delete a network's record for good",
      .options = spec_delete_options,
-     .run = run_delete,
+     .run = spec_delete,
+     .subject = &noun,
      .complete = complete_network},
     {0}};
 

@@ -72,11 +72,10 @@ static int check_plan(const Rayos__Cluster__Plan *plan, struct ray_err *err)
 
 /* ---- changes ---- */
 
-static int send_drain(const struct ray_args *args, const char *id_text, bool is_drained,
-                      struct ray_err *err)
+/* `node` is where the command names the one of `id_text`. */
+static int send(const struct ray_args *args, const char *id_text, Rayos__Registry__Command *command,
+                ProtobufCBinaryData *node, struct ray_err *err)
 {
-    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
-    Rayos__Registry__NodeDrain drain = RAYOS__REGISTRY__NODE_DRAIN__INIT;
     uint64_t revision = 0;
     struct ray_id id;
     int rc = ray_id_parse(id_text, &id, err);
@@ -84,11 +83,20 @@ static int send_drain(const struct ray_args *args, const char *id_text, bool is_
     if (rc != RAY_OK) {
         return rc;
     }
-    drain.node = ray_proto_id(&id);
+    *node = ray_proto_id(&id);
+    return registry_change_once(args, command, &revision, err);
+}
+
+static int send_drain(const struct ray_args *args, const char *id_text, bool is_drained,
+                      struct ray_err *err)
+{
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__NodeDrain drain = RAYOS__REGISTRY__NODE_DRAIN__INIT;
+
     drain.is_drained = is_drained;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_DRAIN;
     command.node_drain = &drain;
-    return registry_change_once(args, &command, &revision, err);
+    return send(args, id_text, &command, &drain.node, err);
 }
 
 static int send_removal(const struct ray_args *args, const char *id_text, bool is_forced,
@@ -96,18 +104,11 @@ static int send_removal(const struct ray_args *args, const char *id_text, bool i
 {
     Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
     Rayos__Registry__NodeRemove removal = RAYOS__REGISTRY__NODE_REMOVE__INIT;
-    uint64_t revision = 0;
-    struct ray_id id;
-    int rc = ray_id_parse(id_text, &id, err);
 
-    if (rc != RAY_OK) {
-        return rc;
-    }
-    removal.node = ray_proto_id(&id);
     removal.is_forced = is_forced;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_REMOVE;
     command.node_remove = &removal;
-    return registry_change_once(args, &command, &revision, err);
+    return send(args, id_text, &command, &removal.node, err);
 }
 
 /* ---- waiting ---- */

@@ -37,36 +37,37 @@ static bool is_wanted(const struct ray_args *args, const Rayos__Registry__Object
            strcmp(object->operation->state, "running") == 0;
 }
 
+struct listing {
+    const struct ray_args *args;
+    yyjson_mut_doc *doc;
+    yyjson_mut_val *list;
+};
+
+static int add_page(void *arg, const struct registry_page *page, bool is_first, struct ray_err *err)
+{
+    const struct listing *listing = arg;
+
+    (void)is_first;
+    for (size_t i = 0; i < page->answer->n_entries; i++) {
+        const Rayos__Registry__Object *object = page->answer->entries[i]->object;
+
+        if (is_operation(object) && is_wanted(listing->args, object) &&
+            !add_operation(listing->doc, yyjson_mut_arr_add_obj(listing->doc, listing->list),
+                           object)) {
+            return ray_fail(err, RAY_ENOMEM, "the output");
+        }
+    }
+    return RAY_OK;
+}
+
 static int collect(const struct ray_args *args, yyjson_mut_doc *doc, yyjson_mut_val *list,
                    struct ray_err *err)
 {
     Rayos__Registry__Query query = RAYOS__REGISTRY__QUERY__INIT;
-    struct ray_buf cursor;
-    int rc;
+    struct listing listing = {.args = args, .doc = doc, .list = list};
 
-    ray_buf_init(&cursor, 4096);
     query.kind = RAYOS__REGISTRY__KIND__KIND_OPERATION;
-    do {
-        struct registry_page page;
-
-        rc = registry_fetch(args, &query, false, &page, err);
-        for (size_t i = 0; rc == RAY_OK && i < page.answer->n_entries; i++) {
-            const Rayos__Registry__Object *object = page.answer->entries[i]->object;
-
-            if (is_operation(object) && is_wanted(args, object) &&
-                !add_operation(doc, yyjson_mut_arr_add_obj(doc, list), object)) {
-                rc = ray_fail(err, RAY_ENOMEM, "the output");
-            }
-        }
-        cursor.size = 0;
-        if (rc == RAY_OK) {
-            rc = ray_buf_append(&cursor, page.answer->cursor.data, page.answer->cursor.len);
-        }
-        registry_page_fini(&page);
-        query.cursor = ray_proto_bytes(cursor.data, cursor.size);
-    } while (rc == RAY_OK && cursor.size > 0);
-    ray_buf_fini(&cursor);
-    return rc;
+    return registry_fetch_all(args, &query, false, add_page, &listing, err);
 }
 
 static int run_list(const struct ray_args *args, void *context)

@@ -224,39 +224,39 @@ static bool add_version(yyjson_mut_doc *doc, yyjson_mut_val *list,
            yyjson_mut_arr_append(list, value);
 }
 
+struct versions {
+    yyjson_mut_doc *doc;
+    yyjson_mut_val *list;
+};
+
+static int add_page(void *arg, const struct registry_page *page, bool is_first, struct ray_err *err)
+{
+    const struct versions *versions = arg;
+
+    (void)is_first;
+    for (size_t i = 0; i < page->answer->n_entries; i++) {
+        const Rayos__Registry__Entry *entry = page->answer->entries[i];
+
+        if (entry->object == NULL ||
+            entry->object->body_case != RAYOS__REGISTRY__OBJECT__BODY_POLICY ||
+            !add_version(versions->doc, versions->list, entry)) {
+            return ray_fail(err, RAY_EMALFORMED, "the answer is not that of a policy");
+        }
+    }
+    return RAY_OK;
+}
+
 /* Pages of few versions, as each has its rules with it. */
 static int collect(const struct ray_args *args, yyjson_mut_doc *doc, yyjson_mut_val *list,
                    struct ray_err *err)
 {
     Rayos__Registry__Query query = RAYOS__REGISTRY__QUERY__INIT;
-    struct ray_buf cursor;
-    int rc;
+    struct versions versions = {.doc = doc, .list = list};
 
-    ray_buf_init(&cursor, 4096);
     query.kind = RAYOS__REGISTRY__KIND__KIND_POLICY;
     query.with_changes = true;
     query.count_max = 2;
-    do {
-        struct registry_page page;
-
-        rc = registry_fetch(args, &query, false, &page, err);
-        for (size_t i = 0; rc == RAY_OK && i < page.answer->n_entries; i++) {
-            if (page.answer->entries[i]->object == NULL ||
-                page.answer->entries[i]->object->body_case !=
-                    RAYOS__REGISTRY__OBJECT__BODY_POLICY ||
-                !add_version(doc, list, page.answer->entries[i])) {
-                rc = ray_fail(err, RAY_EMALFORMED, "the answer is not that of a policy");
-            }
-        }
-        cursor.size = 0;
-        if (rc == RAY_OK) {
-            rc = ray_buf_append(&cursor, page.answer->cursor.data, page.answer->cursor.len);
-        }
-        registry_page_fini(&page);
-        query.cursor = ray_proto_bytes(cursor.data, cursor.size);
-    } while (rc == RAY_OK && cursor.size > 0);
-    ray_buf_fini(&cursor);
-    return rc;
+    return registry_fetch_all(args, &query, false, add_page, &versions, err);
 }
 
 static int run_history(const struct ray_args *args, void *context)

@@ -77,40 +77,35 @@ static const Rayos__Registry__Object *newest_of(const Rayos__Registry__Answer *a
     return newest;
 }
 
-/* The last of all pages: they come in the order of their versions. */
-static int fetch(const struct ray_args *args, Rayos__Registry__Query *query,
-                 struct ray_buf *out_rules, uint64_t *out_version, struct ray_err *err)
+struct newest {
+    struct ray_buf *rules;
+    uint64_t *version;
+};
+
+/* The last of all pages has it: they come in the order of their versions. */
+static int take_newest(void *arg, const struct registry_page *page, bool is_first,
+                       struct ray_err *err)
 {
-    struct ray_buf cursor;
-    int rc;
+    const Rayos__Registry__Object *object = newest_of(page->answer);
+    const struct newest *newest = arg;
 
-    ray_buf_init(&cursor, 4096);
-    do {
-        const Rayos__Registry__Object *newest = NULL;
-        struct registry_page page;
-
-        rc = registry_fetch(args, query, false, &page, err);
-        if (rc == RAY_OK) {
-            newest = newest_of(page.answer);
-            cursor.size = 0;
-            rc = ray_buf_append(&cursor, page.answer->cursor.data, page.answer->cursor.len);
-        }
-        if (rc == RAY_OK && newest != NULL) {
-            out_rules->size = 0;
-            *out_version = newest->policy->version;
-            rc = ray_buf_append(out_rules, newest->spec.data, newest->spec.len);
-        }
-        registry_page_fini(&page);
-        query->cursor = (ProtobufCBinaryData){.data = cursor.data, .len = cursor.size};
-    } while (rc == RAY_OK && cursor.size > 0);
-    ray_buf_fini(&cursor);
-    return rc;
+    (void)is_first;
+    if (object == NULL) {
+        return RAY_OK;
+    }
+    *newest->version = object->policy->version;
+    ray_buf_clear(newest->rules);
+    return ray_buf_append(newest->rules, object->spec.data, object->spec.len) == RAY_OK
+               ? RAY_OK
+               : ray_fail(err, RAY_ETOOBIG, "the rules of version %llu",
+                          (unsigned long long)*newest->version);
 }
 
 int policy_source_cluster(const struct ray_args *args, uint64_t version, struct ray_buf *out_rules,
                           uint64_t *out_version, struct ray_err *err)
 {
     Rayos__Registry__Query query = RAYOS__REGISTRY__QUERY__INIT;
+    struct newest newest = {.rules = out_rules, .version = out_version};
     char name[24];
     int rc;
 
@@ -121,7 +116,7 @@ int policy_source_cluster(const struct ray_args *args, uint64_t version, struct 
         (void)snprintf(name, sizeof name, "%llu", (unsigned long long)version);
         query.name = name;
     }
-    rc = fetch(args, &query, out_rules, out_version, err);
+    rc = registry_fetch_all(args, &query, false, take_newest, &newest, err);
     if (rc == RAY_ENOTFOUND) {
         (void)ray_fail(err, rc, "version %llu of the policy is not kept, or never was",
                        (unsigned long long)version);

@@ -397,12 +397,6 @@ static const struct ray_args_option create_options[] = {
     NODE_TIMEOUT_OPTION("30"),
     {0}};
 
-static const struct ray_args_option read_options[] = {CLUSTER_LINEARIZABLE_OPTION,
-                                                      OUTPUT_OPTION,
-                                                      CLUSTER_SOCKET_OPTION,
-                                                      NODE_TIMEOUT_OPTION("30"),
-                                                      {0}};
-
 static const struct ray_args_option remove_options[] = {CONFIRM_YES_OPTION,
                                                         CLUSTER_REASON_OPTION,
                                                         CLUSTER_SOCKET_OPTION,
@@ -417,13 +411,13 @@ static const struct ray_args_command subcommands[] = {
      .help = "let an operator in, by his public key",
      .options = create_options,
      .run = run_create},
-    {.name = "list", .help = "who is let in", .options = read_options, .run = run_list},
+    {.name = "list", .help = "who is let in", .options = cluster_read_options, .run = run_list},
     {.name = "show",
      .positional = "NAME",
      .positional_min = 1,
      .positional_max = 1,
      .help = "one of them, with the key",
-     .options = read_options,
+     .options = cluster_read_options,
      .run = run_show,
      .complete = complete_principal},
     {.name = "remove",

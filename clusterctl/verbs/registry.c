@@ -64,56 +64,44 @@ static yyjson_mut_val *show_entry(yyjson_mut_doc *doc, const Rayos__Registry__En
     return is_ok ? value : NULL;
 }
 
-static bool add_entries(yyjson_mut_doc *doc, yyjson_mut_val *list, const struct registry_page *page)
+struct listing {
+    yyjson_mut_doc *doc;
+    yyjson_mut_val *root;
+    yyjson_mut_val *list;
+};
+
+static bool add_page_to(const struct listing *listing, const struct registry_page *page,
+                        bool is_first)
 {
-    for (size_t i = 0; i < page->answer->n_entries; i++) {
-        if (page->answer->entries[i]->object == NULL ||
-            !yyjson_mut_arr_append(list, show_entry(doc, page->answer->entries[i]))) {
-            return false;
-        }
+    bool is_ok =
+        !is_first ||
+        (yyjson_mut_obj_add_uint(listing->doc, listing->root, "revision", page->revision) &&
+         yyjson_mut_obj_add_val(listing->doc, listing->root, "age_ms",
+                                output_age(listing->doc, page->age_ms)) &&
+         yyjson_mut_obj_add_val(listing->doc, listing->root, "objects", listing->list));
+
+    for (size_t i = 0; is_ok && i < page->answer->n_entries; i++) {
+        const Rayos__Registry__Entry *entry = page->answer->entries[i];
+
+        is_ok = entry->object != NULL &&
+                yyjson_mut_arr_append(listing->list, show_entry(listing->doc, entry));
     }
-    return true;
+    return is_ok;
+}
+
+static int add_page(void *arg, const struct registry_page *page, bool is_first, struct ray_err *err)
+{
+    return add_page_to(arg, page, is_first) ? RAY_OK : ray_fail(err, RAY_ENOMEM, "the output");
 }
 
 /* All pages; a later one may show a later revision, so the oldest is told. */
 static int collect(const struct ray_args *args, Rayos__Registry__Query *query, yyjson_mut_doc *doc,
                    yyjson_mut_val *root, struct ray_err *err)
 {
-    yyjson_mut_val *list = yyjson_mut_arr(doc);
-    bool is_linearizable = ray_args_flag(args, "linearizable");
-    bool is_first = true;
-    uint8_t *cursor = NULL;
-    int rc = RAY_OK;
+    struct listing listing = {.doc = doc, .root = root, .list = yyjson_mut_arr(doc)};
 
-    do {
-        struct registry_page page;
-
-        rc = registry_fetch(args, query, is_linearizable, &page, err);
-        if (rc == RAY_OK && is_first &&
-            !(yyjson_mut_obj_add_uint(doc, root, "revision", page.revision) &&
-              yyjson_mut_obj_add_val(doc, root, "age_ms", output_age(doc, page.age_ms)) &&
-              yyjson_mut_obj_add_val(doc, root, "objects", list))) {
-            rc = ray_fail(err, RAY_ENOMEM, "the output");
-        }
-        if (rc == RAY_OK && !add_entries(doc, list, &page)) {
-            rc = ray_fail(err, RAY_ENOMEM, "the output");
-        }
-        free(cursor);
-        cursor = NULL;
-        query->cursor = (ProtobufCBinaryData){0};
-        if (rc == RAY_OK && page.answer->cursor.len > 0) {
-            cursor = malloc(page.answer->cursor.len);
-            rc = cursor == NULL ? ray_fail(err, RAY_ENOMEM, "the output") : RAY_OK;
-        }
-        if (cursor != NULL) {
-            memcpy(cursor, page.answer->cursor.data, page.answer->cursor.len);
-            query->cursor = ray_proto_bytes(cursor, page.answer->cursor.len);
-        }
-        registry_page_fini(&page);
-        is_first = false;
-    } while (rc == RAY_OK && cursor != NULL);
-    free(cursor);
-    return rc;
+    return registry_fetch_all(args, query, ray_args_flag(args, "linearizable"), add_page, &listing,
+                              err);
 }
 
 static int run_query(const struct ray_args *args, void *context)

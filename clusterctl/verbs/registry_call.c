@@ -7,7 +7,7 @@
 #include "net/proto/cluster.pb-c.h"
 #include "net/proto_codec.h"
 
-enum { ANSWER_SIZE_MAX = 4 << 20, REASON_SIZE = 128 };
+enum { ANSWER_SIZE_MAX = 4 << 20, CURSOR_SIZE_MAX = 4096, REASON_SIZE = 128 };
 
 static char *text(const char *constant)
 {
@@ -88,6 +88,45 @@ int registry_fetch(const struct ray_args *args, const Rayos__Registry__Query *qu
         rc = take_answer(page, (const Rayos__Cluster__QueryEnd *)end, err);
         protobuf_c_message_free_unpacked(end, NULL);
     }
+    return rc;
+}
+
+/* ---- all pages ---- */
+
+/* Kept, as the page that it came with goes. */
+static int take_cursor(struct ray_buf *cursor, const struct registry_page *page,
+                       Rayos__Registry__Query *query, struct ray_err *err)
+{
+    ray_buf_clear(cursor);
+    if (ray_buf_append(cursor, page->answer->cursor.data, page->answer->cursor.len) != RAY_OK) {
+        return ray_fail(err, RAY_EMALFORMED, "the answer cannot be read");
+    }
+    query->cursor = ray_proto_bytes(cursor->data, cursor->size);
+    return RAY_OK;
+}
+
+int registry_fetch_all(const struct ray_args *args, Rayos__Registry__Query *query,
+                       bool is_linearizable,
+                       int (*on_page)(void *arg, const struct registry_page *page, bool is_first,
+                                      struct ray_err *err),
+                       void *arg, struct ray_err *err)
+{
+    bool is_first = true;
+    struct ray_buf cursor;
+    int rc;
+
+    ray_buf_init(&cursor, CURSOR_SIZE_MAX);
+    do {
+        struct registry_page page;
+
+        rc = registry_fetch(args, query, is_linearizable, &page, err);
+        rc = rc == RAY_OK ? on_page(arg, &page, is_first, err) : rc;
+        rc = rc == RAY_OK ? take_cursor(&cursor, &page, query, err) : rc;
+        registry_page_fini(&page);
+        is_first = false;
+    } while (rc == RAY_OK && cursor.size > 0);
+    query->cursor = (ProtobufCBinaryData){0}; /* its bytes go */
+    ray_buf_fini(&cursor);
     return rc;
 }
 

@@ -27,6 +27,14 @@ int registry_fetch(const struct ray_args *args, const Rayos__Registry__Query *qu
                    bool is_linearizable, struct registry_page *page, struct ray_err *err);
 void registry_page_fini(struct registry_page *page);
 
+/* Page after page of `query`, whose cursor it sets; `on_page` borrows each, and what it returns but
+ * RAY_OK ends it. A later page may be of a later revision. */
+int registry_fetch_all(const struct ray_args *args, Rayos__Registry__Query *query,
+                       bool is_linearizable,
+                       int (*on_page)(void *arg, const struct registry_page *page, bool is_first,
+                                      struct ray_err *err),
+                       void *arg, struct ray_err *err);
+
 /* By a session, so that it runs once even when the leader is lost meanwhile; header and reason are
  * set here. A refusal is an error like any other. */
 int registry_change_once(const struct ray_args *args, Rayos__Registry__Command *command,

@@ -104,70 +104,65 @@ static int print(const struct ray_args *args, const struct spec_noun *noun, yyjs
 
 /* ---- list, show ---- */
 
-static int add_entries(yyjson_mut_doc *doc, yyjson_mut_val *list, const struct spec_noun *noun,
-                       const struct registry_page *page, struct ray_err *err)
+struct listing {
+    const struct spec_noun *noun;
+    yyjson_mut_doc *doc;
+    yyjson_mut_val *root;
+    yyjson_mut_val *list;
+};
+
+static bool add_head(const struct listing *listing, const struct registry_page *page)
 {
+    return yyjson_mut_obj_add_uint(listing->doc, listing->root, "revision", page->revision) &&
+           yyjson_mut_obj_add_val(listing->doc, listing->root, "age_ms",
+                                  output_age(listing->doc, page->age_ms)) &&
+           yyjson_mut_obj_add_val(listing->doc, listing->root, listing->noun->plural,
+                                  listing->list);
+}
+
+/* The first one's revision and age are those of the list. */
+static int add_page(void *arg, const struct registry_page *page, bool is_first, struct ray_err *err)
+{
+    const struct listing *listing = arg;
+
+    if (is_first && !add_head(listing, page)) {
+        return ray_fail(err, RAY_ENOMEM, "the output");
+    }
     for (size_t i = 0; i < page->answer->n_entries; i++) {
         const Rayos__Registry__Object *object = page->answer->entries[i]->object;
 
         if (object == NULL) {
             return ray_fail(err, RAY_EMALFORMED, "the answer cannot be read");
         }
-        if (!yyjson_mut_arr_append(list, show(doc, noun, object))) {
+        if (!yyjson_mut_arr_append(listing->list, show(listing->doc, listing->noun, object))) {
             return ray_fail(err, RAY_ENOMEM, "the output");
         }
     }
     return RAY_OK;
 }
 
-/* Pages until there is no more; the first one's revision and age are those of the list. */
 static int collect(const struct ray_args *args, const struct spec_noun *noun, yyjson_mut_doc *doc,
                    yyjson_mut_val *root, struct ray_err *err)
 {
     Rayos__Registry__Query query = RAYOS__REGISTRY__QUERY__INIT;
-    yyjson_mut_val *list = yyjson_mut_arr(doc);
-    bool is_linearizable = ray_args_flag(args, "linearizable");
-    bool is_first = true;
-    uint8_t cursor[64];
-    int rc;
+    struct listing listing = {.noun = noun, .doc = doc, .root = root, .list = yyjson_mut_arr(doc)};
 
     query.kind = noun->kind;
     query.count_max = PAGE_COUNT;
-    do {
-        struct registry_page page;
-
-        rc = registry_fetch(args, &query, is_linearizable, &page, err);
-        if (rc == RAY_OK && is_first &&
-            !(yyjson_mut_obj_add_uint(doc, root, "revision", page.revision) &&
-              yyjson_mut_obj_add_val(doc, root, "age_ms", output_age(doc, page.age_ms)) &&
-              yyjson_mut_obj_add_val(doc, root, noun->plural, list))) {
-            rc = ray_fail(err, RAY_ENOMEM, "the output");
-        }
-        if (rc == RAY_OK) {
-            rc = add_entries(doc, list, noun, &page, err);
-        }
-        query.cursor.len = 0;
-        if (rc == RAY_OK && page.answer->cursor.len > sizeof cursor) {
-            rc = ray_fail(err, RAY_EMALFORMED, "the answer cannot be read");
-        }
-        if (rc == RAY_OK && page.answer->cursor.len > 0) {
-            memcpy(cursor, page.answer->cursor.data, page.answer->cursor.len);
-            query.cursor = ray_proto_bytes(cursor, page.answer->cursor.len);
-        }
-        registry_page_fini(&page);
-        is_first = false;
-    } while (rc == RAY_OK && query.cursor.len > 0);
-    return rc;
+    return registry_fetch_all(args, &query, ray_args_flag(args, "linearizable"), add_page, &listing,
+                              err);
 }
 
-int spec_list(const struct spec_noun *noun, const struct ray_args *args)
+int spec_list(const struct ray_args *args, void *context)
 {
+    const struct spec_noun *noun = args->command->subject;
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *root = yyjson_mut_obj(doc);
     struct ray_err err = {0};
     int rc = root == NULL ? ray_fail(&err, RAY_ENOMEM, "the output")
                           : collect(args, noun, doc, root, &err);
 
+    (void)context;
     if (rc == RAY_OK) {
         rc = print(args, noun, root, true, &err);
     }
@@ -196,14 +191,16 @@ static int fetch_one(const struct spec_noun *noun, const struct ray_args *args, 
     return rc;
 }
 
-int spec_show(const struct spec_noun *noun, const struct ray_args *args)
+int spec_show(const struct ray_args *args, void *context)
 {
+    const struct spec_noun *noun = args->command->subject;
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *tree = NULL;
     struct registry_page page;
     struct ray_err err = {0};
     int rc = fetch_one(noun, args, true, ray_args_flag(args, "linearizable"), &page, &err);
 
+    (void)context;
     if (rc == RAY_OK) {
         tree = show(doc, noun, page.answer->entries[0]->object);
         if (tree == NULL || !add_changes(doc, tree, page.answer->entries[0])) {
@@ -462,12 +459,14 @@ static int delete_one(const struct spec_noun *noun, const struct ray_args *args,
     return rc;
 }
 
-int spec_delete(const struct spec_noun *noun, const struct ray_args *args)
+int spec_delete(const struct ray_args *args, void *context)
 {
+    const struct spec_noun *noun = args->command->subject;
     struct ray_err err = {0};
     uint64_t revision = 0;
     int rc = delete_one(noun, args, &revision, &err);
 
+    (void)context;
     if (rc != RAY_OK) {
         return output_error(&err);
     }
@@ -481,18 +480,6 @@ int spec_delete(const struct spec_noun *noun, const struct ray_args *args)
 }
 
 /* ---- tables ---- */
-
-const struct ray_args_option spec_list_options[] = {CLUSTER_LINEARIZABLE_OPTION,
-                                                    OUTPUT_OPTION,
-                                                    CLUSTER_SOCKET_OPTION,
-                                                    NODE_TIMEOUT_OPTION("30"),
-                                                    {0}};
-
-const struct ray_args_option spec_show_options[] = {CLUSTER_LINEARIZABLE_OPTION,
-                                                    OUTPUT_OPTION,
-                                                    CLUSTER_SOCKET_OPTION,
-                                                    NODE_TIMEOUT_OPTION("30"),
-                                                    {0}};
 
 const struct ray_args_option spec_delete_options[] = {
     CONFIRM_YES_OPTION,    SPEC_DRY_RUN_OPTION,       CLUSTER_REASON_OPTION,

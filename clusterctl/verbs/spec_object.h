@@ -52,19 +52,18 @@ void spec_object_close(struct spec_object *object);
 int spec_object_put(struct spec_object *object, const struct ray_args *args,
                     Rayos__Registry__Guest *body);
 
-/* `NOUN list|show NAME|delete NAME`; return the exit status. */
-int spec_list(const struct spec_noun *noun, const struct ray_args *args);
-int spec_show(const struct spec_noun *noun, const struct ray_args *args);
-int spec_delete(const struct spec_noun *noun, const struct ray_args *args);
+/* `NOUN list|show NAME|delete NAME`, of rows whose subject is the struct spec_noun; return the exit
+ * status. */
+int spec_list(const struct ray_args *args, void *context);
+int spec_show(const struct ray_args *args, void *context);
+int spec_delete(const struct ray_args *args, void *context);
 
 #define SPEC_LABEL_OPTION                                                                          \
     {.name = "label", .value_name = "KEY=VALUE...", .help = "a label of it; KEY-: without it"}
 #define SPEC_DRY_RUN_OPTION                                                                        \
     {.name = "dry-run", .help = "check it and say what would be; change nothing"}
 
-/* Tables of options. */
-extern const struct ray_args_option spec_list_options[];
-extern const struct ray_args_option spec_show_options[];
+/* A table of options; list and show have cluster_read_options. */
 extern const struct ray_args_option spec_delete_options[];
 
 #endif

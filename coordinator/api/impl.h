@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "coordinator/api/credential.h"
+#include "coordinator/api/denials.h"
 #include "coordinator/api/member_api.h"
 #include "coordinator/api/roster_list.h"
 #include "coordinator/policy/policy.h"
@@ -134,6 +135,7 @@ struct coord_member {
     bool has_principal_news;
     bool has_policy_news;
     uint64_t told_policy_version; /* that the file shows */
+    struct member_denials denials;
 
     struct ray_buf machine; /* facts, as the config has them */
     struct ray_timer report_timer;
@@ -319,8 +321,17 @@ int member_permit_read(struct coord_member *m, const struct member_caller *calle
                        const char *method, struct ray_err *err);
 /* The same without a word: whether he may go on. */
 bool member_may_read(struct coord_member *m, const struct member_caller *caller);
-/* A refusal by the policy is told in the log and as a marker, by the node that was asked. */
-void member_tell_denied(struct coord_member *m, const char *rule, const char *detail);
+/* An action on a node that no command of the log does: its reboot, its disks, its log. By the rules
+ * that this member has; `node` need not be known. RAY_EDENIED, also of a rule that asks (nothing
+ * waits here), with marker and an event in the caller's name. What another node asks for it has
+ * judged itself: call this where the caller came in. */
+int member_permit_node(struct coord_member *m, const struct member_caller *caller,
+                       enum coord_policy_action action, const struct ray_id *node,
+                       struct ray_err *err);
+/* A refusal by the policy is told in the log and as a marker, by the node that was asked. False:
+ * there are too many to tell this one; it is counted. */
+bool member_tell_denied(struct coord_member *m, const char *rule, const char *detail);
+void member_denials_turn(struct coord_member *m); /* once a second */
 void member_tell_refused(struct coord_member *m, const struct coord_fsm_result *result);
 /* data_dir/policy/rayos-policy.toml shows the rules in force. */
 void member_policy_file_turn(struct coord_member *m);

@@ -330,6 +330,7 @@ static void on_report_timer(void *arg)
 
     m->has_node_news = true;
     member_policy_file_turn(m);
+    member_denials_turn(m);
     member_pulse_turn(m);
     member_create_resume(m);
     member_report_turn(m);

@@ -85,6 +85,14 @@ static void on_quorate(void *arg, size_t voter_count)
     fix->quorum = voter_count;
 }
 
+static void on_denied(void *arg, const char *rule, const char *detail)
+{
+    struct member_fix *fix = arg;
+
+    fix->denied_count++;
+    (void)snprintf(fix->denied, sizeof fix->denied, "%s:%s", rule, detail);
+}
+
 static void on_failed(void *arg)
 {
     struct member_fix *fix = arg;
@@ -128,6 +136,7 @@ int member_fix_start(struct member_fix *fix, const char *credential, struct ray_
         .name = fix->name,
         .is_fit_for_leases = true,
         .on_quorate = on_quorate,
+        .on_denied = on_denied,
         .on_failed = on_failed,
         .arg = fix,
     };

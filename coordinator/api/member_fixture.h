@@ -23,6 +23,8 @@ struct member_fix {
     bool has_failed;
     bool has_left;
     size_t quorum; /* voters, as last told */
+    unsigned denied_count;
+    char denied[192]; /* "RULE:DETAIL", the last */
 };
 
 /* How a call went. */

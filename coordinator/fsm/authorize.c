@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "coordinator/fsm/state.h"
-#include "net/spec.h"
 
 struct fsm_judge {
     struct fsm_apply *apply;
@@ -21,13 +20,7 @@ struct fsm_judge {
     int code;     /* RAY_ENOMEM, or why the command is refused before anything is judged */
     struct fsm_verdict *verdict;
     /* Of the object that is judged just now: how many a command names must cost no memory. */
-    struct coord_policy_label labels[COORD_LABELS_MAX];
-    char id_text[RAY_ID_TEXT_SIZE];
-};
-
-static const char *const kinds[COORD_KIND_COUNT] = {
-    "",      "cluster", "node",  "principal", "token",        "policy", "network",
-    "image", "volume",  "guest", "migration", "presentation", "op",     "event",
+    struct coord_fsm_described described;
 };
 
 int fsm_actor(struct fsm_apply *apply, const Rayos__Registry__Header *header,
@@ -74,18 +67,12 @@ static struct coord_policy_decision decide(const struct fsm_judge *judge,
                                            const struct coord_policy_object *object)
 {
     struct coord_policy_decision decision = {
-        .effect = COORD_POLICY_ALLOW, .name = "admins", .reason = ""};
+        .effect = COORD_POLICY_ALLOW, .name = "console", .reason = ""};
 
     if (judge->is_console && action == COORD_POLICY_POLICY_SET) {
-        decision.name = "console"; /* the way back from rules that lock everybody out */
-        return decision;
+        return decision; /* the way back from rules that lock everybody out */
     }
-    if (judge->policy != NULL) {
-        decision = coord_policy_decide(judge->policy, &judge->actor, action, object);
-    } else if ((judge->actor.roles & COORD_POLICY_ADMIN) == 0) {
-        decision = (struct coord_policy_decision){
-            .effect = COORD_POLICY_DENY, .name = "default", .reason = "there are no rules"};
-    }
+    decision = coord_fsm_decide(judge->policy, &judge->actor, action, object);
     /* The rule that asks says who decides; only a rule that denies it to somebody stands before. */
     if (action == COORD_POLICY_OPERATION_DECIDE &&
         (decision.effect == COORD_POLICY_ASK || decision.rule == COORD_POLICY_NO_RULE)) {
@@ -125,151 +112,47 @@ static void judge_one(struct fsm_judge *judge, enum coord_policy_action action,
 
 /* ---- objects ---- */
 
-/* What has no name is called by its id. */
-static const char *name_of(struct fsm_judge *judge, const struct coord_object *object)
-{
-    return object->name[0] != '\0' ? object->name : ray_id_format(&object->id, judge->id_text);
-}
-
-static void set_labels(struct fsm_judge *judge, const struct coord_label *labels, size_t count,
-                       struct coord_policy_object *out)
-{
-    assert(count <= COORD_LABELS_MAX);
-    for (size_t i = 0; i < count; i++) {
-        judge->labels[i] = (struct coord_policy_label){.key = labels[i].key,
-                                                       .value = (const char *)labels[i].value.data,
-                                                       .value_size = labels[i].value.size};
-    }
-    out->labels = judge->labels;
-    out->label_count = count;
-}
-
 /* Wrong ones, and too many: the handler refuses. */
 static void set_wanted_labels(struct fsm_judge *judge, Rayos__Registry__Label *const *labels,
                               size_t count, struct coord_policy_object *out)
 {
-    out->labels = judge->labels;
+    out->labels = judge->described.labels;
     out->label_count = count <= COORD_LABELS_MAX ? count : 0;
     for (size_t i = 0; i < out->label_count; i++) {
-        judge->labels[i] = (struct coord_policy_label){.key = labels[i]->key,
-                                                       .value = (const char *)labels[i]->value.data,
-                                                       .value_size = labels[i]->value.len};
+        judge->described.labels[i] =
+            (struct coord_policy_label){.key = labels[i]->key,
+                                        .value = (const char *)labels[i]->value.data,
+                                        .value_size = labels[i]->value.len};
     }
 }
 
-static const char *node_name(const struct fsm_judge *judge, const struct ray_id *id)
+/* False: no memory, which the judge then says. */
+static bool measure(struct fsm_judge *judge, enum coord_kind kind, const struct coord_bytes *spec,
+                    struct coord_policy_object *out)
 {
-    const struct fsm_object *node = fsm_find(judge->apply->fsm, COORD_NODE, id);
+    int rc = fsm_measure(judge->apply->fsm, judge->policy, kind, spec, out);
 
-    return node != NULL && node->pub.name[0] != '\0' ? node->pub.name : NULL;
-}
-
-/* Where it is. */
-static const char *place_of(const struct fsm_judge *judge, const struct coord_object *object)
-{
-    const struct fsm_object *guest;
-
-    switch (object->kind) {
-    case COORD_NODE:
-        return object->name[0] != '\0' ? object->name : NULL;
-    case COORD_GUEST:
-        return node_name(judge, &object->guest.home.node);
-    case COORD_PRESENTATION:
-        return node_name(judge, &object->presentation.node);
-    case COORD_VOLUME:
-        guest = fsm_find(judge->apply->fsm, COORD_GUEST, &object->volume.guest);
-        return guest != NULL ? node_name(judge, &guest->pub.guest.home.node) : NULL;
-    default:
-        return NULL;
-    }
-}
-
-/* More than any limit, so that a rule with `at_most` never lets through what cannot be measured. */
-static void set_unmeasured(struct coord_policy_object *out)
-{
-    out->vcpus = UINT32_MAX;
-    out->memory_mib = UINT64_MAX;
-    out->disk_mib = UINT64_MAX;
-}
-
-/* NULL: it is none, or there is no memory, which the judge then says. Until the next call. */
-static ProtobufCMessage *read_spec(struct fsm_judge *judge, enum ray_spec_kind kind,
-                                   const uint8_t *bytes, size_t size)
-{
-    struct coord_fsm *fsm = judge->apply->fsm;
-    uint32_t level = fsm->cluster != NULL ? fsm->cluster->pub.cluster.feature_level : 0;
-    ProtobufCMessage *message;
-    int rc;
-
-    fsm_arena_reset(&fsm->scratch);
-    rc = ray_spec_check(kind, level, bytes, size, &fsm->scratch, &message, NULL);
-    if (rc == RAY_ENOMEM) { /* never another verdict: here alone it would be one */
-        judge->code = RAY_ENOMEM;
-    }
-    return rc == RAY_OK ? message : NULL;
-}
-
-/* What no disk size is given for has its image's. */
-static uint64_t image_disk_mib(struct fsm_judge *judge, const char *name)
-{
-    const struct fsm_object *image = fsm_find_name(judge->apply->fsm, COORD_IMAGE, name);
-    const Rayos__Spec__ImageSpec *spec;
-
-    if (name[0] == '\0') {
-        return 0;
-    }
-    spec = image == NULL ? NULL
-                         : (const Rayos__Spec__ImageSpec *)read_spec(
-                               judge, RAY_SPEC_IMAGE, image->pub.spec.data, image->pub.spec.size);
-    return spec != NULL ? spec->size_bytes / RAY_SPEC_MIB : UINT64_MAX;
-}
-
-static void measure(struct fsm_judge *judge, enum coord_kind kind, const uint8_t *bytes,
-                    size_t size, struct coord_policy_object *out)
-{
-    if (judge->policy == NULL || !coord_policy_has_limits(judge->policy)) {
-        return;
-    }
-    if (kind == COORD_GUEST) {
-        const Rayos__Spec__GuestSpec *spec =
-            (const Rayos__Spec__GuestSpec *)read_spec(judge, RAY_SPEC_GUEST, bytes, size);
-
-        set_unmeasured(out);
-        if (spec != NULL) {
-            uint64_t memory =
-                spec->memory_bytes != 0 ? spec->memory_bytes : RAY_SPEC_MEMORY_DEFAULT;
-
-            out->vcpus = spec->vcpus != 0 ? spec->vcpus : 1;
-            out->memory_mib = memory / RAY_SPEC_MIB;
-            out->disk_mib = spec->disk_bytes != 0 ? spec->disk_bytes / RAY_SPEC_MIB
-                                                  : image_disk_mib(judge, spec->image);
-        }
-    } else if (kind == COORD_VOLUME) {
-        const Rayos__Spec__VolumeSpec *spec =
-            (const Rayos__Spec__VolumeSpec *)read_spec(judge, RAY_SPEC_VOLUME, bytes, size);
-
-        out->disk_mib = spec != NULL ? spec->size_bytes / RAY_SPEC_MIB : UINT64_MAX;
-    }
+    judge->code = rc != RAY_OK ? rc : judge->code;
+    return rc == RAY_OK;
 }
 
 static void describe(struct fsm_judge *judge, const struct coord_object *object,
                      struct coord_policy_object *out)
 {
-    *out = (struct coord_policy_object){.kind = kinds[object->kind],
-                                        .name = name_of(judge, object),
-                                        .node = place_of(judge, object)};
-    set_labels(judge, object->labels, object->label_count, out);
-    measure(judge, object->kind, object->spec.data, object->spec.size, out);
+    int rc = coord_fsm_describe(judge->apply->fsm, judge->policy, object, &judge->described);
+
+    judge->code = rc != RAY_OK ? rc : judge->code;
+    *out = judge->described.object;
 }
 
 /* By the kind alone when there is none: whether it is there is not told to who may not ask. */
 static void judge_object(struct fsm_judge *judge, enum coord_policy_action action,
                          enum coord_kind kind, const struct fsm_object *object)
 {
-    struct coord_policy_object described = {.kind = kinds[kind], .name = ""};
+    struct coord_policy_object described = {.kind = fsm_kind_text(kind), .name = ""};
 
     if (kind == COORD_GUEST || kind == COORD_VOLUME) {
-        set_unmeasured(&described);
+        fsm_set_unmeasured(&described);
     }
     if (object != NULL) {
         describe(judge, &object->pub, &described);
@@ -377,7 +260,8 @@ static bool is_name(const char *text)
 static void judge_put(struct fsm_judge *judge, enum coord_policy_action action,
                       const Rayos__Registry__Object *in, const struct fsm_object *object)
 {
-    struct coord_policy_object described = {.kind = kinds[in->kind], .name = ""};
+    struct coord_policy_object described = {.kind = fsm_kind_text((enum coord_kind)in->kind),
+                                            .name = ""};
 
     if (object != NULL) {
         describe(judge, &object->pub, &described);
@@ -389,7 +273,8 @@ static void judge_put(struct fsm_judge *judge, enum coord_policy_action action,
         described.node = described.name;
     }
     set_wanted_labels(judge, in->labels, in->n_labels, &described);
-    measure(judge, (enum coord_kind)in->kind, in->spec.data, in->spec.len, &described);
+    (void)measure(judge, (enum coord_kind)in->kind,
+                  &(struct coord_bytes){in->spec.data, (uint32_t)in->spec.len}, &described);
     judge_one(judge, action, &described);
 }
 
@@ -561,7 +446,7 @@ void fsm_subject_remove(struct fsm_judge *judge, const void *command)
 void fsm_subject_migrate(struct fsm_judge *judge, const void *command)
 {
     const Rayos__Registry__MigrationOpen *open = command;
-    struct coord_policy_object described = {.kind = kinds[COORD_GUEST], .name = ""};
+    struct coord_policy_object described = {.kind = fsm_kind_text(COORD_GUEST), .name = ""};
     const struct fsm_object *guest = NULL;
     struct ray_id id;
 
@@ -573,7 +458,7 @@ void fsm_subject_migrate(struct fsm_judge *judge, const void *command)
     }
     described.node = NULL; /* where it moves to, not where it is */
     if (open->to != NULL && fsm_id(&open->to->node, "node", &id, NULL) == RAY_OK) {
-        described.node = node_name(judge, &id);
+        described.node = fsm_node_name(judge->apply->fsm, &id);
     }
     judge_one(judge, COORD_POLICY_GUEST_MIGRATE, &described);
 }
@@ -595,7 +480,7 @@ void fsm_subject_detach(struct fsm_judge *judge, const void *command)
 
 void fsm_subject_policy(struct fsm_judge *judge, const void *command)
 {
-    const struct coord_policy_object object = {.kind = kinds[COORD_POLICY], .name = ""};
+    const struct coord_policy_object object = {.kind = fsm_kind_text(COORD_POLICY), .name = ""};
 
     (void)command;
     judge_one(judge, COORD_POLICY_POLICY_SET, &object);

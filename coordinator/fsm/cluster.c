@@ -569,6 +569,11 @@ int fsm_event_add(struct fsm_apply *apply, const void *command)
         rc = fsm_refuse(apply->err, RAY_EDENIED, "'%s' is said by the cluster itself", what);
         (void)ray_next(apply->err, "give the event a name of your own");
     }
-    return rc == RAY_OK ? fsm_happen(apply, what, (enum coord_kind)add->object_kind, &id, text)
-                        : rc;
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    /* A member has judged something itself: no less bounded than what is judged here. */
+    return strcmp(what, fsm_denied_word) == 0
+               ? fsm_happen_denied(apply, text)
+               : fsm_happen(apply, what, (enum coord_kind)add->object_kind, &id, text);
 }

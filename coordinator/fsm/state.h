@@ -17,9 +17,11 @@
 #include "base/err.h"
 #include "coordinator/fsm/fsm.h"
 #include "coordinator/fsm/hash.h"
+#include "coordinator/fsm/permit.h"
 #include "coordinator/fsm/table.h"
 #include "coordinator/policy/policy.h"
 #include "net/proto/registry.pb-c.h"
+#include "net/spec.h"
 
 enum {
     FSM_ARENA_SIZE_MAX = 16 << 20, /* of one command, unpacked, with its events */
@@ -244,6 +246,7 @@ int fsm_happen(struct fsm_apply *apply, const char *what, enum coord_kind kind,
 /* An event "policy-denied", that never pushes those of others out: of so many by one principal only
  * the newest is written anew. */
 int fsm_happen_denied(struct fsm_apply *apply, const char *text);
+extern const char fsm_denied_word[];
 int fsm_finish(struct fsm_apply *apply);
 
 /* ---- history.c ---- */
@@ -393,6 +396,20 @@ int fsm_policy_first(struct fsm_apply *apply, const ProtobufCBinaryData *rules);
 /* Brings older rules back when nobody has confirmed the new ones in time. */
 int fsm_policy_tick(struct fsm_apply *apply);
 bool fsm_policy_is_right(const struct coord_fsm *fsm, const struct coord_object *object);
+
+/* ---- describe.c ---- */
+
+const char *fsm_kind_text(enum coord_kind kind);
+/* NULL: none, or it has no name (yet). */
+const char *fsm_node_name(const struct coord_fsm *fsm, const struct ray_id *id);
+/* In the scratch arena, until it is next used; *out NULL: it is none. RAY_ENOMEM. */
+int fsm_spec_read(struct coord_fsm *fsm, enum ray_spec_kind kind, const struct coord_bytes *spec,
+                  ProtobufCMessage **out);
+/* More than any limit. */
+void fsm_set_unmeasured(struct coord_policy_object *out);
+/* What the spec of a guest or volume asks for, if any rule of `policy` looks at it. RAY_ENOMEM. */
+int fsm_measure(struct coord_fsm *fsm, const struct coord_policy *policy, enum coord_kind kind,
+                const struct coord_bytes *spec, struct coord_policy_object *out);
 
 /* ---- authorize.c ---- */
 

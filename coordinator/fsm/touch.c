@@ -11,7 +11,7 @@
 
 enum { EVENT_HEAD_SIZE_MAX = 24, DENIALS_AMONG = 512, DENIALS_MAX = 4 };
 
-static const char denied[] = "policy-denied";
+const char fsm_denied_word[] = "policy-denied";
 
 static void note_nodes(const struct coord_fsm *fsm, struct fsm_touched *touched)
 {
@@ -183,7 +183,7 @@ static struct fsm_object *find_denied(const struct fsm_apply *apply)
     for (uint64_t i = 0; i < DENIALS_AMONG && i < fsm->event_sequence; i++) {
         struct fsm_object *object = find_happening(fsm, fsm->event_sequence - i);
 
-        if (object == NULL || strcmp(object->pub.happening.what, denied) != 0 ||
+        if (object == NULL || strcmp(object->pub.happening.what, fsm_denied_word) != 0 ||
             strcmp(object->pub.happening.principal, apply->header->principal) != 0) {
             continue;
         }
@@ -202,7 +202,7 @@ int fsm_happen_denied(struct fsm_apply *apply, const char *text)
     int rc;
 
     if (object == NULL) {
-        return fsm_happen(apply, denied, COORD_NONE, &none, text);
+        return fsm_happen(apply, fsm_denied_word, COORD_NONE, &none, text);
     }
     if (strcmp(object->pub.happening.text, text) == 0) {
         return RAY_OK;

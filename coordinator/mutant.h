@@ -170,6 +170,8 @@
       "silent_death|one_run")                                                                      \
     X(REPLICA_REBOOT_SILENT, "a node that booted again is taken for one that is off (hole 3)",     \
       "silent_death|one_run")                                                                      \
+    X(REPLICA_FEATURE_EARLY, "the feature level rises before all members have it",                 \
+      "feature_level")                                                                             \
     X(REPLICA_KNOWN_AT_ONCE, "after a recovery a node is known again before W has passed (f)",     \
       "known_silent")
 

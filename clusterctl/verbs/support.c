@@ -21,11 +21,13 @@
 
 /* No labels and specs (an operator's own words), no keys, no serials and addresses of cards, no
  * reasons of changes. */
-static const char *const status_fields[] = {
-    "quorate",      "leader",      "term",          "revision",  "name",
-    "id",           "fingerprint", "cluster_epoch", "timing",    "age_ms",
-    "node",         "node_id",     "node_state",    "node_role", "node_message",
-    "commit_index", "last_index",  "node_count",    NULL};
+static const char *const status_fields[] = {"quorate",       "leader",        "term",
+                                            "revision",      "name",          "id",
+                                            "fingerprint",   "cluster_epoch", "timing",
+                                            "age_ms",        "node",          "node_id",
+                                            "node_state",    "node_role",     "node_message",
+                                            "commit_index",  "last_index",    "node_count",
+                                            "feature_level", "common_level",  NULL};
 static const char *const node_fields[] = {
     "name",    "role",      "state",   "health", "message", "address",      "id",
     "raft_id", "is_leader", "trouble", "domain", "is_up",   "is_ephemeral", NULL};

@@ -79,6 +79,7 @@ void member_ask_refuse(struct member_ask *ask, const struct coord_fsm_result *re
 
     (void)ray_fail(&err, result->code, "%s", result->text);
     (void)ray_next(&err, "%s", result->next_step);
+    member_feature_explain(ask->member, &err);
     ray_log(ask->member->config.logger, RAY_LOG_NOTICE, "api", "refused to %s: %s",
             ask->caller.name, err.text);
     member_ask_fail(ask, &err);
@@ -152,6 +153,7 @@ void member_ask_propose_bytes(struct member_ask *ask, const uint8_t *bytes, size
                                    &ask->ticket, &err);
     }
     if (rc != RAY_OK) {
+        member_feature_explain(m, &err);
         member_ask_fail(ask, &err);
         return;
     }

@@ -272,6 +272,11 @@ static void run_join(struct ray_rpc_call *call, const ProtobufCMessage *input, v
     if (rc == RAY_OK) {
         rc = require_address(m, &err);
     }
+    if (rc == RAY_OK) {
+        rc = member_feature_admit(
+            coord_fsm_cluster(coord_replica_fsm(m->replica))->cluster.feature_level,
+            request->feature_level, &err);
+    }
     if (rc != RAY_OK) {
         member_ask_fail(&ask->ask, &err);
         return;

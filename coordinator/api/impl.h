@@ -29,6 +29,7 @@ enum {
     MEMBER_TIMEOUT_MS = 10000, /* of callers that name none */
     MEMBER_NODES_PAGE = 128,
     MEMBER_REPORT_MS = 1000,
+    MEMBER_FEATURE_TEXT_SIZE = 2 * COORD_NAME_SIZE + 64,
 };
 
 #define MEMBER_FACT_ROSTER "roster"      /* member_roster_pack */
@@ -354,6 +355,18 @@ void member_watch_turn(struct coord_member *m);
 void member_watch_end(struct coord_member *m, const struct ray_err *why);
 void member_events_end(struct coord_member *m, const struct ray_err *why);
 void member_events_turn(struct coord_member *m);
+
+/* ---- feature.c ---- */
+
+/* How far the feature level is; `text`: who keeps it below this node's build, "" nobody. False:
+ * nothing is known yet. For status, doctor and refusals. */
+bool member_feature_wait(struct coord_member *m, struct coord_replica_feature *out,
+                         char text[static MEMBER_FEATURE_TEXT_SIZE]);
+/* A next step that names that node, for what needs a level that is not reached (RAY_EUNSUPPORTED).
+ */
+void member_feature_explain(struct coord_member *m, struct ray_err *err);
+/* A joining node's build; 0: it says none. RAY_EUNSUPPORTED with the next step: too old. */
+int member_feature_admit(uint32_t cluster_level, uint32_t build_level, struct ray_err *err);
 
 /* ---- report.c: what this node says of itself ---- */
 

@@ -230,6 +230,7 @@ struct status_texts {
     char cluster[RAY_ID_TEXT_SIZE];
     char node[RAY_ID_TEXT_SIZE];
     char words[RAY_WORDS_TEXT_SIZE];
+    char level[MEMBER_FEATURE_TEXT_SIZE];
 };
 
 static void show_replica(struct coord_member *m, struct status_texts *texts, bool is_linearizable,
@@ -309,6 +310,18 @@ static void show_voters(struct coord_member *m, const struct coord_replica_statu
     }
 }
 
+static void show_level(struct coord_member *m, char text_out[static MEMBER_FEATURE_TEXT_SIZE],
+                       Rayos__Cluster__Status *out)
+{
+    struct coord_replica_feature feature;
+
+    if (member_feature_wait(m, &feature, text_out)) {
+        out->feature_level = feature.level;
+        out->common_level = feature.common_level;
+        out->level_waits_for = text_out;
+    }
+}
+
 static void answer_status(struct member_ask *ask, bool is_linearizable)
 {
     struct coord_member *m = ask->member;
@@ -334,6 +347,7 @@ static void answer_status(struct member_ask *ask, bool is_linearizable)
         status.last_term = replica_status.last_term;
         status.voters = voters.pointers;
         status.n_voters = voters.count;
+        show_level(m, texts.level, &status);
     }
     member_ask_reply(ask, &status.base);
     page_fini(&page);

@@ -15,46 +15,47 @@ struct handler {
     const char *what;
     int (*run)(struct fsm_apply *apply, const void *command);
     bool is_before_cluster; /* may come before cluster-create */
+    uint32_t level;         /* the feature level that it came with */
     fsm_subject *subject;   /* what the policy is asked; NULL: members say it, no operator */
 };
 
 static const struct handler *handler_of(const Rayos__Registry__Command *command)
 {
     static const struct handler handlers[] = {
-        {"cluster-create", fsm_cluster_create, true, NULL},
-        {"put", fsm_object_put, false, fsm_subject_put},
-        {"label", fsm_object_label, false, fsm_subject_label},
-        {"delete", fsm_object_delete, false, fsm_subject_delete},
-        {"session-open", fsm_session_open, true, fsm_subject_session},
-        {"session-keep", fsm_session_keep, true, fsm_subject_session},
-        {"session-close", fsm_session_close, true, fsm_subject_session},
-        {"tick", fsm_tick, true, NULL},
-        {"hash", fsm_hash, true, NULL},
-        {"feature-raise", fsm_feature_raise, false, NULL},
-        {"timing-set", fsm_timing_set, false, fsm_subject_cluster},
-        {"timing-settled", fsm_timing_settled, false, NULL},
-        {"voters-set", fsm_voters_set, false, fsm_subject_cluster},
-        {"node-join", fsm_node_join, false, NULL},
-        {"node-approve", fsm_node_approve, false, fsm_subject_approve},
-        {"node-admit", fsm_node_admit, false, NULL},
-        {"node-report", fsm_node_report, false, NULL},
-        {"node-role", fsm_node_role, false, NULL},
-        {"node-renumber", fsm_node_renumber, false, NULL},
-        {"node-drain", fsm_node_drain, false, fsm_subject_drain},
-        {"node-remove", fsm_node_remove, false, fsm_subject_remove},
-        {"guest-report", fsm_guest_report, false, NULL},
-        {"migration-open", fsm_migration_open, false, fsm_subject_migrate},
-        {"outcome", fsm_outcome, false, NULL},
-        {"volume-attach", fsm_volume_attach, false, fsm_subject_attach},
-        {"volume-detach", fsm_volume_detach, false, fsm_subject_detach},
-        {"cluster-recover", fsm_cluster_recover, false, fsm_subject_recover},
-        {"confirm-off", fsm_confirm_off, false, fsm_subject_confirm_off},
-        {"event-add", fsm_event_add, false, fsm_subject_event},
-        {"node-quarantine", fsm_node_quarantine, false, NULL},
-        {"policy-set", fsm_policy_set, false, fsm_subject_policy},
-        {"policy-confirm", fsm_policy_confirm, false, fsm_subject_policy},
-        {"policy-revert", fsm_policy_revert, false, fsm_subject_policy},
-        {"operation-decide", fsm_operation_decide, false, fsm_subject_decide},
+        {"cluster-create", fsm_cluster_create, true, 1, NULL},
+        {"put", fsm_object_put, false, 1, fsm_subject_put},
+        {"label", fsm_object_label, false, 1, fsm_subject_label},
+        {"delete", fsm_object_delete, false, 1, fsm_subject_delete},
+        {"session-open", fsm_session_open, true, 1, fsm_subject_session},
+        {"session-keep", fsm_session_keep, true, 1, fsm_subject_session},
+        {"session-close", fsm_session_close, true, 1, fsm_subject_session},
+        {"tick", fsm_tick, true, 1, NULL},
+        {"hash", fsm_hash, true, 1, NULL},
+        {"feature-raise", fsm_feature_raise, false, 1, NULL},
+        {"timing-set", fsm_timing_set, false, 1, fsm_subject_cluster},
+        {"timing-settled", fsm_timing_settled, false, 1, NULL},
+        {"voters-set", fsm_voters_set, false, 1, fsm_subject_cluster},
+        {"node-join", fsm_node_join, false, 1, NULL},
+        {"node-approve", fsm_node_approve, false, 1, fsm_subject_approve},
+        {"node-admit", fsm_node_admit, false, 1, NULL},
+        {"node-report", fsm_node_report, false, 1, NULL},
+        {"node-role", fsm_node_role, false, 1, NULL},
+        {"node-renumber", fsm_node_renumber, false, 1, NULL},
+        {"node-drain", fsm_node_drain, false, 1, fsm_subject_drain},
+        {"node-remove", fsm_node_remove, false, 1, fsm_subject_remove},
+        {"guest-report", fsm_guest_report, false, 1, NULL},
+        {"migration-open", fsm_migration_open, false, 1, fsm_subject_migrate},
+        {"outcome", fsm_outcome, false, 1, NULL},
+        {"volume-attach", fsm_volume_attach, false, 1, fsm_subject_attach},
+        {"volume-detach", fsm_volume_detach, false, 1, fsm_subject_detach},
+        {"cluster-recover", fsm_cluster_recover, false, 1, fsm_subject_recover},
+        {"confirm-off", fsm_confirm_off, false, 1, fsm_subject_confirm_off},
+        {"event-add", fsm_event_add, false, 1, fsm_subject_event},
+        {"node-quarantine", fsm_node_quarantine, false, 1, NULL},
+        {"policy-set", fsm_policy_set, false, 1, fsm_subject_policy},
+        {"policy-confirm", fsm_policy_confirm, false, 1, fsm_subject_policy},
+        {"policy-revert", fsm_policy_revert, false, 1, fsm_subject_policy},
+        {"operation-decide", fsm_operation_decide, false, 1, fsm_subject_decide},
     };
     const int first = RAYOS__REGISTRY__COMMAND__BODY_CLUSTER_CREATE;
 
@@ -120,13 +121,53 @@ static int open_command(const uint8_t *bytes, size_t size, struct ray_arena *are
     if (handler_of(command) == NULL) {
         return fsm_refuse(err, RAY_EUNSUPPORTED, "a command of no kind that this version knows");
     }
-    if (command->body_case == RAYOS__REGISTRY__COMMAND__BODY_FEATURE_RAISE &&
-        command->feature_raise->level > COORD_FSM_FEATURE_LEVEL) {
-        return fsm_refuse(err, RAY_EUNSUPPORTED, "feature level %u, this version has %d",
-                          command->feature_raise->level, COORD_FSM_FEATURE_LEVEL);
-    }
     *out = command;
     return RAY_OK;
+}
+
+/* ---- feature levels ---- */
+
+int fsm_level_known(const struct coord_fsm *fsm, uint32_t level, struct ray_err *err)
+{
+    if (level <= fsm->level_max) {
+        return RAY_OK;
+    }
+    (void)ray_fail(err, RAY_EUNSUPPORTED,
+                   "the cluster is at feature level %u, this node's build has %u", level,
+                   fsm->level_max);
+    (void)ray_next(err, "start this node with the build that the other members have, or a newer");
+    return RAY_EUNSUPPORTED;
+}
+
+int fsm_level_reached(uint32_t level, uint32_t needed, const char *what, struct ray_err *err)
+{
+    if (needed <= level) {
+        return RAY_OK;
+    }
+    (void)ray_fail(err, RAY_EUNSUPPORTED, "%s needs feature level %u, the cluster is at %u", what,
+                   needed, level);
+    (void)ray_next(err, "clusterctl cluster status says which node holds it back: upgrade that");
+    return RAY_EUNSUPPORTED;
+}
+
+int coord_fsm_has_command(const struct coord_fsm *fsm, const Rayos__Registry__Command *command,
+                          struct ray_err *err)
+{
+    const struct handler *handler = handler_of(command);
+
+    assert(handler != NULL);
+    return fsm->cluster == NULL ? RAY_OK
+                                : fsm_level_reached(fsm->cluster->pub.cluster.feature_level,
+                                                    handler->level, handler->what, err);
+}
+
+/* Not skipped: what comes after it may be of that level. */
+static int check_raise(const struct coord_fsm *fsm, const Rayos__Registry__Command *command,
+                       struct ray_err *err)
+{
+    return command->body_case == RAYOS__REGISTRY__COMMAND__BODY_FEATURE_RAISE
+               ? fsm_level_known(fsm, command->feature_raise->level, err)
+               : RAY_OK;
 }
 
 static int check_header(const Rayos__Registry__Header *header, struct ray_id *out_session,
@@ -333,7 +374,10 @@ static int run(struct fsm_apply *apply, const Rayos__Registry__Command *command,
     if (apply->fsm->cluster == NULL && !handler->is_before_cluster) {
         code = fsm_refuse(apply->err, RAY_ECONFLICT, "there is no cluster yet");
     } else {
-        code = check_office(apply, command);
+        code = coord_fsm_has_command(apply->fsm, command, apply->err);
+        if (code == RAY_OK) {
+            code = check_office(apply, command);
+        }
         if (code == RAY_OK) {
             code = authorize(apply, command, handler);
         }
@@ -498,6 +542,9 @@ int coord_fsm_apply(struct coord_fsm *fsm, uint64_t index, uint64_t term, const 
         return rc;
     }
     rc = open_command(bytes, size, &fsm->arena, &command, err);
+    if (rc == RAY_OK) {
+        rc = check_raise(fsm, command, err);
+    }
     if (rc != RAY_OK) {
         return halt(fsm, rc);
     }

@@ -247,17 +247,21 @@ int fsm_feature_raise(struct fsm_apply *apply, const void *command)
 {
     const Rayos__Registry__FeatureRaise *raise = command;
     struct fsm_object *cluster;
+    char text[COORD_MESSAGE_SIZE];
     int rc;
 
     /* Above our own level the state machine has halted before this. */
-    assert(raise->level <= COORD_FSM_FEATURE_LEVEL);
+    assert(raise->level <= apply->fsm->level_max);
     if (raise->level <= apply->fsm->cluster->pub.cluster.feature_level) {
         return fsm_refuse(apply->err, RAY_ECONFLICT, "the feature level is %u already",
                           apply->fsm->cluster->pub.cluster.feature_level);
     }
     cluster = fsm_cluster_of(apply, &rc);
     if (cluster != NULL) {
+        (void)snprintf(text, sizeof text, "from %u to %u", cluster->pub.cluster.feature_level,
+                       raise->level);
         cluster->pub.cluster.feature_level = raise->level;
+        rc = fsm_happen(apply, "feature-raised", COORD_CLUSTER, &cluster->pub.id, text);
     }
     return rc;
 }

@@ -73,6 +73,9 @@ struct coord_fsm;
 /* RAY_ENOMEM. Empty, at index 0. */
 int coord_fsm_create(struct coord_fsm **out_fsm, struct ray_err *err);
 void coord_fsm_destroy(struct coord_fsm *fsm);
+/* Takes an older or newer build's place, which can apply up to that feature level: for tests and
+ * the simulator. Before anything that needs it. */
+void coord_fsm_set_level(struct coord_fsm *fsm, uint32_t level);
 
 /* ---- commands ---- */
 
@@ -96,6 +99,12 @@ struct coord_fsm_result {
     size_t body_size;
     bool is_retry; /* the stored result of a request that ran before */
 };
+
+/* Whether the cluster's feature level has that command: RAY_EUNSUPPORTED names both. A leader that
+ * appended another would halt members that have an older build. `command`: as coord_fsm_open gives
+ * it. Without a cluster all are taken. */
+int coord_fsm_has_command(const struct coord_fsm *fsm,
+                          const struct Rayos__Registry__Command *command, struct ray_err *err);
 
 /* What watches are told. */
 struct coord_fsm_event {
@@ -254,6 +263,7 @@ size_t coord_fsm_dirty_count(const struct coord_fsm *fsm);
 /* From a dump's bytes, in pieces of any size, or from single records in order of their keys. */
 struct coord_fsm_load;
 int coord_fsm_load_begin(struct coord_fsm_load **out_load, struct ray_err *err);
+void coord_fsm_load_set_level(struct coord_fsm_load *load, uint32_t level); /* before records */
 int coord_fsm_load_bytes(struct coord_fsm_load *load, const uint8_t *bytes, size_t size,
                          struct ray_err *err);
 int coord_fsm_load_record(struct coord_fsm_load *load, const struct coord_fsm_record *record,

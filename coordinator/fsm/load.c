@@ -40,6 +40,11 @@ int coord_fsm_load_begin(struct coord_fsm_load **out_load, struct ray_err *err)
     return RAY_OK;
 }
 
+void coord_fsm_load_set_level(struct coord_fsm_load *load, uint32_t level)
+{
+    coord_fsm_set_level(load->fsm, level);
+}
+
 void coord_fsm_load_cancel(struct coord_fsm_load *load)
 {
     if (load == NULL) {

@@ -48,8 +48,8 @@ static int read_unknown(struct coord_cluster *out, const Rayos__Registry__Cluste
     return rc;
 }
 
-static int read_cluster(struct coord_cluster *out, const Rayos__Registry__Cluster *in,
-                        struct ray_err *err)
+static int read_cluster(const struct coord_fsm *fsm, struct coord_cluster *out,
+                        const Rayos__Registry__Cluster *in, struct ray_err *err)
 {
     int rc = fsm_timing(in->timing, &out->timing, err);
 
@@ -62,9 +62,8 @@ static int read_cluster(struct coord_cluster *out, const Rayos__Registry__Cluste
     out->timing_revision = in->timing_revision;
     out->is_settled = in->is_settled;
     out->last_raft_id = in->last_raft_id;
-    if (rc == RAY_OK && in->feature_level > COORD_FSM_FEATURE_LEVEL) {
-        rc = fsm_refuse(err, RAY_EUNSUPPORTED, "feature level %u, this version has %d",
-                        in->feature_level, COORD_FSM_FEATURE_LEVEL);
+    if (rc == RAY_OK) {
+        rc = fsm_level_known(fsm, in->feature_level, err);
     }
     return rc == RAY_OK ? read_unknown(out, in, err) : rc;
 }
@@ -373,7 +372,7 @@ static int read_body(struct coord_fsm *fsm, struct fsm_object *object,
     }
     switch (pub->kind) {
     case COORD_CLUSTER:
-        return read_cluster(&pub->cluster, in->cluster, err);
+        return read_cluster(fsm, &pub->cluster, in->cluster, err);
     case COORD_NODE:
         return read_node(&pub->node, in->node, err);
     case COORD_PRINCIPAL:

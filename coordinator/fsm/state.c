@@ -49,8 +49,15 @@ int coord_fsm_create(struct coord_fsm **out_fsm, struct ray_err *err)
     fsm->dirty.dirty_previous = &fsm->dirty;
     fsm->session_check_at_us = UINT64_MAX;
     fsm->is_all_dirty = true;
+    fsm->level_max = COORD_FSM_FEATURE_LEVEL;
     *out_fsm = fsm;
     return RAY_OK;
+}
+
+void coord_fsm_set_level(struct coord_fsm *fsm, uint32_t level)
+{
+    assert(level > 0);
+    fsm->level_max = level;
 }
 
 void coord_fsm_destroy(struct coord_fsm *fsm)

@@ -130,6 +130,7 @@ struct fsm_tomb {
 };
 
 struct coord_fsm {
+    uint32_t level_max; /* that this build can apply */
     uint64_t index;
     uint64_t term;
     uint64_t clock_us;
@@ -231,6 +232,13 @@ void fsm_guest_set_home(struct coord_fsm *fsm, struct fsm_object *guest,
 bool fsm_bytes_set(struct coord_bytes *bytes, const void *data, size_t size); /* false: no memory */
 /* Copies; checked before. false: no memory. */
 bool fsm_labels_set(struct coord_object *object, const struct coord_label *labels, size_t count);
+
+/* ---- apply.c ---- */
+
+/* RAY_EUNSUPPORTED: the cluster is at a level that this build does not have. */
+int fsm_level_known(const struct coord_fsm *fsm, uint32_t level, struct ray_err *err);
+/* RAY_EUNSUPPORTED: `what` needs a level that the cluster has not reached. */
+int fsm_level_reached(uint32_t level, uint32_t needed, const char *what, struct ray_err *err);
 
 /* ---- touch.c ---- */
 

@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "coordinator/core/core.h"
+#include "coordinator/core/feature.h"
 #include "coordinator/core/readindex.h"
 #include "coordinator/lease/book.h"
 #include "coordinator/lease/grant_codec.h"
@@ -54,6 +55,7 @@ enum {
     REPLICA_RETURN_MS = 10000,    /* of a peer that has said that it is quarantined, and no more */
     REPLICA_LEFT_OUT_MS = 2000,   /* of a leader's silence that has said so */
     REPLICA_DOUBT_MS = 5000,      /* for the leader's word on a view */
+    REPLICA_FEATURE_MS = 60000,   /* that all have had a level: nobody goes back any more */
 };
 
 /* In what coord_replica_cancel takes. */
@@ -107,7 +109,7 @@ struct replica_peer {
     struct ray_id duplicate; /* the last incarnation that was refused, and written down */
     struct ray_id stopping;  /* an incarnation that is not known again yet (refill.c), */
     uint64_t stopping_ns;    /* and since when it is granted nothing */
-    uint32_t feature_level;
+    uint32_t feature_level;  /* that its build has */
     uint64_t heard_ns;
     bool has_said_hello;              /* in this epoch */
     bool is_colleague;                /* a voter or standby, as far as is known here (trust.c) */
@@ -310,6 +312,9 @@ struct coord_replica {
         struct ray_id quarantine_after;
         struct ray_id unwanted_after;
     } office;
+    struct coord_feature_watch feature; /* as leader of that term (level.c) */
+    uint64_t feature_term;
+    uint32_t raising_level; /* proposed in that term */
     uint64_t ticked_ns;
     uint64_t heard_ns;
     uint32_t election_ms;
@@ -454,11 +459,19 @@ extern const char replica_own_principal[]; /* of what nodes say themselves */
 bool replica_may_propose(struct coord_replica *r, const struct replica_peer *peer,
                          const Rayos__Registry__Command *command);
 
+/* ---- level.c: the feature level ---- */
+
+/* Raises it when all have a higher one; as leader, once a second. */
+void replica_level_turn(struct coord_replica *r);
+/* Whether that peer's build can apply what the cluster may log. */
+bool replica_level_fits(const struct coord_replica *r, const struct replica_peer *peer);
+
 /* ---- recover.c ---- */
 
 /* The log and the state, of a replica that is never run. *out is set also when it fails. */
 int replica_offline_open(struct coord_replica **out, const struct coord_replica_world *world,
-                         struct replica_recovering *recovering, struct ray_err *err);
+                         uint32_t feature_level, struct replica_recovering *recovering,
+                         struct ray_err *err);
 void replica_offline_close(struct coord_replica *r);
 void replica_recover_stored(struct coord_replica *r, int status, uint64_t index);
 

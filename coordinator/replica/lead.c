@@ -100,7 +100,7 @@ static bool is_healthy(struct coord_replica *r, const struct coord_object *node)
     }
     peer = replica_peer_find(r, &node->id);
     return peer != NULL && peer->epoch != 0 && peer->server_id == node->node.raft_id &&
-           !peer->said.is_quarantined &&
+           !peer->said.is_quarantined && replica_level_fits(r, peer) &&
            replica_now_ns(r) - peer->heard_ns <= silence_max_ns(r, node->node.raft_id);
 }
 
@@ -267,7 +267,8 @@ static void keep_members(struct coord_replica *r)
     struct coord_member_node *nodes;
     struct ray_err err = {0};
 
-    if (config_index > coord_fsm_index(r->fsm)) {
+    /* What earlier leaders logged decides, too (a feature level, whom nobody wants). */
+    if (config_index > coord_fsm_index(r->fsm) || r->noop_index > coord_fsm_index(r->fsm)) {
         return;
     }
     if (max > COORD_MEMBERS_NODES_MAX - COORD_SERVERS_MAX) {
@@ -394,6 +395,7 @@ void replica_lead_turn(struct coord_replica *r)
         compare_hash(r);
         settle(r);
         replica_office_turn(r);
+        replica_level_turn(r);
         replica_refill_serve(r);
         keep_members(r);
     }

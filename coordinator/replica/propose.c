@@ -551,6 +551,10 @@ int coord_replica_propose(struct coord_replica *r, const uint8_t *command, size_
     if (rc == RAY_OK && !replica_is_running(r)) {
         rc = ray_fail(err, RAY_EUNAVAILABLE, "this member takes no part");
     }
+    /* The level here is at most the leader's, and never falls. */
+    if (rc == RAY_OK) {
+        rc = coord_fsm_has_command(replica_state(r), opened, err);
+    }
     if (rc != RAY_OK) {
         return rc;
     }
@@ -615,6 +619,9 @@ void replica_propose_remote(struct coord_replica *r, struct replica_peer *peer,
     }
     if (rc == RAY_OK && !replica_may_propose(r, peer, opened)) {
         rc = refusal(r);
+    }
+    if (rc == RAY_OK) {
+        rc = coord_fsm_has_command(replica_state(r), opened, NULL);
     }
     if (rc == RAY_OK) {
         rc = take(r, propose->command.data, propose->command.len, &request, &ticket);

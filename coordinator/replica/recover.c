@@ -246,7 +246,7 @@ int coord_replica_recover(const struct coord_replica_world *world,
     job->done = done;
     job->arg = arg;
     job->last_index = UINT64_MAX;
-    rc = replica_offline_open(&job->replica, world, job, &why);
+    rc = replica_offline_open(&job->replica, world, recovery->feature_level, job, &why);
     if (rc == RAY_OK) {
         rc = apply_rest(job->replica, &why);
     }

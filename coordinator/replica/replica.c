@@ -138,6 +138,12 @@ static void set_defaults(struct coord_replica_config *config)
     if (config->save_ms == 0) {
         config->save_ms = REPLICA_SAVE_MS;
     }
+    if (config->feature_level == 0) {
+        config->feature_level = COORD_FSM_FEATURE_LEVEL;
+    }
+    if (config->feature_ms == 0) {
+        config->feature_ms = REPLICA_FEATURE_MS;
+    }
     if (config->trailing_entries == 0) {
         config->trailing_entries = REPLICA_TRAILING;
     }
@@ -186,7 +192,9 @@ int coord_replica_create(struct coord_replica **out, const struct coord_replica_
     }
     if (rc != RAY_OK) {
         coord_replica_destroy(r);
-        return ray_fail(err, rc, "%s", why.text);
+        (void)ray_fail(err, rc, "%s", why.text);
+        (void)ray_next(err, "%s", why.next_step);
+        return rc;
     }
     replica_peers_refresh(r);
     *out = r;

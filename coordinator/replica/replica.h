@@ -66,6 +66,8 @@ struct coord_replica_config {
     uint32_t save_ms;          /* between writes of the checkpoint: 1000 */
     size_t trailing_entries;   /* kept in the log before a snapshot: 20,000 */
     size_t watch_size;         /* of events kept for watchers: 4 MiB */
+    uint32_t feature_level; /* that it can apply: this build's; others for tests and simulation */
+    uint32_t feature_ms;    /* that all must have had a level before it is raised: 60 s */
 };
 
 enum coord_replica_role {
@@ -133,6 +135,7 @@ struct coord_replica_recovery {
     size_t confirmed_off_count;
     const char *principal;
     const char *reason;
+    uint32_t feature_level; /* 0: this build's */
 };
 int coord_replica_recover(const struct coord_replica_world *world,
                           const struct coord_replica_recovery *recovery, coord_disk_done *done,
@@ -167,7 +170,7 @@ typedef void coord_replica_done(void *arg, int status, const struct coord_fsm_re
 /* A packed rayos.registry.Command; the leader sets its time. Any member takes it and hands it
  * to the leader. With a session it is repeated until it is known to have run, once.
  * RAY_EAGAIN: COORD_REPLICA_PROPOSALS_MAX; RAY_EUNAVAILABLE: this member takes no part; what
- * coord_fsm_check says. */
+ * coord_fsm_check and coord_fsm_has_command say. */
 int coord_replica_propose(struct coord_replica *replica, const uint8_t *command, size_t size,
                           uint64_t deadline_ns, coord_replica_done *done, void *arg,
                           uint64_t *out_ticket, struct ray_err *err);
@@ -282,6 +285,17 @@ struct coord_replica_forecast {
 };
 int coord_replica_forecast(struct coord_replica *replica, const struct ray_id *leaving,
                            struct coord_replica_forecast *out, struct ray_err *err);
+/* How far the feature level of the log is, and could be, as far as this member hears the others. */
+struct coord_replica_feature {
+    uint32_t level;        /* of the cluster */
+    uint32_t build_level;  /* of this node's build */
+    uint32_t common_level; /* that all who must have it have; 0: one of them is not heard */
+    struct ray_id holder;  /* who keeps common_level below build_level; none: nobody, or a server
+                              whose node is not known */
+    uint32_t holder_level; /* that its build has; 0: it is not heard */
+};
+/* False: nothing is known yet. */
+bool coord_replica_feature(struct coord_replica *replica, struct coord_replica_feature *out);
 enum coord_replica_role coord_replica_role(const struct coord_replica *replica);
 
 /* ---- membership, leader only (RAY_EUNAVAILABLE elsewhere) ---- */

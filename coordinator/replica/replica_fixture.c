@@ -180,7 +180,8 @@ static void on_trouble(void *arg, const struct ray_err *what)
 
 int replica_fix_create(struct replica_fix *fix, struct ray_err *err)
 {
-    struct coord_replica_config config = {.segment_size = SEGMENT_SIZE, .snapshot_entries = 50};
+    struct coord_replica_config config = {
+        .segment_size = SEGMENT_SIZE, .snapshot_entries = 50, .feature_level = fix->feature_level};
     struct coord_replica_user user = {.on_role = on_role, .on_trouble = on_trouble, .arg = fix};
     struct coord_replica_world world;
 

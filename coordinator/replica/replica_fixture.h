@@ -29,6 +29,7 @@ struct replica_fix {
     /* What is sent on the member channel; NULL: nobody looks. */
     void (*on_packet)(void *arg, const struct ray_id *peer, const Rayos__Member__Packet *packet);
     void *on_packet_arg;
+    uint32_t feature_level; /* of its build, from the next create on; 0: of this one */
     struct coord_replica *replica;
     enum coord_replica_role role; /* that was told */
     char trouble[RAY_ERR_TEXT_SIZE];

@@ -152,6 +152,9 @@ int replica_snapshot_load(struct coord_replica *r, uint64_t index, uint64_t term
     if (rc == RAY_OK) {
         rc = coord_fsm_load_begin(&load, err);
     }
+    if (rc == RAY_OK) {
+        coord_fsm_load_set_level(load, r->config.feature_level);
+    }
     for (uint32_t i = 0; rc == RAY_OK && i < coord_snapshot_reader_info(reader)->chunk_count; i++) {
         const uint8_t *chunk;
         size_t size;

@@ -486,7 +486,7 @@ void replica_hello_say(struct coord_replica *r, struct replica_peer *peer)
     hello.server_id = r->meta.now.server_id;
     hello.incarnation = ray_proto_id(&r->meta.now.incarnation);
     hello.boot_counter = r->meta.now.boot_counter;
-    hello.feature_level = COORD_FSM_FEATURE_LEVEL;
+    hello.feature_level = r->config.feature_level;
     hello.cluster_epoch = r->meta.now.cluster_epoch;
     hello.has_space = !r->is_full;
     hello.term = r->meta.now.term;

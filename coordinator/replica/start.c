@@ -42,21 +42,25 @@ static int load_checkpoint(struct coord_replica *r, struct coord_fsm **out_fsm, 
     struct loading loading = {.rc = RAY_OK, .err = err};
     struct coord_checkpoint_head head = {0};
     struct coord_fsm *fsm = NULL;
+    bool is_newer = false;
     int rc = coord_fsm_load_begin(&loading.load, err);
 
     if (rc != RAY_OK) {
         return rc;
     }
+    coord_fsm_load_set_level(loading.load, r->config.feature_level);
     rc = checkpoint->ops->load(checkpoint, load_record, &loading, &head, err);
     if (rc == RAY_OK) {
         rc = loading.rc;
+        is_newer = rc == RAY_EUNSUPPORTED;
     }
     if (rc != RAY_OK || head.applied_index == 0) {
         coord_fsm_load_cancel(loading.load);
     } else {
         rc = coord_fsm_load_end(loading.load, true, &fsm, err);
     }
-    if (rc == RAY_ENOMEM || rc == RAY_EIO) {
+    /* Of a newer build it is worth something: to that one. */
+    if (rc == RAY_ENOMEM || rc == RAY_EIO || is_newer) {
         return rc;
     }
     if (rc != RAY_OK || (fsm != NULL && coord_fsm_index(fsm) != head.applied_index)) {
@@ -111,6 +115,16 @@ static int find_snapshot(struct coord_replica *r, struct found *found, struct ra
     return rc;
 }
 
+static int create_state(const struct coord_replica *r, struct coord_fsm **out, struct ray_err *err)
+{
+    int rc = coord_fsm_create(out, err);
+
+    if (rc == RAY_OK) {
+        coord_fsm_set_level(*out, r->config.feature_level);
+    }
+    return rc;
+}
+
 static int load_state(struct coord_replica *r, struct found *found, struct ray_err *err)
 {
     int rc = load_checkpoint(r, &found->fsm, err);
@@ -122,7 +136,7 @@ static int load_state(struct coord_replica *r, struct found *found, struct ray_e
         rc = find_snapshot(r, found, err);
     }
     if (rc == RAY_OK && found->fsm == NULL) {
-        rc = coord_fsm_create(&found->fsm, err);
+        rc = create_state(r, &found->fsm, err);
     }
     return rc;
 }
@@ -354,7 +368,7 @@ static int open_silent(struct coord_replica *r, struct ray_err *err)
         found.fsm = NULL;
     }
     if (found.fsm == NULL) {
-        rc = coord_fsm_create(&found.fsm, err);
+        rc = create_state(r, &found.fsm, err);
     }
     r->fsm = found.fsm;
     return rc;
@@ -392,7 +406,8 @@ int replica_open_state(struct coord_replica *r, struct ray_err *err)
 }
 
 int replica_offline_open(struct coord_replica **out, const struct coord_replica_world *world,
-                         struct replica_recovering *recovering, struct ray_err *err)
+                         uint32_t feature_level, struct replica_recovering *recovering,
+                         struct ray_err *err)
 {
     struct coord_replica *r = calloc(1, sizeof(*r));
     struct found found = {.fsm = NULL};
@@ -404,6 +419,7 @@ int replica_offline_open(struct coord_replica **out, const struct coord_replica_
         return ray_fail(err, RAY_ENOMEM, "a replica");
     }
     r->world = *world;
+    r->config.feature_level = feature_level == 0 ? COORD_FSM_FEATURE_LEVEL : feature_level;
     r->recovering = recovering;
     rc = coord_meta_open(&r->meta, r->world.disk, err);
     if (rc == RAY_OK && r->meta.now.flags != 0) {

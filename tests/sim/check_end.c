@@ -91,6 +91,19 @@ bool sim_check_progress(const struct sim_end *end, struct sim_verdict *verdict)
     return true;
 }
 
+void sim_check_level(uint32_t level, const uint32_t *levels, uint32_t members,
+                     struct sim_verdict *verdict)
+{
+    for (uint32_t place = 0; members >> place != 0; place++) {
+        if ((members >> place & 1) != 0 && levels[place] < level) {
+            sim_verdict_fail(verdict, SIM_CHECK_LEVEL,
+                             "the feature level is %" PRIu32 ", and n%" PRIu32
+                             ", a member, has a build of level %" PRIu32,
+                             level, place, levels[place]);
+        }
+    }
+}
+
 void sim_check_quarantine(uint32_t node, bool was_damaged, const char *why,
                           struct sim_verdict *verdict)
 {

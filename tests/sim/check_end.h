@@ -40,6 +40,10 @@ struct sim_end {
  * Raft can be without a leader for good, though most of either are there (a standby that is to vote
  * has the lost leader's newer entries, and does not stand). Only recovery helps. */
 bool sim_check_progress(const struct sim_end *end, struct sim_verdict *verdict);
+/* At any time: a log that has this feature level has no member whose build lacks it. `levels`: of
+ * the builds on all machines, by place; `members`: one bit per place. */
+void sim_check_level(uint32_t level, const uint32_t *levels, uint32_t members,
+                     struct sim_verdict *verdict);
 /* At any time. */
 void sim_check_quarantine(uint32_t node, bool was_damaged, const char *why,
                           struct sim_verdict *verdict);

@@ -88,6 +88,19 @@ static void test_quarantine(void **state)
     assert_int_equal(verdict.checker, SIM_CHECK_QUARANTINE);
 }
 
+static void test_level(void **state)
+{
+    const uint32_t levels[] = {2, 1, 2};
+    struct sim_verdict verdict = {0};
+
+    (void)state;
+    sim_check_level(1, levels, 7, &verdict);
+    sim_check_level(2, levels, 5, &verdict); /* the older one is no member */
+    assert_false(verdict.is_bad);
+    sim_check_level(2, levels, 2, &verdict);
+    assert_int_equal(verdict.checker, SIM_CHECK_LEVEL);
+}
+
 static void test_first_is_kept(void **state)
 {
     struct sim_verdict verdict = {0};
@@ -124,11 +137,9 @@ static void test_mutants_name_checkers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_progress),
-        cmocka_unit_test(test_nobody_can_be_elected),
-        cmocka_unit_test(test_quarantine),
-        cmocka_unit_test(test_first_is_kept),
-        cmocka_unit_test(test_mutants_name_checkers),
+        cmocka_unit_test(test_progress),      cmocka_unit_test(test_nobody_can_be_elected),
+        cmocka_unit_test(test_quarantine),    cmocka_unit_test(test_level),
+        cmocka_unit_test(test_first_is_kept), cmocka_unit_test(test_mutants_name_checkers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

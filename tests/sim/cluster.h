@@ -18,6 +18,8 @@ enum { SIM_MACHINES_MAX = 7, SIM_CLIENTS_MAX = 16, SIM_KEYS_MAX = 16, SIM_WATCHE
 
 struct sim_run;
 
+enum { SIM_LEVEL_MAX = 2 }; /* the feature level of the newest builds */
+
 struct sim_machine {
     struct sim_run *run;
     uint32_t index; /* also its place in the network */
@@ -87,6 +89,9 @@ struct sim_run {
     struct sim_rng fault_rng;
     struct sim_rng client_rng;
     struct sim_rng watch_rng;
+    struct sim_rng level_rng;
+    bool has_levels;  /* machines begin with builds of different feature levels */
+    bool is_upgraded; /* all of them, when all is healed */
     struct sim_watch_client watchers[SIM_WATCHERS_MAX];
     uint32_t watcher_count;
     struct sim_watch_log watch_log;

@@ -568,6 +568,18 @@ void sim_faults_begin(struct sim_run *run)
     }
 }
 
+/* In half of the runs that have older builds the operator upgrades all that is left of them. */
+static void upgrade_at_last(struct sim_machine *machine)
+{
+    struct sim_run *run = machine->run;
+    uint32_t *level = &run->membership.levels[machine->index];
+
+    if (run->has_levels && run->is_upgraded && *level < SIM_LEVEL_MAX) {
+        sim_machine_stop(machine, false);
+        *level = SIM_LEVEL_MAX;
+    }
+}
+
 void sim_faults_heal(struct sim_run *run)
 {
     sim_trace(run->world, "healed");
@@ -585,6 +597,7 @@ void sim_faults_heal(struct sim_run *run)
         sim_disk_cut_within(machine->disk, 0);
         sim_clock_set_rate(&machine->clock, run->world->now_ns, 0);
         machine->is_start_due = false;
+        upgrade_at_last(machine);
         sim_machine_start(machine);
     }
 }

@@ -112,6 +112,17 @@ static void on_quarantined(void *arg, const char *why)
     }
 }
 
+static void on_raised(void *arg, uint32_t level, uint32_t members)
+{
+    struct sim_machine *machine = arg;
+
+    if (!is_ghost(machine)) {
+        sim_trace(machine->run->world, "n%" PRIu32 " is at feature level %" PRIu32, machine->index,
+                  level);
+        sim_check_level(level, machine->run->membership.levels, members, &machine->run->verdict);
+    }
+}
+
 static void restart(void *arg, uint64_t tag, bool is_alive)
 {
     struct sim_machine *machine = arg;
@@ -215,6 +226,7 @@ static void create(void *arg)
                      .emitted = on_emitted,
                      .watched = on_watched,
                      .quarantined = on_quarantined,
+                     .raised = on_raised,
                      .failed = on_failed,
                      .arg = machine},
     };
@@ -226,6 +238,19 @@ static void create(void *arg)
 }
 
 static void start_now(void *arg, uint64_t tag, bool is_alive);
+
+/* An operator upgrades it, sooner or later, while it is off. */
+static void upgrade(struct sim_machine *machine)
+{
+    struct sim_run *run = machine->run;
+    uint32_t *level = &run->membership.levels[machine->index];
+
+    if (run->has_levels && machine->start_count > 0 && *level < SIM_LEVEL_MAX &&
+        sim_rng_one_in(&run->level_rng, 3)) {
+        (*level)++;
+        sim_trace(run->world, "n%" PRIu32 " has a build of level %" PRIu32, machine->index, *level);
+    }
+}
 
 void sim_machine_start(struct sim_machine *machine)
 {
@@ -240,6 +265,7 @@ void sim_machine_start(struct sim_machine *machine)
         sim_world_post(run->world, grants->stand.until_ns + 1, start_now, machine, 0);
         return;
     }
+    upgrade(machine);
     sim_trace(run->world, "n%" PRIu32 " starts", machine->index);
     run->result->start_count++;
     machine->start_count++;

@@ -65,6 +65,8 @@ struct sim_observer {
     /* A batch for a watcher; as coord_watch_send says. */
     int (*watched)(void *arg, uint64_t number, const uint8_t *bytes, size_t size);
     void (*quarantined)(void *arg, const char *why);
+    /* It applied what makes this the feature level. `members`: of its configuration, by place. */
+    void (*raised)(void *arg, uint32_t level, uint32_t members);
     /* It cannot go on and is to be started anew. */
     void (*failed)(void *arg, const char *why);
     void *arg;
@@ -80,8 +82,9 @@ struct sim_membership {
     uint64_t admitted_index[SIM_NET_PLACES_MAX];
     struct member_roster rosters[SIM_NET_PLACES_MAX]; /* kept beside log and checkpoint */
     uint64_t cluster_epoch;
-    uint32_t recovered; /* one bit per place: it is to become the only voter */
-    uint32_t removed;   /* an operator removes it by force */
+    uint32_t recovered;                  /* one bit per place: it is to become the only voter */
+    uint32_t removed;                    /* an operator removes it by force */
+    uint32_t levels[SIM_NET_PLACES_MAX]; /* feature levels of the builds on the machines */
     bool is_founded;
 };
 
@@ -112,6 +115,8 @@ struct sim_node_status {
     uint32_t voters; /* those of the newest configuration that it knows: one bit per place */
     uint64_t last_index;
     uint64_t last_term;
+    uint32_t feature_level; /* of its registry; 0: no cluster yet */
+    size_t server_count;    /* of that configuration, also of numbers that are nobody's any more */
 };
 
 struct sim_node_ops {

@@ -23,6 +23,7 @@ enum {
     TRAILING_ENTRIES = 50,
     LOG_CACHE_SIZE = 64 << 10,
     SAVE_MS = 250,
+    FEATURE_MS = 500,
     WATCH_SIZE = 24 << 10, /* little: who watches and lags falls out of it */
 };
 
@@ -81,6 +82,13 @@ void sim_replica_propose(struct sim_node *node, Rayos__Registry__Command *comman
         done != NULL) {
         done(arg, RAY_EAGAIN, NULL);
     }
+}
+
+uint32_t sim_replica_level(const struct sim_node *node)
+{
+    const struct coord_object *cluster = coord_fsm_cluster(coord_replica_fsm(node->replica));
+
+    return cluster == NULL ? 0 : cluster->cluster.feature_level;
 }
 
 /* ---- the replica's world ---- */
@@ -155,6 +163,12 @@ static int on_watched(void *arg, uint64_t watcher, const uint8_t *bytes, size_t 
     return node->world.observer.watched(node->world.observer.arg, watcher, bytes, size);
 }
 
+/* Of the build that is on the machine now. */
+static uint32_t own_level(const struct sim_node *node)
+{
+    return node->world.membership->levels[node->world.place];
+}
+
 static int open_replica(struct sim_node *node, struct ray_err *err)
 {
     struct coord_replica_world world = replica_world(node);
@@ -166,6 +180,8 @@ static int open_replica(struct sim_node *node, struct ray_err *err)
                                           .log_cache_size = LOG_CACHE_SIZE,
                                           .watch_size = WATCH_SIZE,
                                           .save_ms = SAVE_MS,
+                                          .feature_level = own_level(node),
+                                          .feature_ms = FEATURE_MS,
                                           .duty_ms = DUTY_MS};
     struct coord_replica_user user = sim_replica_user(node);
     int rc;
@@ -231,7 +247,8 @@ static int recover(struct sim_node *node, struct ray_err *err)
                                               .survivor_count = 1,
                                               .confirmed_off = others,
                                               .principal = "operator",
-                                              .reason = "the others are lost"};
+                                              .reason = "the others are lost",
+                                              .feature_level = own_level(node)};
     int rc;
 
     for (uint32_t i = 0; i < node->world.cluster->node_count; i++) {
@@ -444,6 +461,8 @@ static void node_status(const struct sim_node *node, struct sim_node_status *out
     }
     out->last_index = status.last_index;
     out->last_term = status.last_term;
+    out->server_count = status.config.count;
+    out->feature_level = sim_replica_level(node);
 }
 
 /* Who drains a node has its role taken away, and given back later. */

@@ -45,6 +45,7 @@ struct sim_node {
     uint64_t watch_ns;
     struct coord_env env; /* the replica's: its timer is one of two */
     uint64_t opened_clients;
+    uint32_t told_level; /* feature level */
     bool is_in_birth;
     bool is_to_recover;
     bool is_gone;
@@ -63,6 +64,9 @@ struct ray_id sim_replica_key(uint32_t key);
 void sim_replica_propose(struct sim_node *node, Rayos__Registry__Command *command,
                          const char *reason, const struct sim_op *op, coord_replica_done *done,
                          void *arg);
+
+/* The feature level that its registry shows; 0: no cluster yet. */
+uint32_t sim_replica_level(const struct sim_node *node);
 
 /* ---- node_replica_begin.c ---- */
 

@@ -96,6 +96,18 @@ static void show_event(struct sim_node *node, const struct coord_fsm_event *even
                                  sim_hash(0, event->packed, event->packed_size), subject);
 }
 
+static void show_level(struct sim_node *node)
+{
+    uint32_t level = sim_replica_level(node);
+    struct sim_node_status status;
+
+    if (level > node->told_level) {
+        node->told_level = level;
+        sim_node_replica.status(node, &status);
+        node->world.observer.raised(node->world.observer.arg, level, status.members);
+    }
+}
+
 static void on_applied(void *arg, const struct coord_entry *entry,
                        const struct coord_fsm_outcome *outcome)
 {
@@ -109,6 +121,7 @@ static void on_applied(void *arg, const struct coord_entry *entry,
         show_executed(node, entry, outcome);
         tell_number(node);
         keep_roster(node);
+        show_level(node);
         for (size_t i = 0; i < outcome->event_count; i++) {
             show_event(node, &outcome->events[i]);
         }

@@ -17,6 +17,8 @@ static const uint64_t quiet_ns = 4 * SIM_S; /* as long as anything may take */
 static const uint64_t settle_ns = 500000000;
 static const uint64_t longer_ns = 6 * SIM_S; /* where grants are long */
 
+#define LEVEL_SEED UINT64_C(0x6c6576656c)
+
 enum { SEGMENT_SIZE = 64 << 10, LINEAR_STEPS = 300000, EVENTS_MAX = 3000000, STANDING_ONE_IN = 6 };
 
 static void draw_network(struct sim_run *run, struct sim_rng *rng)
@@ -77,6 +79,18 @@ static void draw_grants(struct sim_run *run)
     }
 }
 
+/* Streams of their own, so that runs with one level stay what they were. */
+static void draw_levels(struct sim_run *run, uint64_t seed)
+{
+    sim_rng_init(&run->level_rng, seed ^ LEVEL_SEED);
+    run->has_levels = run->ops->comes_back && sim_rng_one_in(&run->level_rng, 3);
+    run->is_upgraded = sim_rng_one_in(&run->level_rng, 2);
+    for (uint32_t i = 0; i < run->cluster.node_count; i++) {
+        run->membership.levels[i] =
+            run->has_levels ? (uint32_t)sim_rng_between(&run->level_rng, 1, SIM_LEVEL_MAX) : 1;
+    }
+}
+
 static void begin(struct sim_run *run, const struct sim_options *options)
 {
     struct sim_rng rng;
@@ -90,6 +104,7 @@ static void begin(struct sim_run *run, const struct sim_options *options)
     sim_rng_fork(&run->world->rng, &run->watch_rng);
     draw_network(run, &rng);
     draw_cluster(run, &rng, options->node_count);
+    draw_levels(run, options->seed);
     run->disk_config = (struct sim_disk_config){.delay_ns = sim_rng_between(&rng, 50000, 400000),
                                                 .jitter_ns = sim_rng_between(&rng, 0, 3 * SIM_MS),
                                                 .capacity = UINT64_MAX};
@@ -201,6 +216,39 @@ static void judge_set_back(struct sim_run *run, const struct sim_machine *machin
     }
 }
 
+/* All that are in the way of a rise: who is off, removed, lost, or not upgraded. */
+static bool can_all_rise(const struct sim_run *run, const struct sim_node_status *leader)
+{
+    uint32_t members = 0;
+
+    for (uint32_t i = 0; i < run->cluster.node_count; i++) {
+        if (run->membership.levels[i] < SIM_LEVEL_MAX || run->membership.removed != 0 ||
+            !sim_machine_is_up(&run->machines[i])) {
+            return false;
+        }
+        members += leader->members >> i & 1;
+    }
+    return leader->is_leader && members == leader->server_count;
+}
+
+static void judge_level(struct sim_run *run)
+{
+    for (uint32_t i = 0; run->has_levels && i < run->cluster.node_count; i++) {
+        struct sim_node_status status = {.term = 0};
+
+        if (run->machines[i].node != NULL) {
+            run->ops->status(run->machines[i].node, &status);
+        }
+        if (status.feature_level != 0 && status.feature_level < SIM_LEVEL_MAX &&
+            can_all_rise(run, &status)) {
+            sim_verdict_fail(&run->verdict, SIM_CHECK_LEVEL,
+                             "all have builds of feature level %d, and n%" PRIu32
+                             " leads at level %" PRIu32,
+                             SIM_LEVEL_MAX, i, status.feature_level);
+        }
+    }
+}
+
 static void judge_end(struct sim_run *run)
 {
     struct sim_end_node nodes[SIM_MACHINES_MAX];
@@ -260,6 +308,7 @@ static void judge(struct sim_run *run, const struct sim_options *options)
     }
     sim_witness_check(&run->witness, &run->history);
     judge_end(run);
+    judge_level(run);
     sim_watchers_judge(run);
     if (run->grants != NULL && find_members(run) != UINT32_MAX) {
         sim_grants_judge(run->grants);

@@ -91,7 +91,7 @@ static void show_node(struct coord_member *m, const struct coord_object *node,
 
     rayos__cluster__node_status__init(&out->status);
     out->status.name = text(node->name);
-    out->status.role = text(role_name(node->node.role));
+    out->status.role = text(role_name(coord_replica_role_of(m->replica, node)));
     out->status.state = text(state_of(&node->node));
     out->status.health = text(node->node.health);
     out->status.message = text(node->node.message);

@@ -43,6 +43,21 @@ static enum coord_node_role role_in(const struct coord_config *config, uint64_t 
     return server->role == COORD_VOTER ? COORD_NODE_VOTER : COORD_NODE_STANDBY;
 }
 
+enum coord_node_role coord_replica_role_of(const struct coord_replica *r,
+                                           const struct coord_object *node)
+{
+    enum coord_node_role role;
+
+    if (!replica_is_running(r) || r->role == COORD_REPLICA_WAITING || replica_is_viewing(r)) {
+        return node->node.role;
+    }
+    role = role_in(coord_core_configuration(r->core), node->node.raft_id);
+    if (role == COORD_NODE_OBSERVER && node->node.role != COORD_NODE_OBSERVER) {
+        return COORD_NODE_STANDBY; /* it can be removed only when the registry has followed */
+    }
+    return role;
+}
+
 /* The registry says what the committed configuration says. */
 static bool note_role(struct coord_replica *r, const struct coord_object *node)
 {

@@ -171,6 +171,30 @@ static void test_so_many_roles_at_a_time(void **state)
     replica_fix_close(&fix);
 }
 
+/* What is shown of a node is what votes, whatever the registry still says. */
+static void test_the_configuration_says_who_votes(void **state)
+{
+    struct replica_fix fix;
+    struct ray_id id = replica_fix_id(1);
+    const struct coord_object *node;
+
+    (void)state;
+    lead(&fix);
+    replica_fix_join(&fix, 1, true);
+    make_voter(&fix, 1);
+    replica_fix_run(&fix, 0);
+    node = coord_fsm_find(coord_replica_fsm(fix.replica), COORD_NODE, &id);
+    assert_int_equal(node->node.role, COORD_NODE_VOTER);
+    assert_int_equal(coord_replica_role_of(fix.replica, node), COORD_NODE_STANDBY);
+    replica_fix_run(&fix, DUTY_MS);
+    node = coord_fsm_find(coord_replica_fsm(fix.replica), COORD_NODE, &id);
+    assert_int_equal(coord_replica_role_of(fix.replica, node), COORD_NODE_OBSERVER);
+    id = replica_fix_id(0);
+    node = coord_fsm_find(coord_replica_fsm(fix.replica), COORD_NODE, &id);
+    assert_int_equal(coord_replica_role_of(fix.replica, node), COORD_NODE_VOTER);
+    replica_fix_close(&fix);
+}
+
 /* ---- runs that nobody wants ---- */
 
 static void put_guest(struct replica_fix *fix, unsigned number, bool is_wanted)
@@ -267,6 +291,7 @@ int main(void)
         cmocka_unit_test(test_quarantine_is_written_down),
         cmocka_unit_test(test_only_of_who_is_that_node),
         cmocka_unit_test(test_so_many_roles_at_a_time),
+        cmocka_unit_test(test_the_configuration_says_who_votes),
         cmocka_unit_test(test_so_many_runs_at_a_time),
     };
 

@@ -275,6 +275,10 @@ void coord_replica_status(const struct coord_replica *replica, struct coord_repl
 /* Whether that node is there, as far as this member knows: a leader hears it, another one has a
  * link to it. */
 bool coord_replica_hears(struct coord_replica *replica, const struct coord_object *node);
+/* By the configuration that holds here, which the registry follows a moment later: no more voters
+ * than that has, and no observer before both say so. Outside of it what the registry says. */
+enum coord_node_role coord_replica_role_of(const struct coord_replica *replica,
+                                           const struct coord_object *node);
 /* What becomes of the voters when `leaving` is not wanted any more (none: all stay), as far as this
  * member hears the others. RAY_EUNAVAILABLE: it holds no log, or knows no leader. */
 struct coord_replica_forecast {

@@ -17,7 +17,7 @@
 #include "clusterctl/verbs/registry_call.h"
 #include "net/proto_codec.h"
 
-enum { SET_TRIES = 5, TEXT_SIZE = 1024 };
+enum { REMOVE_TRIES = 3, SET_TRIES = 5, TEXT_SIZE = 1024 };
 
 /* ---- what would happen ---- */
 
@@ -263,21 +263,33 @@ static int check_guests(const struct ray_args *args, const Rayos__Cluster__NodeS
     return RAY_ECONFLICT;
 }
 
+/* It has no part in the log any more, but the role that it had may be written down once more, and
+ * be refused for that: then that is waited for, too. */
+static int remove_without_vote(const struct ray_args *args, const Rayos__Cluster__NodeStatus *node,
+                               struct ray_err *err)
+{
+    int rc = RAY_ECONFLICT;
+
+    for (unsigned i = 0; i < REMOVE_TRIES && rc == RAY_ECONFLICT; i++) {
+        rc = wait_for(args, node, look_for_no_vote, err);
+        if (rc == RAY_OK) {
+            rc = send_removal(args, node->id, ray_args_flag(args, "force"), err);
+        }
+    }
+    return rc;
+}
+
 /* Its vote goes first, so that what is removed is out of the configuration. */
 static int remove_it(const struct ray_args *args, const Rayos__Cluster__NodeStatus *node,
                      const Rayos__Cluster__Plan *plan, struct ray_err *err)
 {
-    bool is_at_once = ray_args_flag(args, "no-wait") || !plan->has_part;
-    int rc = RAY_OK;
+    int rc;
 
-    if (!is_at_once) {
+    if (ray_args_flag(args, "no-wait") || !plan->has_part) {
+        rc = send_removal(args, node->id, true, err);
+    } else {
         rc = send_drain(args, node->id, true, err);
-        if (rc == RAY_OK) {
-            rc = wait_for(args, node, look_for_no_vote, err);
-        }
-    }
-    if (rc == RAY_OK) {
-        rc = send_removal(args, node->id, is_at_once || ray_args_flag(args, "force"), err);
+        rc = rc == RAY_OK ? remove_without_vote(args, node, err) : rc;
     }
     return rc == RAY_OK ? wait_for(args, node, look_for_removed, err) : rc;
 }

@@ -20,6 +20,22 @@ static void leave_now(struct coord_member *m)
     m->is_sealing = m->on_left != NULL;
 }
 
+static int fail_removed(const struct coord_member *m, struct ray_err *err)
+{
+    (void)ray_fail(err, RAY_EDENIED, "the cluster has removed this node");
+    (void)ray_next(err, "move %s away, and let it join again with a new token", m->data_dir);
+    return RAY_EDENIED;
+}
+
+/* For whoever stands at its console. */
+static void say_removed(const struct coord_member *m)
+{
+    struct ray_err err = {0};
+
+    (void)fail_removed(m, &err);
+    ray_log(m->config.logger, RAY_LOG_ERROR, "member", "%s; next: %s", err.text, err.next_step);
+}
+
 static void on_role(void *arg, enum coord_replica_role role)
 {
     struct coord_member *m = arg;
@@ -30,6 +46,9 @@ static void on_role(void *arg, enum coord_replica_role role)
     ray_log(m->config.logger, RAY_LOG_NOTICE, "member", "role=%s", member_role_name(role));
     if (role != COORD_REPLICA_LEADER) {
         leave_now(m);
+    }
+    if (role == COORD_REPLICA_REMOVED) {
+        say_removed(m);
     }
     if (role == COORD_REPLICA_FAILED && m->config.on_failed != NULL) {
         m->config.on_failed(m->config.arg);
@@ -168,9 +187,7 @@ bool member_is_removed(const struct coord_member *m)
 int member_require_replica(struct coord_member *m, struct ray_err *err)
 {
     if (member_is_removed(m)) {
-        (void)ray_fail(err, RAY_EDENIED, "the cluster has removed this node");
-        (void)ray_next(err, "move %s away, and let it join again with a new token", m->data_dir);
-        return RAY_EDENIED;
+        return fail_removed(m, err);
     }
     if (m->replica != NULL) {
         return RAY_OK;

@@ -67,7 +67,8 @@ int lab_cluster_create_text(const struct lab_cluster *cluster, const char *name,
     for (size_t i = 0; rc == RAY_OK && i < LAB_CLUSTER_TOKEN_COUNT; i++) {
         ray_token_verifier(cluster->tokens[i]->secret, verifier);
         (void)sodium_bin2hex(hex, sizeof hex, verifier, sizeof verifier);
-        rc = ray_buf_appendf(out, " token=%s", hex);
+        rc = ray_buf_appendf(out, " %s=%s", i < LAB_CLUSTER_JOIN_COUNT ? "replace-token" : "token",
+                             hex);
     }
     sodium_memzero(verifier, sizeof verifier);
     sodium_memzero(hex, sizeof hex);

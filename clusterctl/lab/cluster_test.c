@@ -62,11 +62,12 @@ static void test_create(void **state)
     size_t count = 0;
 
     assert_int_equal(strncmp(text, "name=default admin=lab:ab01", 27), 0);
-    assert_non_null(strstr(text, " timing=slow token="));
-    for (const char *at = text; (at = strstr(at, " token=")) != NULL; at++) {
+    assert_non_null(strstr(text, " timing=slow replace-token="));
+    for (const char *at = text; (at = strstr(at, " replace-token=")) != NULL; at++) {
         count++;
     }
-    assert_int_equal(count, LAB_CLUSTER_TOKEN_COUNT);
+    assert_int_equal(count, LAB_CLUSTER_JOIN_COUNT);
+    assert_non_null(strstr(text, " token=")); /* the operators' */
 }
 
 static void test_a_cluster_has_a_plainer_name(void **state)
@@ -81,7 +82,7 @@ static void test_join_by_a_hash_of_create(void **state)
     char *all = strdup(create(*state, "default"));
     struct ray_token *token = join(*state, 1, true);
     uint8_t verifier[RAY_TOKEN_VERIFIER_SIZE];
-    char word[80] = " token=";
+    char word[88] = " replace-token=";
 
     assert_int_equal(token->seed_count, 1);
     assert_string_equal(token->seeds[0], "10.77.0.21:7297");

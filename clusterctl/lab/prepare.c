@@ -156,16 +156,13 @@ static int write_credential(const struct lab *lab, const char *node, const char 
     return rc;
 }
 
-static int write_name(const struct lab *lab, const struct lab_node *node, const char *name,
-                      struct ray_err *err)
+static int write_name(const struct lab *lab, const char *name, struct ray_err *err)
 {
     struct ray_buf value;
     int rc;
 
-    ray_buf_init(&value, sizeof node->who.name + 16);
-    rc = node->wipe_count == 0 || !lab->config.makes_cluster
-             ? ray_buf_appendf(&value, "%s", name)
-             : ray_buf_appendf(&value, "%s-%u", name, node->wipe_count + 1);
+    ray_buf_init(&value, sizeof((struct lab_identity *)NULL)->name);
+    rc = ray_buf_appendf(&value, "%s", name);
     rc = rc == RAY_OK ? write_credential(lab, name, "rayos.name", &value, err)
                       : ray_fail(err, rc, "name of %s", name);
     ray_buf_fini(&value);
@@ -244,7 +241,7 @@ int lab_prepare_credentials(struct lab *lab, struct lab_node *node, struct ray_e
     int rc;
 
     lab_identity(node->index, &who);
-    rc = write_name(lab, node, who.name, err);
+    rc = write_name(lab, who.name, err);
     return rc == RAY_OK ? write_membership(lab, node, who.name, err) : rc;
 }
 

@@ -198,6 +198,9 @@ static int run_token_create(const struct ray_args *args, void *context)
     request.uses = (uint32_t)uses;
     request.needs_approval = ray_args_flag(args, "needs-approval");
     request.is_ephemeral = ray_args_flag(args, "ephemeral");
+    if (ray_args_value(args, "for") != NULL) {
+        request.for_node = text(ray_args_value(args, "for"));
+    }
     request.reason = text(cluster_reason(args, reason, sizeof reason));
     if (cluster_call(args, "token.create", &request.base, &rayos__cluster__token_made__descriptor,
                      &body, &err) != RAY_OK) {
@@ -253,6 +256,7 @@ static int run_token_list(const struct ray_args *args, void *context)
                                                    {"EXPIRES IN S", "expires_in_s", OUTPUT_AS_TEXT},
                                                    {"APPROVAL", "needs_approval", OUTPUT_AS_TEXT},
                                                    {"EPHEMERAL", "is_ephemeral", OUTPUT_AS_TEXT},
+                                                   {"FOR", "for_node", OUTPUT_AS_TEXT},
                                                    {0}};
     static const struct output_view view = {
         .list_key = "tokens", .name_key = "id", .columns = columns};
@@ -296,6 +300,9 @@ static const struct ray_args_option token_create_options[] = {
      .help = "how long it is good"},
     {.name = "needs-approval", .help = "who joins with it waits for an admin"},
     {.name = "ephemeral", .help = "who joins with it never holds a part of the log"},
+    {.name = "for",
+     .value_name = "NAME",
+     .help = "only the node of this name, in the place of the one that has it now"},
     CLUSTER_REASON_OPTION,
     OUTPUT_OPTION,
     CLUSTER_SOCKET_OPTION,

@@ -112,6 +112,7 @@ static void add_tokens(struct coord_credential *credential, struct create_parts 
         parts->token_bodies[i].hash =
             ray_proto_bytes(credential->tokens[i], RAY_TOKEN_VERIFIER_SIZE);
         parts->token_bodies[i].uses_left = 1;
+        parts->token_bodies[i].takes_place = credential->takes_place[i];
         parts->tokens[i].kind = RAYOS__REGISTRY__KIND__KIND_TOKEN;
         parts->tokens[i].id = ray_proto_bytes(credential->tokens[i], RAY_ID_SIZE);
         parts->tokens[i].body_case = RAYOS__REGISTRY__OBJECT__BODY_TOKEN;
@@ -274,6 +275,13 @@ static int check(const struct coord_member *m, const Rayos__Cluster__CreateReque
         (void)ray_fail(err, RAY_ECONFLICT, "this node is %s already", member_state_name(m));
         (void)ray_next(err, "clusterctl cluster status");
         return RAY_ECONFLICT;
+    }
+    if (m->config.is_ephemeral) {
+        (void)ray_fail(err, RAY_EINVAL,
+                       "this node has no data disk: its cluster would end with "
+                       "this boot");
+        (void)ray_next(err, "give it a disk, or create the cluster on a node that has one");
+        return RAY_EINVAL;
     }
     if (!member_is_name(request->name)) {
         return ray_fail(err, RAY_EINVAL,

@@ -117,13 +117,14 @@ static int read_create_word(struct span word, struct coord_credential *out, stru
     if (is_text(key, "timing")) {
         return read_word(word, out->timing, sizeof out->timing, "timing", err);
     }
-    if (!is_text(key, "token")) {
+    if (!is_text(key, "token") && !is_text(key, "replace-token")) {
         return ray_fail(err, RAY_EMALFORMED,
-                        "%s takes name=, admin=, timing= and token=", create_name);
+                        "%s takes name=, admin=, timing=, token= and replace-token=", create_name);
     }
     if (out->token_count == COORD_CREDENTIAL_TOKENS_MAX) {
         return ray_fail(err, RAY_EMALFORMED, "more than %d tokens", COORD_CREDENTIAL_TOKENS_MAX);
     }
+    out->takes_place[out->token_count] = is_text(key, "replace-token");
     return read_hex(word, out->tokens[out->token_count++], RAY_TOKEN_VERIFIER_SIZE, err);
 }
 

@@ -7,11 +7,14 @@
  *   rayos.join=rayos-join-1.<...>
  *   rayos.create=name=demo admin=alice:<64 hex digits> timing=lan token=<64 hex digits>...
  *
+ * Who joins with a replace-token=<64 hex digits> takes the place of the node that has its name.
+ *
  * Memory: parse allocates the token; fini.  Threads: any.  Blocks: load, on the disk.
  * Trust: the text is hostile. Values are secret: errors do not quote them. */
 #ifndef RAY_COORDINATOR_API_CREDENTIAL_H
 #define RAY_COORDINATOR_API_CREDENTIAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,6 +42,7 @@ struct coord_credential {
     uint8_t admin_key[COORD_KEY_SIZE];
     char timing[COORD_WORD_SIZE];
     uint8_t tokens[COORD_CREDENTIAL_TOKENS_MAX][RAY_TOKEN_VERIFIER_SIZE];
+    bool takes_place[COORD_CREDENTIAL_TOKENS_MAX]; /* of whoever has the joiner's name */
     size_t token_count;
 };
 

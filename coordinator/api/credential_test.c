@@ -80,7 +80,7 @@ static void creates(void **state)
 
     (void)state;
     assert_int_equal(parse("rayos.create=name=demo  admin=alice:" KEY " timing=slow token=" KEY
-                           " token=" KEY,
+                           " replace-token=" KEY,
                            &credential),
                      RAY_OK);
     assert_int_equal(credential.kind, COORD_CREDENTIAL_CREATE);
@@ -91,6 +91,8 @@ static void creates(void **state)
     assert_string_equal(credential.timing, "slow");
     assert_int_equal(credential.token_count, 2);
     assert_int_equal(credential.tokens[1][1], 0x11);
+    assert_false(credential.takes_place[0]);
+    assert_true(credential.takes_place[1]);
     coord_credential_fini(&credential);
 }
 

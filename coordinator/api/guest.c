@@ -225,6 +225,7 @@ static void propose_join(struct member_ask *ask, const Rayos__Cluster__JoinReque
     join.token_hash = request->token_hash;
     join.incarnation = request->incarnation;
     join.boot_counter = request->boot_counter;
+    join.is_ephemeral = request->is_ephemeral;
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_JOIN;
     command.node_join = &join;
     ask->on_result = on_joined;
@@ -245,6 +246,32 @@ static int require_address(struct coord_member *m, struct ray_err *err)
     return RAY_EUNAVAILABLE;
 }
 
+static int check_request(struct coord_member *m, const struct ray_rpc_peer *peer,
+                         const Rayos__Cluster__JoinRequest *request, struct ray_id *out_id,
+                         struct ray_err *err)
+{
+    int rc = check_joiner(peer, request, out_id, err);
+
+    if (rc == RAY_OK && request->token_hash.len != RAY_TOKEN_VERIFIER_SIZE) {
+        rc = ray_fail(err, RAY_EDENIED, "no token is shown"); /* approval is another method's */
+    }
+    if (rc == RAY_OK && !member_is_name(request->name)) {
+        rc = ray_fail(err, RAY_EINVAL, "a node's name has 1 to 32 of a-z, 0-9 and '-'");
+    }
+    if (rc == RAY_OK) {
+        rc = member_require_cluster(m, err);
+    }
+    if (rc == RAY_OK) {
+        rc = require_address(m, err);
+    }
+    if (rc == RAY_OK) {
+        rc = member_feature_admit(
+            coord_fsm_cluster(coord_replica_fsm(m->replica))->cluster.feature_level,
+            request->feature_level, err);
+    }
+    return rc == RAY_OK ? member_replace_check(m, request, out_id, err) : rc;
+}
+
 static void run_join(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
 {
     const Rayos__Cluster__JoinRequest *request = (const Rayos__Cluster__JoinRequest *)input;
@@ -259,24 +286,7 @@ static void run_join(struct ray_rpc_call *call, const ProtobufCMessage *input, v
     if (ask == NULL) {
         return;
     }
-    rc = check_joiner(peer, request, &id, &err);
-    if (rc == RAY_OK && request->token_hash.len != RAY_TOKEN_VERIFIER_SIZE) {
-        rc = ray_fail(&err, RAY_EDENIED, "no token is shown"); /* approval is another method's */
-    }
-    if (rc == RAY_OK && !member_is_name(request->name)) {
-        rc = ray_fail(&err, RAY_EINVAL, "a node's name has 1 to 32 of a-z, 0-9 and '-'");
-    }
-    if (rc == RAY_OK) {
-        rc = member_require_cluster(m, &err);
-    }
-    if (rc == RAY_OK) {
-        rc = require_address(m, &err);
-    }
-    if (rc == RAY_OK) {
-        rc = member_feature_admit(
-            coord_fsm_cluster(coord_replica_fsm(m->replica))->cluster.feature_level,
-            request->feature_level, &err);
-    }
+    rc = check_request(m, peer, request, &id, &err);
     if (rc != RAY_OK) {
         member_ask_fail(&ask->ask, &err);
         return;

@@ -337,6 +337,13 @@ void member_tell_refused(struct coord_member *m, const struct coord_fsm_result *
 /* data_dir/policy/rayos-policy.toml shows the rules in force. */
 void member_policy_file_turn(struct coord_member *m);
 
+/* ---- replace.c ---- */
+
+/* RAY_ECONFLICT: the node whose place the joiner would take runs, or its vote is needed. Of a
+ * request that was looked at otherwise. */
+int member_replace_check(struct coord_member *m, const Rayos__Cluster__JoinRequest *request,
+                         const struct ray_id *joiner, struct ray_err *err);
+
 /* ---- guest.c ---- */
 
 /* After a change of principals: connections of those who are none any more end, with all that

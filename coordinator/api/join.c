@@ -189,6 +189,7 @@ static int ask(struct member_joining *joining, struct ray_err *err)
     request.boot_counter = joining->boot_counter;
     request.feature_level = COORD_FSM_FEATURE_LEVEL;
     request.is_fit_for_leases = m->config.is_fit_for_leases;
+    request.is_ephemeral = m->config.is_ephemeral;
     request.key_proof = ray_proto_bytes(proof, sizeof proof);
     request.link_key = ray_proto_bytes(ray_key_static(m->key), RAY_KEY_SIZE);
     request.token_hash = ray_proto_bytes(verifier, sizeof verifier);

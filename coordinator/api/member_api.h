@@ -46,6 +46,7 @@ struct coord_member_config {
     const char *domain;     /* failure domain; NULL: the node is its own */
     const char *credential; /* file (coordinator/api/credential.h); NULL: none */
     bool is_fit_for_leases; /* this machine's clock source is */
+    bool is_ephemeral;      /* data_dir ends with this boot: no vote, no part of the log */
     const uint8_t *facts; /* of this machine for the registry, a packed rayos.node.Facts; copied */
     size_t facts_size;    /* 0: nothing is told */
     /* A quorum is there, of so many voters; again when that changes. */

@@ -13,6 +13,7 @@ struct token_ask {
     struct ray_token *token;
     uint32_t uses;
     uint64_t ttl_s;
+    struct ray_id replaces; /* none: nobody */
 };
 
 /* ---- token.create ---- */
@@ -92,6 +93,8 @@ static void put_token(struct token_ask *token_ask, const Rayos__Cluster__TokenRe
     token.ttl_us = token_ask->ttl_s * 1000000;
     token.needs_approval = request->needs_approval;
     token.is_ephemeral = request->is_ephemeral;
+    token.node_name = request->for_node;
+    token.replaces = ray_proto_optional_id(&token_ask->replaces);
     object.kind = RAYOS__REGISTRY__KIND__KIND_TOKEN;
     object.id = ray_proto_bytes(verifier, RAY_ID_SIZE);
     object.body_case = RAYOS__REGISTRY__OBJECT__BODY_TOKEN;
@@ -102,6 +105,32 @@ static void put_token(struct token_ask *token_ask, const Rayos__Cluster__TokenRe
     command.object_put = &put;
     member_ask_propose(&token_ask->ask, &command, request->reason);
     sodium_memzero(verifier, sizeof verifier);
+}
+
+/* Whose place it is for, if somebody has that name already. */
+static int find_place(struct coord_member *m, struct token_ask *token_ask,
+                      const Rayos__Cluster__TokenRequest *request, struct ray_err *err)
+{
+    const struct coord_object *node;
+
+    if (request->for_node[0] == '\0') {
+        return RAY_OK;
+    }
+    if (!member_is_name(request->for_node)) {
+        (void)ray_fail(err, RAY_EINVAL, "a node's name has 1 to 32 of a-z, 0-9 and '-'");
+        (void)ray_next(err, "clusterctl node list shows the names that are there");
+        return RAY_EINVAL;
+    }
+    if (token_ask->uses != 1) {
+        (void)ray_fail(err, RAY_EINVAL, "a token for one node is used once");
+        (void)ray_next(err, "one token for each node, or --uses without --for");
+        return RAY_EINVAL;
+    }
+    node = coord_fsm_find_name(coord_replica_fsm(m->replica), COORD_NODE, request->for_node);
+    if (node != NULL) {
+        token_ask->replaces = node->id;
+    }
+    return RAY_OK;
 }
 
 void member_token_create(struct coord_member *m, const struct member_caller *caller,
@@ -124,6 +153,9 @@ void member_token_create(struct coord_member *m, const struct member_caller *cal
         rc = ray_fail(&err, RAY_EINVAL, "a token is good for at most a year");
     }
     if (rc == RAY_OK) {
+        rc = find_place(m, token_ask, request, &err);
+    }
+    if (rc == RAY_OK) {
         rc = make_token(m, token_ask, &err);
     }
     if (rc != RAY_OK) {
@@ -138,6 +170,7 @@ void member_token_create(struct coord_member *m, const struct member_caller *cal
 struct token_line {
     Rayos__Cluster__TokenStatus status;
     char id[RAY_ID_TEXT_SIZE];
+    char replaces[RAY_ID_TEXT_SIZE];
 };
 
 struct tokens_ask {
@@ -162,6 +195,11 @@ static size_t show_tokens(struct coord_fsm *fsm, const struct ray_id *after,
         line->status.uses_left = token->token.uses_left;
         line->status.needs_approval = token->token.needs_approval;
         line->status.is_ephemeral = token->token.is_ephemeral;
+        line->status.for_node = (char *)(uintptr_t)token->token.node_name;
+        if (!ray_id_is_none(&token->token.replaces)) {
+            line->status.replaces =
+                (char *)(uintptr_t)ray_id_format(&token->token.replaces, line->replaces);
+        }
         line->status.expires_in_s = at_us > now_us ? (at_us - now_us + 999999) / 1000000 : 0;
         pointers[count++] = &line->status;
         token = coord_fsm_next(fsm, COORD_TOKEN, &id);

@@ -291,6 +291,13 @@ static void judge_wanted(struct fsm_judge *judge, const Rayos__Registry__Object 
     }
 }
 
+/* A token that removes a node and lets another one in its place says both beforehand. */
+static void judge_replaced(struct fsm_judge *judge, const ProtobufCBinaryData *node)
+{
+    judge_id(judge, COORD_POLICY_NODE_APPROVE, COORD_NODE, node);
+    judge_id(judge, COORD_POLICY_NODE_REMOVE, COORD_NODE, node);
+}
+
 void fsm_subject_put(struct fsm_judge *judge, const void *command)
 {
     const Rayos__Registry__ObjectPut *put = command;
@@ -321,6 +328,9 @@ void fsm_subject_put(struct fsm_judge *judge, const void *command)
     judge_put(judge, object != NULL ? actions.set : actions.create, in, object);
     if (in->kind == RAYOS__REGISTRY__KIND__KIND_GUEST) {
         judge_wanted(judge, in, object);
+    }
+    if (in->body_case == RAYOS__REGISTRY__OBJECT__BODY_TOKEN && in->token->replaces.len > 0) {
+        judge_replaced(judge, &in->token->replaces);
     }
 }
 

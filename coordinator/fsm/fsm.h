@@ -162,6 +162,11 @@ const struct coord_object *coord_fsm_find(const struct coord_fsm *fsm, enum coor
                                           const struct ray_id *id);
 const struct coord_object *coord_fsm_find_name(const struct coord_fsm *fsm, enum coord_kind kind,
                                                const char *name);
+/* Whom the registry would remove if that node joined now with that token; NULL: nobody. */
+const struct coord_object *coord_fsm_outlived(const struct coord_fsm *fsm,
+                                              const struct ray_id *joiner, const char *name,
+                                              bool is_ephemeral,
+                                              const uint8_t token_hash[static COORD_KEY_SIZE]);
 /* The node with that raft id; NULL. O(nodes). */
 const struct coord_object *coord_fsm_find_raft_id(struct coord_fsm *fsm, uint64_t raft_id);
 /* Nodes whose role is voter, as the registry shows it. O(nodes). */

@@ -279,23 +279,35 @@ int fix_join(struct fix *fix, unsigned node, unsigned token, unsigned incarnatio
 int fix_join_as(struct fix *fix, const char *name, unsigned node, unsigned token,
                 unsigned incarnation, uint64_t boot_counter)
 {
+    const struct fix_joiner joiner = {.name = name,
+                                      .node = node,
+                                      .token = token,
+                                      .incarnation = incarnation,
+                                      .boot_counter = boot_counter};
+
+    return fix_join_like(fix, &joiner);
+}
+
+int fix_join_like(struct fix *fix, const struct fix_joiner *joiner)
+{
     struct fix_command command;
     Rayos__Registry__NodeJoin join = RAYOS__REGISTRY__NODE_JOIN__INIT;
     struct node_parts parts;
-    struct ray_id incarnation_id = fix_id(incarnation);
+    struct ray_id incarnation_id = fix_id(joiner->incarnation);
     uint8_t hash[COORD_KEY_SIZE];
 
     fix_command(&command);
     BODY(&command, join, node_join, NODE_JOIN);
-    describe_node(&parts, node);
-    parts.object.name = (char *)(uintptr_t)name;
-    token_hash(token, hash);
-    if (token != 0) {
+    describe_node(&parts, joiner->node);
+    parts.object.name = (char *)(uintptr_t)joiner->name;
+    token_hash(joiner->token, hash);
+    if (joiner->token != 0) {
         join.token_hash = ray_proto_bytes(hash, sizeof hash);
     }
     join.node = &parts.object;
     join.incarnation = ray_proto_optional_id(&incarnation_id);
-    join.boot_counter = boot_counter;
+    join.boot_counter = joiner->boot_counter;
+    join.is_ephemeral = joiner->is_ephemeral;
     return fix_apply(fix, &command);
 }
 
@@ -523,6 +535,17 @@ int fix_token_put(struct fix *fix, unsigned token, uint32_t uses, uint64_t ttl_u
     describe_token(&parts, token, uses);
     parts.token.ttl_us = ttl_us;
     parts.token.needs_approval = needs_approval;
+    return put(fix, &parts.object);
+}
+
+int fix_token_put_for(struct fix *fix, unsigned token, const char *name, unsigned replaces)
+{
+    struct token_parts parts;
+    struct ray_id id = fix_id(replaces);
+
+    describe_token(&parts, token, 1);
+    parts.token.node_name = (char *)(uintptr_t)name;
+    parts.token.replaces = ray_proto_optional_id(&id);
     return put(fix, &parts.object);
 }
 

@@ -62,6 +62,15 @@ int fix_join(struct fix *fix, unsigned node, unsigned token, unsigned incarnatio
 /* As somebody else, maybe, is called. */
 int fix_join_as(struct fix *fix, const char *name, unsigned node, unsigned token,
                 unsigned incarnation, uint64_t boot_counter);
+struct fix_joiner {
+    const char *name;
+    unsigned node;
+    unsigned token; /* 0: none */
+    unsigned incarnation;
+    uint64_t boot_counter;
+    bool is_ephemeral;
+};
+int fix_join_like(struct fix *fix, const struct fix_joiner *joiner);
 int fix_add_node(struct fix *fix, unsigned node); /* with the token, fit for grants */
 int fix_admit(struct fix *fix, unsigned node, unsigned incarnation, uint64_t boot_counter,
               uint64_t cluster_epoch);
@@ -83,6 +92,8 @@ int fix_tick(struct fix *fix, uint64_t now_us);
 int fix_session_open(struct fix *fix, unsigned session, uint64_t ttl_us);
 int fix_token_put(struct fix *fix, unsigned token, uint32_t uses, uint64_t ttl_us,
                   bool needs_approval);
+/* Of one use, for the node of that name; `replaces` 0: nobody. */
+int fix_token_put_for(struct fix *fix, unsigned token, const char *name, unsigned replaces);
 int fix_recover(struct fix *fix, uint64_t expected_epoch, const unsigned *survivors, size_t count);
 int fix_confirm_off(struct fix *fix, unsigned node);
 int fix_timing(struct fix *fix, uint32_t grant_ms);

@@ -18,6 +18,7 @@ struct newcomer {
     struct coord_label *labels;
     size_t label_count;
     bool is_fit_for_leases;
+    bool is_ephemeral;
 };
 
 static int read_keys(struct fsm_apply *apply, const Rayos__Registry__Node *node,
@@ -74,6 +75,7 @@ static int read_newcomer(struct fsm_apply *apply, const Rayos__Registry__Object 
         rc = read_keys(apply, message->node, out);
     }
     if (rc == RAY_OK) {
+        out->is_ephemeral = false;
         out->label_count = message->n_labels;
         out->is_fit_for_leases = message->node->is_fit_for_leases;
         rc = fsm_labels(message->labels, message->n_labels, &apply->fsm->arena, &out->labels,
@@ -239,6 +241,118 @@ static int bind_number(struct fsm_apply *apply, struct fsm_object *known,
     return RAY_OK;
 }
 
+static int remove_replaced(struct fsm_apply *apply, struct fsm_object *other)
+{
+    struct ray_id id = other->pub.id;
+    char aside[COORD_NAME_SIZE];
+    int rc = fsm_touch(apply, other);
+
+    if (rc == RAY_OK) {
+        rc = fsm_happen(apply, "node-removed", COORD_NODE, &id, other->pub.name);
+    }
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    name_aside(other->pub.name, &id, aside);
+    if (!fsm_object_rename(apply->fsm, other, aside)) {
+        return RAY_ENOMEM;
+    }
+    other->pub.node.state = COORD_NODE_REMOVED;
+    return fsm_node_release(apply, &id);
+}
+
+static int take_name(struct fsm_apply *apply, struct fsm_object *object)
+{
+    struct coord_node *node = &object->pub.node;
+
+    if (node->wanted_name[0] != '\0' && !fsm_object_rename(apply->fsm, object, node->wanted_name)) {
+        return RAY_ENOMEM;
+    }
+    memset(node->wanted_name, 0, sizeof node->wanted_name);
+    return RAY_OK;
+}
+
+/* The place of another node: it is removed, and its name is free. */
+static int take_place(struct fsm_apply *apply, struct fsm_object *object, struct fsm_object *other)
+{
+    int rc = remove_replaced(apply, other);
+
+    return rc == RAY_OK ? take_name(apply, object) : rc;
+}
+
+/* Whose place it takes without a further word: that of the node that its token names, or that of an
+ * earlier boot of a machine that has no disk. NULL: nobody's. */
+static struct fsm_object *find_outlived(const struct coord_fsm *fsm, const char *wanted,
+                                        bool is_ephemeral, const struct coord_token *token)
+{
+    struct fsm_object *other = wanted[0] == '\0' ? NULL : fsm_find_name(fsm, COORD_NODE, wanted);
+    const struct coord_node *node;
+
+    if (other == NULL) {
+        return NULL;
+    }
+    node = &other->pub.node;
+    if (is_ephemeral && node->is_ephemeral && node->state == COORD_NODE_PENDING) {
+        return other; /* it had no rights yet */
+    }
+    if (token->needs_approval) {
+        return NULL;
+    }
+    return token->takes_place || ray_id_equal(&token->replaces, &other->pub.id) ||
+                   (is_ephemeral && node->is_ephemeral)
+               ? other
+               : NULL;
+}
+
+const struct coord_object *coord_fsm_outlived(const struct coord_fsm *fsm,
+                                              const struct ray_id *joiner, const char *name,
+                                              bool is_ephemeral,
+                                              const uint8_t token_hash[static COORD_KEY_SIZE])
+{
+    const struct fsm_object *token;
+    const struct fsm_object *other;
+    struct ray_id id;
+
+    memcpy(id.bytes, token_hash, RAY_ID_SIZE);
+    token = fsm_find(fsm, COORD_TOKEN, &id);
+    if (token == NULL || memcmp(token->pub.token.hash, token_hash, COORD_KEY_SIZE) != 0) {
+        return NULL;
+    }
+    other = find_outlived(fsm, name, is_ephemeral, &token->pub.token);
+    return other == NULL || ray_id_equal(&other->pub.id, joiner) ? NULL : &other->pub;
+}
+
+/* What it calls itself, also while it has to go by another name. */
+static const char *called(const struct newcomer *newcomer)
+{
+    return newcomer->wanted_name[0] != '\0' ? newcomer->wanted_name : newcomer->name;
+}
+
+/* An earlier boot of a machine without a disk, which waits for the same name under another one. */
+static struct fsm_object *find_waiting(const struct fsm_apply *apply,
+                                       const struct newcomer *newcomer)
+{
+    const struct fsm_order *nodes = &apply->fsm->order[COORD_NODE];
+
+    for (size_t i = 0; newcomer->is_ephemeral && i < nodes->count; i++) {
+        struct fsm_object *other = fsm_object_of(nodes->items[i]);
+
+        if (other->pub.node.state == COORD_NODE_PENDING && other->pub.node.is_ephemeral &&
+            strcmp(other->pub.node.wanted_name, called(newcomer)) == 0) {
+            return other;
+        }
+    }
+    return NULL;
+}
+
+static int check_aside(struct fsm_apply *apply, const struct fsm_object *other)
+{
+    char aside[COORD_NAME_SIZE];
+
+    name_aside(other->pub.name, &other->pub.id, aside);
+    return fsm_name_check(apply, COORD_NODE, aside, NULL);
+}
+
 /* Without a token: it waits for somebody who approves. */
 static int ask_in(struct fsm_apply *apply, const struct newcomer *newcomer,
                   struct fsm_object *known, const struct ray_id *incarnation, uint64_t boot_counter)
@@ -253,6 +367,9 @@ static int ask_in(struct fsm_apply *apply, const struct newcomer *newcomer,
                               COORD_FSM_NODES_PENDING_MAX);
         }
         rc = add_node(apply, newcomer, &known);
+        if (rc == RAY_OK) {
+            known->pub.node.is_ephemeral = newcomer->is_ephemeral;
+        }
     }
     if (rc == RAY_OK) {
         answer_join(apply, &known->pub.node);
@@ -310,38 +427,93 @@ static int join_once_more(struct fsm_apply *apply, struct fsm_object *known,
     return rc;
 }
 
-static int join_with_token(struct fsm_apply *apply, const Rayos__Registry__NodeJoin *join,
-                           const struct newcomer *newcomer, struct fsm_object *known,
-                           const struct ray_id *incarnation)
+static int check_token(struct fsm_apply *apply, const struct coord_token *token,
+                       const struct newcomer *newcomer)
 {
-    struct fsm_object *token;
-    struct coord_node *node;
-    int rc = find_token(apply, &join->token_hash, &token);
+    if (token->node_name[0] == '\0' || strcmp(token->node_name, called(newcomer)) == 0) {
+        return RAY_OK;
+    }
+    (void)fsm_refuse(apply->err, RAY_EDENIED, "the token is for a node called %s, not for %s",
+                     token->node_name, called(newcomer));
+    (void)ray_next(apply->err, "clusterctl token create, for this one");
+    return RAY_EDENIED;
+}
 
-    if (rc != RAY_OK) {
-        return rc;
-    }
-    rc = use_token(apply, token);
-    if (rc == RAY_OK) {
-        rc = known != NULL ? fsm_touch(apply, known) : add_node(apply, newcomer, &known);
-    }
-    if (rc != RAY_OK) {
-        return rc;
-    }
-    node = &known->pub.node;
-    node->is_ephemeral = token->pub.token.is_ephemeral;
-    node->has_join_token = true;
-    memcpy(node->join_token, token->pub.token.hash, sizeof node->join_token);
-    fsm_node_admit_boot(apply, node, incarnation, join->boot_counter);
+/* It is in, or waits. */
+static int let_in(struct fsm_apply *apply, struct fsm_object *known,
+                  const struct coord_token *token)
+{
+    struct coord_node *node = &known->pub.node;
+    int rc = RAY_OK;
+
     if (node->state != COORD_NODE_PENDING ||
-        (!token->pub.token.needs_approval && node->wanted_name[0] == '\0')) {
+        (!token->needs_approval && node->wanted_name[0] == '\0')) {
         node->state = node->state == COORD_NODE_PENDING ? COORD_NODE_MEMBER : node->state;
         node->role = COORD_NODE_OBSERVER;
         rc = fsm_node_give_raft_id(apply, node);
     }
+    return rc == RAY_OK
+               ? fsm_happen(apply, "node-joined", COORD_NODE, &known->pub.id, known->pub.name)
+               : rc;
+}
+
+struct joining {
+    const Rayos__Registry__NodeJoin *join;
+    const struct newcomer *newcomer;
+    struct ray_id incarnation;
+    struct fsm_object *token;
+    struct fsm_object *outlived; /* NULL: none */
+    struct fsm_object *waiting;  /* the same */
+};
+
+static int check_joining(struct fsm_apply *apply, const struct fsm_object *known,
+                         struct joining *joining)
+{
+    const struct newcomer *newcomer = joining->newcomer;
+    int rc = find_token(apply, &joining->join->token_hash, &joining->token);
+
     if (rc == RAY_OK) {
-        rc = fsm_happen(apply, "node-joined", COORD_NODE, &known->pub.id, known->pub.name);
+        rc = check_token(apply, &joining->token->pub.token, newcomer);
     }
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    joining->outlived = find_outlived(
+        apply->fsm, known != NULL ? known->pub.node.wanted_name : newcomer->wanted_name,
+        newcomer->is_ephemeral, &joining->token->pub.token);
+    joining->waiting = known == NULL ? find_waiting(apply, newcomer) : NULL;
+    return joining->outlived == NULL ? RAY_OK : check_aside(apply, joining->outlived);
+}
+
+static int join_with_token(struct fsm_apply *apply, struct joining *joining,
+                           struct fsm_object *known)
+{
+    const struct coord_token *token;
+    struct coord_node *node;
+    int rc = check_joining(apply, known, joining);
+
+    if (rc == RAY_OK) {
+        rc = use_token(apply, joining->token);
+    }
+    if (rc == RAY_OK) {
+        rc = known != NULL ? fsm_touch(apply, known) : add_node(apply, joining->newcomer, &known);
+    }
+    if (rc == RAY_OK && joining->outlived != NULL) {
+        rc = take_place(apply, known, joining->outlived);
+    }
+    if (rc == RAY_OK && joining->waiting != NULL) {
+        rc = fsm_remove(apply, joining->waiting);
+    }
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    token = &joining->token->pub.token;
+    node = &known->pub.node;
+    node->is_ephemeral = token->is_ephemeral || joining->newcomer->is_ephemeral;
+    node->has_join_token = true;
+    memcpy(node->join_token, token->hash, sizeof node->join_token);
+    fsm_node_admit_boot(apply, node, &joining->incarnation, joining->join->boot_counter);
+    rc = let_in(apply, known, token);
     answer_join(apply, node);
     return rc;
 }
@@ -356,14 +528,17 @@ int fsm_node_join(struct fsm_apply *apply, const void *command)
 {
     const Rayos__Registry__NodeJoin *join = command;
     struct newcomer newcomer;
-    struct fsm_object *known;
+    struct joining joining = {.join = join, .newcomer = &newcomer};
     struct ray_id incarnation;
+    struct fsm_object *known;
     int rc = read_newcomer(apply, join->node, &newcomer);
 
     if (rc == RAY_OK) {
         rc = fsm_id(&join->incarnation, "incarnation", &incarnation, apply->err);
     }
     if (rc == RAY_OK) {
+        newcomer.is_ephemeral = join->is_ephemeral;
+        joining.incarnation = incarnation;
         rc = find_known(apply, &newcomer, &known);
     }
     if (rc != RAY_OK) {
@@ -383,7 +558,7 @@ int fsm_node_join(struct fsm_apply *apply, const void *command)
     if (known != NULL && is_own_token(&known->pub.node, &join->token_hash)) {
         return join_once_more(apply, known, &incarnation, join->boot_counter);
     }
-    return join_with_token(apply, join, &newcomer, known, &incarnation);
+    return join_with_token(apply, &joining, known);
 }
 
 /* Who has the name that the node is to have; NULL: nobody. */
@@ -391,7 +566,6 @@ static int find_replaced(struct fsm_apply *apply, const Rayos__Registry__NodeApp
                          const struct fsm_object *node, struct fsm_object **out)
 {
     const char *wanted = node->pub.node.wanted_name;
-    char aside[COORD_NAME_SIZE];
     struct fsm_object *other =
         wanted[0] == '\0' ? NULL : fsm_find_name(apply->fsm, COORD_NODE, wanted);
     struct ray_id replaces;
@@ -409,42 +583,10 @@ static int find_replaced(struct fsm_apply *apply, const Rayos__Registry__NodeApp
         return rc;
     }
     if (other != NULL) {
-        name_aside(wanted, &other->pub.id, aside);
-        rc = fsm_name_check(apply, COORD_NODE, aside, NULL);
+        rc = check_aside(apply, other);
     }
     *out = other;
     return rc;
-}
-
-static int remove_replaced(struct fsm_apply *apply, struct fsm_object *other)
-{
-    struct ray_id id = other->pub.id;
-    char aside[COORD_NAME_SIZE];
-    int rc = fsm_touch(apply, other);
-
-    if (rc == RAY_OK) {
-        rc = fsm_happen(apply, "node-removed", COORD_NODE, &id, other->pub.name);
-    }
-    if (rc != RAY_OK) {
-        return rc;
-    }
-    name_aside(other->pub.name, &id, aside);
-    if (!fsm_object_rename(apply->fsm, other, aside)) {
-        return RAY_ENOMEM;
-    }
-    other->pub.node.state = COORD_NODE_REMOVED;
-    return fsm_node_release(apply, &id);
-}
-
-static int take_name(struct fsm_apply *apply, struct fsm_object *object)
-{
-    struct coord_node *node = &object->pub.node;
-
-    if (node->wanted_name[0] != '\0' && !fsm_object_rename(apply->fsm, object, node->wanted_name)) {
-        return RAY_ENOMEM;
-    }
-    memset(node->wanted_name, 0, sizeof node->wanted_name);
-    return RAY_OK;
 }
 
 int fsm_node_approve(struct fsm_apply *apply, const void *command)

@@ -187,6 +187,124 @@ static void test_the_replaced_node_leaves_a_tombstone(void **state)
     fix_close(&fix);
 }
 
+/* Approved in advance: the token names who is to go, and who is to come. */
+static void test_a_token_names_whose_place_it_is(void **state)
+{
+    struct fix fix;
+
+    (void)state;
+    fix_open_cluster(&fix);
+    assert_int_equal(fix_add_node(&fix, FIX_NODE_B), RAY_OK);
+    assert_int_equal(fix_token_put_for(&fix, 31, "node-x", FIX_NODE_B), RAY_ECONFLICT);
+    assert_int_equal(fix_token_put_for(&fix, 31, "", FIX_NODE_B), RAY_ECONFLICT);
+    assert_int_equal(fix_token_put_for(&fix, 31, name_of(&fix, FIX_NODE_B), FIX_NODE_B), RAY_OK);
+    assert_int_equal(fix_join_as(&fix, "node-x", 40, 31, 910, 1), RAY_EDENIED);
+    assert_int_equal(fix_find(&fix, COORD_TOKEN, 31)->token.uses_left, 1);
+    assert_int_equal(fix_join_as(&fix, name_of(&fix, FIX_NODE_B), 40, 31, 910, 1), RAY_OK);
+    assert_null(fix_find(&fix, COORD_NODE, FIX_NODE_B));
+    assert_null(fix_find(&fix, COORD_TOKEN, 31));
+    assert_null(strchr(name_of(&fix, 40), '.'));
+    assert_string_equal(node(&fix, 40)->wanted_name, "");
+    assert_int_equal(node(&fix, 40)->state, COORD_NODE_MEMBER);
+    assert_int_equal(node(&fix, 40)->raft_id, 3);
+    fix_close(&fix);
+}
+
+/* It was made for the place of one that has gone since: who has the name now was not asked about.
+ */
+static void test_a_token_replaces_nobody_else(void **state)
+{
+    struct fix fix;
+
+    (void)state;
+    fix_open_cluster(&fix);
+    assert_int_equal(fix_add_node(&fix, FIX_NODE_B), RAY_OK);
+    assert_int_equal(fix_token_put_for(&fix, 31, name_of(&fix, FIX_NODE_B), FIX_NODE_B), RAY_OK);
+    assert_int_equal(fix_join_as(&fix, name_of(&fix, FIX_NODE_B), 40, FIX_TOKEN, 910, 1), RAY_OK);
+    assert_int_equal(approve(&fix, 40, FIX_NODE_B), RAY_OK);
+    assert_int_equal(fix_join_as(&fix, name_of(&fix, 40), 41, 31, 911, 1), RAY_OK);
+    assert_int_equal(node(&fix, 40)->state, COORD_NODE_MEMBER);
+    assert_int_equal(node(&fix, 41)->state, COORD_NODE_PENDING);
+    assert_string_equal(node(&fix, 41)->wanted_name, name_of(&fix, 40));
+    /* It waits, and gets a token of its own. */
+    assert_int_equal(fix_token_put_for(&fix, 32, name_of(&fix, 40), 40), RAY_OK);
+    assert_int_equal(fix_join_as(&fix, name_of(&fix, 40), 41, 32, 912, 2), RAY_OK);
+    assert_null(fix_find(&fix, COORD_NODE, 40));
+    assert_int_equal(node(&fix, 41)->state, COORD_NODE_MEMBER);
+    assert_null(strchr(name_of(&fix, 41), '.'));
+    fix_close(&fix);
+}
+
+static int join_diskless(struct fix *fix, unsigned id, unsigned token)
+{
+    const struct fix_joiner joiner = {.name = "ram",
+                                      .node = id,
+                                      .token = token,
+                                      .incarnation = 900 + id,
+                                      .boot_counter = 1,
+                                      .is_ephemeral = true};
+
+    return fix_join_like(fix, &joiner);
+}
+
+static size_t count_nodes(const struct fix *fix)
+{
+    return coord_fsm_count(fix->fsm, COORD_NODE);
+}
+
+/* A machine without a disk has another key at each boot: its boots do not pile up. */
+static void test_a_boot_in_memory_replaces_the_one_before(void **state)
+{
+    struct fix fix;
+
+    (void)state;
+    fix_open_cluster(&fix);
+    for (unsigned boot = 0; boot < 3; boot++) {
+        assert_int_equal(join_diskless(&fix, 40 + boot, FIX_TOKEN), RAY_OK);
+        assert_int_equal(count_nodes(&fix), 2);
+        assert_string_equal(name_of(&fix, 40 + boot), "ram");
+        assert_true(node(&fix, 40 + boot)->is_ephemeral);
+        assert_int_equal(node(&fix, 40 + boot)->role, COORD_NODE_OBSERVER);
+        assert_int_equal(node(&fix, 40 + boot)->state, COORD_NODE_MEMBER);
+    }
+    /* A node that has a disk takes nobody's place by its name, nor is its own taken. */
+    assert_int_equal(fix_join_as(&fix, "ram", 50, FIX_TOKEN, 950, 1), RAY_OK);
+    assert_int_equal(node(&fix, 50)->state, COORD_NODE_PENDING);
+    assert_int_equal(remove_node(&fix, 42), RAY_OK);
+    assert_int_equal(approve(&fix, 50, 0), RAY_OK);
+    assert_int_equal(join_diskless(&fix, 51, FIX_TOKEN), RAY_OK);
+    assert_int_equal(node(&fix, 51)->state, COORD_NODE_PENDING);
+    assert_true(node(&fix, 51)->is_ephemeral);
+    assert_int_equal(node(&fix, 50)->state, COORD_NODE_MEMBER);
+    fix_close(&fix);
+}
+
+/* The same of boots that wait for approval, under their own name and under another one. */
+static void test_boots_in_memory_that_wait(void **state)
+{
+    struct fix fix;
+
+    (void)state;
+    fix_open_cluster(&fix);
+    assert_int_equal(fix_token_put(&fix, 31, 9, 0, true), RAY_OK);
+    assert_int_equal(join_diskless(&fix, 40, 31), RAY_OK);
+    assert_int_equal(join_diskless(&fix, 41, 31), RAY_OK);
+    assert_null(fix_find(&fix, COORD_NODE, 40));
+    assert_string_equal(name_of(&fix, 41), "ram");
+    assert_int_equal(node(&fix, 41)->state, COORD_NODE_PENDING);
+    assert_int_equal(approve(&fix, 41, 0), RAY_OK);
+    assert_int_equal(join_diskless(&fix, 42, 31), RAY_OK);
+    assert_int_equal(join_diskless(&fix, 43, 31), RAY_OK);
+    assert_int_equal(count_nodes(&fix), 3);
+    assert_null(fix_find(&fix, COORD_NODE, 42));
+    assert_string_equal(node(&fix, 43)->wanted_name, "ram");
+    assert_int_equal(node(&fix, 41)->state, COORD_NODE_MEMBER);
+    assert_int_equal(approve(&fix, 43, 41), RAY_OK);
+    assert_true(node(&fix, 43)->is_ephemeral);
+    assert_int_equal(count_nodes(&fix), 2);
+    fix_close(&fix);
+}
+
 static void test_approval(void **state)
 {
     struct fix fix;
@@ -526,6 +644,10 @@ int main(void)
         cmocka_unit_test(test_token_is_used_n_times),
         cmocka_unit_test(test_joining_again_gets_a_new_raft_id),
         cmocka_unit_test(test_a_used_up_token_is_the_way_back),
+        cmocka_unit_test(test_a_token_names_whose_place_it_is),
+        cmocka_unit_test(test_a_token_replaces_nobody_else),
+        cmocka_unit_test(test_a_boot_in_memory_replaces_the_one_before),
+        cmocka_unit_test(test_boots_in_memory_that_wait),
         cmocka_unit_test(test_a_name_comes_back),
         cmocka_unit_test(test_the_replaced_node_leaves_a_tombstone),
         cmocka_unit_test(test_approval),

@@ -278,6 +278,57 @@ static int put_guest_as(struct fix *fix, const char *principal, const char *name
     return fix_apply(fix, &command);
 }
 
+static int put_token_as(struct fix *fix, const char *principal, unsigned token, unsigned replaces)
+{
+    struct fix_command command;
+    Rayos__Registry__ObjectPut request = RAYOS__REGISTRY__OBJECT_PUT__INIT;
+    Rayos__Registry__Object object = RAYOS__REGISTRY__OBJECT__INIT;
+    Rayos__Registry__Token body = RAYOS__REGISTRY__TOKEN__INIT;
+    struct ray_id id = fix_id(token);
+    struct ray_id other = fix_id(replaces);
+    uint8_t hash[COORD_KEY_SIZE] = {0};
+
+    memcpy(hash, id.bytes, sizeof id.bytes);
+    fix_command(&command);
+    fix_as(&command, principal, RAYOS__REGISTRY__CALLER__CALLER_PRINCIPAL);
+    command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_OBJECT_PUT;
+    command.message.object_put = &request;
+    request.object = &object;
+    object.kind = RAYOS__REGISTRY__KIND__KIND_TOKEN;
+    object.id = ray_proto_id(&id);
+    object.body_case = RAYOS__REGISTRY__OBJECT__BODY_TOKEN;
+    object.token = &body;
+    body.hash = ray_proto_bytes(hash, sizeof hash);
+    body.uses_left = 1;
+    body.node_name = (char *)"node-10";
+    body.replaces = ray_proto_optional_id(&other);
+    return fix_apply(fix, &command);
+}
+
+/* A token that puts one node in another's place is no way around the rules about nodes. */
+static void test_a_token_is_approval_and_removal(void **state)
+{
+    struct policy_fix_rule rules[] = {
+        admins,
+        {.name = "no", .effect = DENY, .action = "node.approve", .who = "role:operator"},
+        {.name = "rest", .effect = ALLOW, .who = "role:operator"},
+    };
+    struct fix fix;
+
+    (void)state;
+    open_default(&fix);
+    assert_int_equal(set_rules(&fix, rules, COUNT_OF(rules)), RAY_OK);
+    assert_int_equal(put_token_as(&fix, "bob", 80, 0), RAY_OK);
+    assert_int_equal(put_token_as(&fix, "bob", 81, FIX_NODE_A), RAY_EDENIED);
+    rules[1].action = "node.remove";
+    assert_int_equal(set_rules(&fix, rules, COUNT_OF(rules)), RAY_OK);
+    assert_int_equal(put_token_as(&fix, "bob", 82, FIX_NODE_A), RAY_EDENIED);
+    rules[1].action = "node.drain";
+    assert_int_equal(set_rules(&fix, rules, COUNT_OF(rules)), RAY_OK);
+    assert_int_equal(put_token_as(&fix, "bob", 83, FIX_NODE_A), RAY_OK);
+    fix_close(&fix);
+}
+
 static void test_a_put_is_several_actions(void **state)
 {
     const struct policy_fix_rule rules[] = {
@@ -768,6 +819,7 @@ int main(void)
         cmocka_unit_test(test_without_rules_admins_alone),
         cmocka_unit_test(test_roles_fit_is_admin),
         cmocka_unit_test(test_the_log_orders_rules_and_commands),
+        cmocka_unit_test(test_a_token_is_approval_and_removal),
         cmocka_unit_test(test_a_put_is_several_actions),
         cmocka_unit_test(test_how_much_is_asked_for),
         cmocka_unit_test(test_what_members_say_no_principal_says),

@@ -115,6 +115,24 @@ static void change_volume(struct fix *fix, struct random *random)
     }
 }
 
+/* Under somebody's name, with a disk or without one, by a token that may say whose place that is.
+ */
+static void join_in_a_place(struct fix *fix, struct random *random)
+{
+    unsigned token = 30 + pick(random, 3);
+    char name[16];
+    struct fix_joiner joiner = {.name = name,
+                                .node = pick_node(random),
+                                .token = token,
+                                .boot_counter = 1 + pick(random, 2),
+                                .is_ephemeral = pick(random, 2) == 0};
+
+    (void)snprintf(name, sizeof name, "node-%u", pick_node(random));
+    joiner.incarnation = fix_incarnation(joiner.node) + pick(random, 2) * 50;
+    (void)fix_token_put_for(fix, token, name, pick(random, 2) * pick_node(random));
+    (void)fix_join_like(fix, &joiner);
+}
+
 static void change_cluster(struct fix *fix, struct random *random)
 {
     unsigned node = pick_node(random);
@@ -130,6 +148,10 @@ static void change_cluster(struct fix *fix, struct random *random)
                             pick(random, 2) * UINT64_C(7000000), false);
         break;
     case 2:
+        if (pick(random, 2) == 0) {
+            join_in_a_place(fix, random);
+            break;
+        }
         (void)fix_join(fix, node, 30 + pick(random, 3), fix_incarnation(node), 1);
         break;
     case 3:

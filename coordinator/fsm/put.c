@@ -103,11 +103,36 @@ int fsm_principal_check(struct fsm_apply *apply, const Rayos__Registry__Object *
                : rc;
 }
 
+/* Who is to be replaced has that name when the token is made: who takes it later is another one,
+ * about whom nobody was asked. */
+static int read_token_node(struct fsm_apply *apply, const Rayos__Registry__Token *in,
+                           struct coord_token *out)
+{
+    struct fsm_object *node;
+    int rc =
+        fsm_word(in->node_name, "token's node", out->node_name, sizeof out->node_name, apply->err);
+
+    if (rc == RAY_OK) {
+        rc = fsm_optional_id(&in->replaces, "replaced node", &out->replaces, apply->err);
+    }
+    if (rc != RAY_OK || ray_id_is_none(&out->replaces)) {
+        return rc;
+    }
+    node = fsm_find_name(apply->fsm, COORD_NODE, out->node_name);
+    if (node == NULL || !ray_id_equal(&node->pub.id, &out->replaces)) {
+        rc = fsm_refuse(apply->err, RAY_ECONFLICT, "the node to be replaced is not called '%s'",
+                        out->node_name);
+        (void)ray_next(apply->err, "look at 'clusterctl node list', and make the token again");
+    }
+    return rc;
+}
+
 int fsm_token_check(struct fsm_apply *apply, const Rayos__Registry__Object *message)
 {
     struct put put;
     uint8_t hash[COORD_KEY_SIZE];
     const Rayos__Registry__Token *token;
+    struct coord_token said;
     int rc = read_put(apply, message, &put);
 
     if (rc != RAY_OK) {
@@ -132,7 +157,7 @@ int fsm_token_check(struct fsm_apply *apply, const Rayos__Registry__Object *mess
     if (put.name[0] != '\0') {
         return fsm_refuse(apply->err, RAY_EINVAL, "tokens have no names");
     }
-    return RAY_OK;
+    return read_token_node(apply, token, &said);
 }
 
 static void set_principal(struct coord_principal *out, const Rayos__Registry__Principal *in)
@@ -164,8 +189,12 @@ int fsm_put_token(struct fsm_apply *apply, const Rayos__Registry__Object *messag
     struct put put;
     struct fsm_object *object;
     struct coord_token *token;
+    struct coord_token said;
     int rc = read_put(apply, message, &put);
 
+    if (rc == RAY_OK) {
+        rc = read_token_node(apply, in, &said);
+    }
     if (rc == RAY_OK) {
         rc = fsm_object_new(apply, COORD_TOKEN, &put.id, "", &object);
     }
@@ -177,6 +206,9 @@ int fsm_put_token(struct fsm_apply *apply, const Rayos__Registry__Object *messag
     token->uses_left = in->uses_left;
     token->needs_approval = in->needs_approval;
     token->is_ephemeral = in->is_ephemeral;
+    memcpy(token->node_name, said.node_name, sizeof token->node_name);
+    token->replaces = said.replaces;
+    token->takes_place = in->takes_place;
     token->expires_at_us = in->ttl_us > 0 ? apply->fsm->clock_us + in->ttl_us : 0;
     return store_put(&put, object);
 }
@@ -308,6 +340,10 @@ static int check_body(struct fsm_apply *apply, const struct put *put,
         if (apply->fsm->order[COORD_TOKEN].count >= COORD_FSM_TOKENS_MAX) {
             return fsm_refuse(apply->err, RAY_ETOOBIG, "there are %d tokens, the limit",
                               COORD_FSM_TOKENS_MAX);
+        }
+        if (body == RAYOS__REGISTRY__OBJECT__BODY_TOKEN && put->message->token->takes_place) {
+            return fsm_refuse(apply->err, RAY_EINVAL,
+                              "a token names whom it replaces, but for the founder's");
         }
         return fsm_token_check(apply, put->message);
     case COORD_PRESENTATION:

@@ -130,6 +130,9 @@ static Rayos__Registry__Token *token_message(const struct coord_token *token,
     message->expires_at_us = token->expires_at_us;
     message->needs_approval = token->needs_approval;
     message->is_ephemeral = token->is_ephemeral;
+    message->node_name = (char *)token->node_name;
+    message->replaces = ray_proto_optional_id(&token->replaces);
+    message->takes_place = token->takes_place;
     return message;
 }
 

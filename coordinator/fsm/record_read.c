@@ -160,6 +160,8 @@ static int read_principal(struct coord_principal *out, const Rayos__Registry__Pr
 static int read_token(struct coord_token *out, const Rayos__Registry__Token *in,
                       struct ray_err *err)
 {
+    int rc;
+
     out->uses_left = in->uses_left;
     out->expires_at_us = in->expires_at_us;
     out->needs_approval = in->needs_approval;
@@ -167,7 +169,13 @@ static int read_token(struct coord_token *out, const Rayos__Registry__Token *in,
     if (in->uses_left == 0) {
         return fsm_refuse(err, RAY_EINVAL, "a token that is used up");
     }
-    return fsm_fixed(&in->hash, "token's hash", out->hash, sizeof out->hash, err);
+    out->takes_place = in->takes_place;
+    rc = fsm_word(in->node_name, "token's node", out->node_name, sizeof out->node_name, err);
+    if (rc == RAY_OK) {
+        rc = fsm_optional_id(&in->replaces, "token's replaced node", &out->replaces, err);
+    }
+    return rc == RAY_OK ? fsm_fixed(&in->hash, "token's hash", out->hash, sizeof out->hash, err)
+                        : rc;
 }
 
 static int read_volume(struct coord_volume *out, const Rayos__Registry__Volume *in,

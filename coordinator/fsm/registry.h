@@ -154,6 +154,9 @@ struct coord_token {
     uint64_t expires_at_us; /* logged clock; 0: never */
     bool needs_approval;
     bool is_ephemeral;
+    char node_name[COORD_NAME_SIZE]; /* only this node joins with it; empty: any */
+    struct ray_id replaces;          /* who is removed when that one joins; none */
+    bool takes_place;                /* in the place of whoever has the joiner's name */
 };
 
 struct coord_volume {

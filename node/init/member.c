@@ -51,6 +51,9 @@ static void make_argv(struct init_member *member)
     if (member->domain[0] != '\0') {
         add_option(member, &count, "--domain", member->domain);
     }
+    if (member->is_ephemeral) {
+        add_word(member, &count, "--ephemeral");
+    }
     if (member->has_credential) {
         add_option(member, &count, "--credential", "/" INIT_MEMBER_CREDENTIAL_FILE);
     }
@@ -121,8 +124,10 @@ static int write_file(const struct init_member_inputs *inputs, const char *text,
 }
 
 static const char *const names[] = {"rayos.create", "rayos.join"};
+enum { NAME_CREATE };
 
-/* Both go into the file when both are given: rayosd says what is wrong with that. */
+/* Both go into the file when both are given: rayosd says what is wrong with that. A cluster that
+ * ends with this boot is not made. */
 static int write_credential(const struct init_member_inputs *inputs, struct init_member *member,
                             struct ray_err *err)
 {
@@ -130,7 +135,8 @@ static int write_credential(const struct init_member_inputs *inputs, struct init
     size_t size = 0;
     int rc = RAY_OK;
 
-    for (size_t i = 0; rc == RAY_OK && i < RAY_ARRAY_COUNT(names); i++) {
+    for (size_t i = inputs->is_disk ? NAME_CREATE : NAME_CREATE + 1;
+         rc == RAY_OK && i < RAY_ARRAY_COUNT(names); i++) {
         rc = add_line(inputs, names[i], text, &size, err);
     }
     if (rc == RAY_OK && size > 0) {
@@ -141,13 +147,14 @@ static int write_credential(const struct init_member_inputs *inputs, struct init
     return rc;
 }
 
-static void forget_credentials(const struct init_member_inputs *inputs, bool was_used)
+static void forget_credentials(const struct init_member_inputs *inputs)
 {
+    if (!inputs->is_disk && init_credentials_find(inputs->credentials, names[NAME_CREATE])) {
+        ray_log(inputs->logger, RAY_LOG_WARN, "member",
+                "%s is not used: without a data disk the cluster would not last",
+                names[NAME_CREATE]);
+    }
     for (size_t i = 0; i < RAY_ARRAY_COUNT(names); i++) {
-        if (!was_used && init_credentials_find(inputs->credentials, names[i]) != NULL) {
-            ray_log(inputs->logger, RAY_LOG_WARN, "member",
-                    "%s is not used: without a data disk a membership would not last", names[i]);
-        }
         init_credentials_forget(inputs->credentials, names[i]);
     }
 }
@@ -196,11 +203,12 @@ int init_member_prepare(const struct init_member_inputs *inputs, struct init_mem
     }
     (void)snprintf(out->name, sizeof out->name, "%s", inputs->identity->name);
     read_domain(inputs, out);
-    if (inputs->is_disk && write_credential(inputs, out, &why) != RAY_OK) {
+    out->is_ephemeral = !inputs->is_disk;
+    if (write_credential(inputs, out, &why) != RAY_OK) {
         ray_log(inputs->logger, RAY_LOG_ERROR, "member", "the credential is not used: %s",
                 why.text);
     }
-    forget_credentials(inputs, inputs->is_disk);
+    forget_credentials(inputs);
     out->takes_part = true;
     make_argv(out);
     return RAY_OK;

@@ -5,7 +5,8 @@
  *   identity/node.key: PID 1's, and rayosd's group may read it
  *
  * Order of discovery (DESIGN.md section 11): a membership on the data disk wins over a credential;
- * rayosd sees to that. Without either the node is unclaimed and serves.
+ * rayosd sees to that. Without either the node is unclaimed and serves. A node without a data disk
+ * joins for this boot only, and makes no cluster.
  * Memory: the struct owns its texts; argv points into it.  Threads: prepare on a boot thread, the
  * rest on the loop, after it.  Blocks: on the disk.
  * Trust: credentials are whoever makes the machine's; their values are secrets. */
@@ -29,6 +30,7 @@ enum { INIT_MEMBER_ARGC_MAX = 16, INIT_MEMBER_DOMAIN_SIZE_MAX = 64 };
 struct init_member {
     bool takes_part;     /* else rayosd only says what this node is and how it is */
     bool has_credential; /* the file is there */
+    bool is_ephemeral;   /* no data disk: a member for this boot only */
     char name[INIT_IDENTITY_NAME_SIZE_MAX];
     char domain[INIT_MEMBER_DOMAIN_SIZE_MAX]; /* "": the node is its own */
     const char *argv[INIT_MEMBER_ARGC_MAX];

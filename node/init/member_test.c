@@ -163,16 +163,24 @@ static void test_what_is_no_text_is_not_used(void **state)
     assert_false(fake_has(fixture->root, INIT_MEMBER_CREDENTIAL_FILE));
 }
 
-static void test_without_a_disk_a_credential_is_not_used(void **state)
+static void test_without_a_disk_it_joins_for_this_boot(void **state)
 {
-    static const char *const strings[] = {"io.systemd.credential:rayos.join=b"};
+    static const char *const strings[] = {
+        "io.systemd.credential:rayos.join=b",
+        "io.systemd.credential:rayos.create=a",
+    };
     struct fixture *fixture = *state;
+    char text[4096];
 
-    give_credentials(fixture, strings, 1);
+    give_credentials(fixture, strings, 2);
     assert_int_equal(prepare(fixture, false), RAY_OK);
-    expect_argv(fixture, MEMBER_ARGV);
-    assert_false(fake_has(fixture->root, INIT_MEMBER_CREDENTIAL_FILE));
+    expect_argv(fixture, MEMBER_ARGV " --ephemeral --credential /run/rayos/member/credential");
+    assert_string_equal(fake_get(fixture->root, INIT_MEMBER_CREDENTIAL_FILE, text),
+                        "rayos.join=b\n");
     assert_null(init_credentials_find(&fixture->credentials, "rayos.join"));
+    assert_null(init_credentials_find(&fixture->credentials, "rayos.create"));
+    init_member_settled(&fixture->member, fixture->root->fd);
+    expect_argv(fixture, MEMBER_ARGV " --ephemeral");
 }
 
 static void test_a_damaged_key_takes_no_part(void **state)
@@ -221,7 +229,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         CASE(test_before_there_is_a_key),       CASE(test_without_a_credential),
         CASE(test_a_credential_is_used_once),   CASE(test_both_are_handed_on),
-        CASE(test_what_is_no_text_is_not_used), CASE(test_without_a_disk_a_credential_is_not_used),
+        CASE(test_what_is_no_text_is_not_used), CASE(test_without_a_disk_it_joins_for_this_boot),
         CASE(test_a_damaged_key_takes_no_part), CASE(test_faults),
     };
 

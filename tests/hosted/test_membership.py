@@ -114,6 +114,92 @@ def test_a_machine_installed_anew_is_approved_once(three):
     wait_until(lambda: node(first, "b")["role"] in ("voter", "standby"))
 
 
+def test_a_token_says_whose_place_it_is(three):
+    first, old = three["a"], three["b"]
+    old_id = node(first, "b")["id"]
+    three.join("d", options=())
+    wait_until(lambda: node(first, "d")["role"] == "standby")
+    token = three.folder / "for-b"
+    refused(first, 1, "token", "create", "--for", "b", "--uses", "2")
+    first.do("token", "create", "--for", "b", "--file", token)
+    shown = first.json("token", "list")["tokens"]
+    assert [(t["for_node"], t["replaces"]) for t in shown] == [("b", old_id)]
+    # Another machine comes with it.
+    other = three.member("x").start("--credential", str(token))
+    wait_until(lambda: "a node called b" in other.status()["node_message"])
+    other.kill()
+    # As long as the old one runs, the new one waits.
+    new = three.make("b")
+    new.root = three.folder / "b2"
+    new.socket = new.root / "run/rayos/node.sock"
+    new.start("--credential", str(token))
+    three.members["b2"] = new
+    wait_until(lambda: "not replaced" in new.status()["node_message"])
+    assert node(first, "b")["id"] == old_id
+    old.kill()
+    wait_until(lambda: new.status()["node_state"] == "member")
+    assert node(first, "b")["id"] != old_id
+    assert [n["name"] for n in first.json("node", "list")["nodes"]] == ["a", "b", "c", "d"]
+    wait_until(lambda: three.voters_seen_by(first) == 3)
+    wait_until(lambda: node(first, "b")["role"] in ("voter", "standby"))
+    assert first.json("token", "list")["tokens"] == []
+
+
+def test_a_token_costs_no_majority(group):
+    """Of two voters the one that is gone cannot be replaced: the other one alone decides nothing."""
+    first = group.create()
+    group.join("b", "c")
+    group.wait_for_voters(3)
+    token = group.folder / "for-b"
+    first.do("token", "create", "--for", "b", "--file", token)
+    for name in ("b", "c"):
+        group[name].kill()
+    shutil.rmtree(group["b"].root)
+    late = group["b"]
+    late.start("--credential", str(token))
+    wait_until(lambda: late.status()["node_message"] != "")
+    assert late.status()["node_state"] != "member"
+    assert [n["name"] for n in first.json("node", "list")["nodes"]] == ["a", "b", "c"]
+
+
+# ---- nodes without a disk ----
+
+def boot_diskless(member, token):
+    """Again: what it had is gone."""
+    if member.process is not None:
+        member.kill()
+        shutil.rmtree(member.root)
+    member.start("--ephemeral", "--credential", str(token))
+    wait_until(lambda: member.status()["node_state"] == "member")
+
+
+def test_boots_of_a_diskless_node_do_not_pile_up(three):
+    first = three["a"]
+    token = three.folder / "ram-token"
+    first.do("token", "create", "--uses", "3", "--file", token)
+    diskless = three.member("ram")
+    ids = set()
+    for _ in range(3):
+        boot_diskless(diskless, token)
+        wait_until(lambda: node(first, "ram")["is_up"])
+        shown = node(first, "ram")
+        assert shown["is_ephemeral"] and shown["role"] == "observer"
+        ids.add(shown["id"])
+        assert [n["name"] for n in first.json("node", "list")["nodes"]] == ["a", "b", "c", "ram"]
+    assert len(ids) == 3
+    assert "node-removed" in first.do("events")
+    # The token is used up: the next boot wants another one.
+    diskless.kill()
+    shutil.rmtree(diskless.root)
+    diskless.start("--ephemeral", "--credential", str(token))
+    wait_until(lambda: "used up" in diskless.status()["node_message"])
+
+
+def test_a_diskless_node_makes_no_cluster(group):
+    first = group.member("a").start("--ephemeral")
+    assert "no data disk" in refused(first, 1, "cluster", "create", "demo")
+
+
 def test_a_node_that_runs_is_not_replaced(group):
     first = group.create()
     group.join("b")

@@ -123,6 +123,8 @@ class Group:
         """What clients' command lines begin with."""
         return []
 
+    wait_until = staticmethod(wait_until)
+
     def __getitem__(self, name):
         return self.members[name]
 

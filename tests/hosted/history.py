@@ -5,16 +5,18 @@ import re
 import signal
 import subprocess
 
-from conftest import BIN, wait_until
+from conftest import BIN
 
 END_LIMIT_S = 120
 SEARCH_LIMIT_S = 300
 
 
 class Clients:
-    """From start to judge; `seed` says which registers they use and what they ask."""
+    """From start to judge; `seed` says which registers they use and what they ask. The group: of
+    tests/hosted/cluster.py, or the machines of a lab."""
 
     def __init__(self, group, seed, clients=8, keys=4, think_ms=20):
+        self.group = group
         self.path = group.folder / f"history-{seed}"
         self.result = {}
         self.counts = {"read": 0, "write": 0, "swap": 0}
@@ -30,7 +32,7 @@ class Clients:
              "--history", self.path, "--seed", str(seed), "--clients", str(clients), "--keys",
              str(keys), "--think-ms", str(think_ms), *members],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-        wait_until(self.path.exists)
+        group.wait_until(self.path.exists)
 
     def _read_on(self):
         with self.path.open(encoding="ascii") as file:
@@ -55,7 +57,7 @@ class Clients:
     def wait_for_answers(self, count=30, kind="write"):
         """So many more than now: the group serves."""
         goal = self.answered()[kind] + count
-        wait_until(lambda: self.answered()[kind] >= goal)
+        self.group.wait_until(lambda: self.answered()[kind] >= goal)
 
     def end(self):
         """They stop; every register is read from every member; then all of it is judged."""

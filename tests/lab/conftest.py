@@ -6,6 +6,7 @@ varies), never for time.
 import json
 import os
 import re
+import select
 import subprocess
 import time
 import uuid
@@ -14,7 +15,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-CLUSTERCTL = ROOT / "build/bin/clusterctl"
+BIN = ROOT / "build/bin"
+CLUSTERCTL = BIN / "clusterctl"
 IMAGE = ROOT / "build/image"
 TEST_IMAGE = ROOT / "build/image-test"
 LIMIT_S = 300  # for anything that an emulated machine does
@@ -33,15 +35,18 @@ class Lab:
         self.up = self.verb("up", "--nodes", nodes, "--boot", boot, "--image", image,
                             "--accel", os.environ.get("ACCEL", "auto"), *options)
 
+    def command(self, verb, *words):
+        return [str(word) for word in (CLUSTERCTL, "lab", verb, "--name", self.name, *words)]
+
     def verb(self, verb, *words, check=True, timeout=LIMIT_S + 60, **kwargs):
         """`clusterctl lab VERB --name ... WORDS`; fails the test unless check is False."""
-        command = [CLUSTERCTL, "lab", verb, "--name", self.name, *words]
+        command = self.command(verb, *words)
         if "input" not in kwargs:
             kwargs["stdin"] = subprocess.DEVNULL
-        done = subprocess.run([str(word) for word in command], cwd=ROOT, timeout=timeout,
+        done = subprocess.run(command, cwd=ROOT, timeout=timeout,
                               capture_output=True, text=True, check=False, **kwargs)
         if check and done.returncode != 0:
-            pytest.fail(f"{' '.join(map(str, command))}\nstatus {done.returncode}\n"
+            pytest.fail(f"{' '.join(command)}\nstatus {done.returncode}\n"
                         f"{done.stdout}\n{done.stderr}")
         return done
 
@@ -61,6 +66,22 @@ class Lab:
     def wait(self, node, marker, count=1, timeout=LIMIT_S):
         self.verb("wait", "--node", node, "--marker", marker, "--count", count,
                   "--timeout", timeout)
+
+    def until(self, what, condition, limit_s=LIMIT_S):
+        """Until condition() is true, whose value it returns. It is looked at after each event of
+        the lab (markers, power, what rayos-provision did), and each second for what no event
+        tells, such as who leads."""
+        deadline = time.monotonic() + limit_s
+        with subprocess.Popen(self.command("events", "-f", "-o", "json"), cwd=ROOT,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as events:
+            try:
+                while not (value := condition()):
+                    assert time.monotonic() < deadline, what
+                    if select.select([events.stdout], [], [], 1)[0]:
+                        assert os.read(events.stdout.fileno(), 1 << 20), f"the lab ended: {what}"
+                return value
+            finally:
+                events.terminate()
 
     def chaos(self, *words):
         return self.verb("chaos", *words)
@@ -94,6 +115,23 @@ class Lab:
         before = self.count(node, marker)
         act()
         self.wait(node, marker, before + 1)
+
+    def operator(self, *words):
+        """clusterctl as the lab's operator, from outside of the cluster, over the network."""
+        return self.verb("enter", "--", CLUSTERCTL, *words, check=False)
+
+    def reinstall(self, node, credential):
+        """It boots with an empty disk, and with this line of `token create --file`, whatever the lab
+        has given it."""
+        machine = self.folder / "machines" / node
+        disk = machine / "data.img"
+        self.chaos("kill", node)
+        size = disk.stat().st_size
+        disk.unlink()
+        subprocess.run([ROOT / "provisioning/image/disk", "data", disk, str(size)], check=True,
+                       stdin=subprocess.DEVNULL)
+        (machine / "smbios/rayos.join").write_text(f"io.systemd.credential:{credential}")
+        self.chaos("start", node)
 
     def close(self):
         self.verb("down", check=False)

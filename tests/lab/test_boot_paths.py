@@ -1,11 +1,10 @@
 """Every way from power-on to a node, each on one machine. (UEFI PXE with the lab's own DHCP
 server is test_pxe.py.)"""
 import json
-import time
 
 import pytest
 
-from conftest import LIMIT_S, TEST_IMAGE, Lab
+from conftest import TEST_IMAGE, Lab
 
 
 def events(lab):
@@ -26,19 +25,18 @@ def sent_files(lab):
 
 def expect_good_boot(lab):
     """The node said hello twice, and the machine table knows that its boot ended well."""
-    table = lab.folder / "provision/machines"
-    deadline = time.monotonic() + LIMIT_S
-    while time.monotonic() < deadline:
-        for path in table.glob("52-54-00-77-00-15.json"):
-            record = json.loads(path.read_text())
-            kinds = [event["kind"] for event in record["timeline"]]
-            if record["outcome"] == "ready":
-                assert kinds.index("hello-init") < kinds.index("hello-ready")
-                assert record["node"]["name"] == "node1"
-                assert record["facts"]["vendor"] == "QEMU"
-                return record
-        time.sleep(0.2)
-    pytest.fail("no record of a good boot")
+    path = lab.folder / "provision/machines/52-54-00-77-00-15.json"
+
+    def ended_well():
+        record = json.loads(path.read_text()) if path.exists() else {}
+        return record if record.get("outcome") == "ready" else None
+
+    record = lab.until("no record of a good boot", ended_well)
+    kinds = [event["kind"] for event in record["timeline"]]
+    assert kinds.index("hello-init") < kinds.index("hello-ready")
+    assert record["node"]["name"] == "node1"
+    assert record["facts"]["vendor"] == "QEMU"
+    return record
 
 
 def size_of(name):

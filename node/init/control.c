@@ -8,6 +8,7 @@
 #include "node/init/boot_image.h"
 #include "node/init/crashes.h"
 #include "node/init/init.h"
+#include "node/init/kernel_tail.h"
 #include "node/init/log_tail.h"
 #include "node/init/provision.h"
 
@@ -24,17 +25,34 @@ static char *text(const char *borrowed)
     return (char *)(uintptr_t)borrowed;
 }
 
-static bool is_root(struct ray_rpc_call *call)
+static bool refuse_unless(bool may_go_on, struct ray_rpc_call *call)
 {
     struct ray_err err = {0};
 
-    if (ray_rpc_call_peer(call)->uid == 0) {
-        return true;
+    if (!may_go_on) {
+        (void)ray_fail(&err, RAY_EDENIED, "only root may do this");
+        (void)ray_next(&err, "use the node's console, or become root");
+        (void)ray_rpc_reply_err(call, &err); /* gone either way */
     }
-    (void)ray_fail(&err, RAY_EDENIED, "only root may do this");
-    (void)ray_next(&err, "use the node's console, or become root");
-    (void)ray_rpc_reply_err(call, &err); /* gone either way */
-    return false;
+    return may_go_on;
+}
+
+static bool is_root(struct ray_rpc_call *call)
+{
+    return refuse_unless(ray_rpc_call_peer(call)->uid == 0, call);
+}
+
+/* The few orders that rayosd hands on for the cluster's operators
+ * (docs/decisions/0017-orders-from-afar.md). */
+static bool is_root_or_rayosd(const struct init *init, struct ray_rpc_call *call)
+{
+    return refuse_unless(init_may_order(ray_rpc_call_peer(call)->uid, init->is_hosted), call);
+}
+
+/* Hosted, that user may be anybody. */
+bool init_may_order(uid_t uid, bool is_hosted)
+{
+    return uid == 0 || (uid == RAYOSD_ID && !is_hosted);
 }
 
 static void reply_done(struct ray_rpc_call *call, int rc, const struct ray_err *err)
@@ -296,7 +314,22 @@ static void run_log_tail(struct ray_rpc_call *call, const ProtobufCMessage *inpu
     const Rayos__Init__LogTailRequest *request = (const Rayos__Init__LogTailRequest *)input;
     uint32_t count = request->lines == 0 ? TAIL_DEFAULT : request->lines;
 
-    init_log_tail(call, &init->log, count < TAIL_MAX ? count : TAIL_MAX);
+    const struct log_tail_filter filter = {.unit = request->unit, .age_us = request->age_us};
+
+    init_log_tail(&init->log_tails, call, count < TAIL_MAX ? count : TAIL_MAX, &filter,
+                  request->is_following);
+}
+
+static void run_kernel_log(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
+{
+    struct init *init = arg;
+    const Rayos__Init__KernelLogRequest *request = (const Rayos__Init__KernelLogRequest *)input;
+    uint32_t count = request->lines == 0 ? TAIL_DEFAULT : request->lines;
+
+    if (is_root_or_rayosd(init, call)) {
+        init_kernel_tail(&init->log_tails, call, count < TAIL_MAX ? count : TAIL_MAX,
+                         request->is_following);
+    }
 }
 
 /* ---- changes ---- */
@@ -330,12 +363,14 @@ static void run_shutdown(struct ray_rpc_call *call, const ProtobufCMessage *inpu
     enum shutdown_mode mode;
     int rc;
 
-    if (!is_root(call)) {
+    if (!is_root_or_rayosd(init, call)) {
         return;
     }
     if (shutdown_mode_parse(request->mode, &mode) != RAY_OK) {
         rc = ray_fail(&err, RAY_EINVAL, "mode '%.32s' is none of poweroff, reboot, halt",
                       request->mode);
+    } else if (mode == SHUTDOWN_HALT && !is_root(call)) {
+        return; /* nobody far away could start it again */
     } else {
         rc = init_shutdown(init, mode, request->reason, &err);
     }
@@ -375,6 +410,7 @@ static const struct ray_rpc_method methods[] = {
     {"init.status", &rayos__init__status_request__descriptor, run_status},
     {"init.boot", &rayos__init__boot_request__descriptor, run_boot},
     {"init.log_tail", &rayos__init__log_tail_request__descriptor, run_log_tail},
+    {"init.kernel_log", &rayos__init__kernel_log_request__descriptor, run_kernel_log},
     {"init.service_restart", &rayos__init__service_restart_request__descriptor,
      run_service_restart},
     {"init.shutdown", &rayos__init__shutdown_request__descriptor, run_shutdown},

@@ -208,6 +208,140 @@ static void test_log_tail_left(void **state)
     assert_int_equal(fixture->code, RAY_ECANCELED);
 }
 
+/* ---- lines of one kind, and those to come ---- */
+
+static void keep_text(void *arg, const ProtobufCMessage *item)
+{
+    struct fixture *fixture = arg;
+
+    fixture->item_count++;
+    (void)snprintf(fixture->text, sizeof fixture->text, "%s",
+                   ((const Rayos__Init__LogLine *)item)->text);
+}
+
+static uint64_t tail_start(struct fixture *fixture, const Rayos__Init__LogTailRequest *request)
+{
+    uint64_t id;
+
+    fixture->item_count = 0;
+    fixture->has_ended = false;
+    assert_int_equal(ray_rpc_stream_start(fixture->client, "init.log_tail", &request->base,
+                                          &rayos__init__log_line__descriptor,
+                                          &rayos__init__log_tail_end__descriptor, 0, keep_text,
+                                          on_end, fixture, &id, NULL),
+                     RAY_OK);
+    return id;
+}
+
+static void put(struct fixture *fixture, const char *line)
+{
+    persist_log_put(&fixture->init.log, RAY_LOG_INFO, line, strlen(line));
+}
+
+static void test_log_takes(void **state)
+{
+    (void)state;
+    assert_true(log_tail_takes("12 info rayosd x", "", 0));
+    assert_true(log_tail_takes("12 info rayosd x", "rayosd", 0));
+    assert_true(log_tail_takes("12 info rayosd/member x", "rayosd", 0));
+    assert_true(log_tail_takes("12 info rayosd", "rayosd", 0));
+    assert_false(log_tail_takes("12 info rayosd2 x", "rayosd", 0));
+    assert_false(log_tail_takes("12 info rayo x", "rayosd", 0));
+    assert_false(log_tail_takes("12 rayosd", "rayosd", 0));
+    assert_false(log_tail_takes("", "rayosd", 0));
+    assert_true(log_tail_takes("12 info a x", "a", 12));
+    assert_false(log_tail_takes("11 info a x", "a", 12));
+    assert_false(log_tail_takes("no time", "", 12));
+}
+
+static void test_log_of_unit(void **state)
+{
+    struct fixture *fixture = *state;
+    Rayos__Init__LogTailRequest request = RAYOS__INIT__LOG_TAIL_REQUEST__INIT;
+    char unit[] = "guest";
+
+    put(fixture, "1 info guest old");
+    put(fixture, "99999999999999999 info guest one");
+    put(fixture, "99999999999999999 info other x");
+    put(fixture, "99999999999999999 info guest/net two");
+    request.unit = unit;
+    request.age_us = 1000000;
+    (void)tail_start(fixture, &request);
+    while (!fixture->has_ended) {
+        ray_loop_once(&fixture->init.loop);
+    }
+    assert_int_equal(fixture->code, RAY_OK);
+    assert_int_equal(fixture->item_count, 2);
+}
+
+/* What a reader that stands still has missed is told, and the rest is whole. */
+static void test_log_followed(void **state)
+{
+    struct fixture *fixture = *state;
+    Rayos__Init__LogTailRequest request = RAYOS__INIT__LOG_TAIL_REQUEST__INIT;
+    char unit[] = "u";
+    uint64_t id;
+
+    put(fixture, "1 info u before");
+    request.unit = unit;
+    request.is_following = true;
+    id = tail_start(fixture, &request);
+    while (fixture->item_count < 1) {
+        ray_loop_once(&fixture->init.loop);
+    }
+    assert_string_equal(fixture->text, "1 info u before");
+    put(fixture, "2 info v other");
+    put(fixture, "3 info u after");
+    while (fixture->item_count < 2) {
+        ray_loop_once(&fixture->init.loop);
+    }
+    assert_string_equal(fixture->text, "3 info u after");
+    for (int i = 0; i < LOG_RING_SIZE / 16; i++) {
+        put(fixture, "4 info v a line of some length");
+    }
+    while (fixture->item_count < 3) {
+        ray_loop_once(&fixture->init.loop);
+    }
+    assert_non_null(strstr(fixture->text, "lines are left out"));
+    assert_int_equal(fixture->init.log_tails.count, 1);
+    ray_rpc_call_cancel(fixture->client, id);
+    while (fixture->init.log_tails.count > 0 || !fixture->has_ended) {
+        ray_loop_once(&fixture->init.loop);
+    }
+    assert_int_equal(fixture->code, RAY_ECANCELED);
+}
+
+static void test_log_readers_are_bounded(void **state)
+{
+    struct fixture *fixture = *state;
+    Rayos__Init__LogTailRequest request = RAYOS__INIT__LOG_TAIL_REQUEST__INIT;
+
+    request.is_following = true;
+    for (int i = 0; i < LOG_TAIL_COUNT_MAX; i++) {
+        (void)tail_start(fixture, &request);
+    }
+    while (fixture->init.log_tails.count < LOG_TAIL_COUNT_MAX) {
+        ray_loop_once(&fixture->init.loop);
+    }
+    assert_false(fixture->has_ended);
+    (void)tail_start(fixture, &request);
+    while (!fixture->has_ended) {
+        ray_loop_once(&fixture->init.loop);
+    }
+    assert_int_equal(fixture->code, RAY_EUNAVAILABLE);
+}
+
+static void test_who_may_order(void **state)
+{
+    (void)state;
+    assert_true(init_may_order(0, false));
+    assert_true(init_may_order(0, true));
+    assert_true(init_may_order(RAYOSD_ID, false));
+    assert_false(init_may_order(RAYOSD_ID, true)); /* hosted, that may be anybody */
+    assert_false(init_may_order(RAYOSD_ID + 1, false));
+    assert_false(init_may_order((uid_t)-1, false));
+}
+
 static int set_level(struct fixture *fixture, const char *level)
 {
     Rayos__Init__LogLevelRequest request = RAYOS__INIT__LOG_LEVEL_REQUEST__INIT;
@@ -332,6 +466,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_log_tail, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log_tail_long, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log_tail_left, setup, teardown),
+        cmocka_unit_test(test_log_takes),
+        cmocka_unit_test(test_who_may_order),
+        cmocka_unit_test_setup_teardown(test_log_of_unit, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_log_followed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_log_readers_are_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log_level, setup, teardown),
         cmocka_unit_test_setup_teardown(test_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(test_shutdown, setup, teardown),

@@ -342,6 +342,8 @@ static int start_log(struct init *init, struct ray_err *err)
     };
     int rc = persist_log_init(&init->log, &init->loop, &config, err);
 
+    init->log_tails =
+        (struct log_tails){.loop = &init->loop, .log = &init->log, .root = init->root};
     if (rc == RAY_OK) {
         ray_logger_init(&init->logger, -1, RAY_LOG_PLAIN, RAY_LOG_INFO);
         init->logger.sink = on_log_line;

@@ -15,6 +15,7 @@
 #include "node/init/boot.h"
 #include "node/init/job.h"
 #include "node/init/kernel_log.h"
+#include "node/init/log_tail.h"
 #include "node/init/marker_sink.h"
 #include "node/init/member.h"
 #include "node/init/notify_server.h"
@@ -84,6 +85,7 @@ struct init {
     struct persist_log log;
     struct marker_sink sink;
     struct kernel_log kernel_log;
+    struct log_tails log_tails; /* who reads the logs from outside */
     struct reaper reaper;
     struct watchdog watchdog;
     struct supervise supervise;
@@ -174,6 +176,8 @@ bool init_prompt_run(void *arg, struct terminal *terminal, const struct prompt_c
 
 /* control.c */
 int init_control_open(struct init *init, struct ray_err *err);
+/* Who may give the orders that are for rayosd, too. */
+bool init_may_order(uid_t uid, bool is_hosted);
 
 /* test_hooks.c in the test image, test_hooks_none.c elsewhere: more methods of the control
  * socket; ends with a NULL name. */

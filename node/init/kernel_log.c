@@ -74,16 +74,26 @@ int kernel_record_parse(const char *record, size_t size, struct kernel_record *o
     return RAY_OK;
 }
 
+size_t kernel_record_format(const struct kernel_record *record,
+                            char out[static RAY_LOG_LINE_SIZE_MAX])
+{
+    int size = snprintf(out, RAY_LOG_LINE_SIZE_MAX, "%" PRIu64 " %s %s ", record->time_us,
+                        ray_log_level_name(record->level), record->is_kernel ? "kernel" : "kmsg");
+
+    if (size <= 0 || size >= RAY_LOG_LINE_SIZE_MAX) {
+        return 0;
+    }
+    return (size_t)size + ray_escape(out + size, RAY_LOG_LINE_SIZE_MAX - (size_t)size, record->text,
+                                     record->text_size);
+}
+
 static void put_text(struct kernel_log *log, const struct kernel_record *record)
 {
     char line[RAY_LOG_LINE_SIZE_MAX];
-    int size = snprintf(line, sizeof line, "%" PRIu64 " %s %s ", record->time_us,
-                        ray_log_level_name(record->level), record->is_kernel ? "kernel" : "kmsg");
+    size_t size = kernel_record_format(record, line);
 
-    if (size > 0 && (size_t)size < sizeof line) {
-        size_t escaped_size =
-            ray_escape(line + size, sizeof line - (size_t)size, record->text, record->text_size);
-        log->put(log->arg, record->level, line, (size_t)size + escaped_size);
+    if (size > 0) {
+        log->put(log->arg, record->level, line, size);
     }
 }
 

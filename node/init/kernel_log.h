@@ -34,6 +34,10 @@ struct kernel_record {
 /* RAY_EMALFORMED when it is no such record. */
 int kernel_record_parse(const char *record, size_t size, struct kernel_record *out);
 
+/* "<t_us> <level> kernel <text>", escaped; its size, 0: it does not fit. */
+size_t kernel_record_format(const struct kernel_record *record,
+                            char out[static RAY_LOG_LINE_SIZE_MAX]);
+
 struct kernel_log {
     struct ray_poll poll;
     int fd; /* owned; -1: none */

@@ -28,6 +28,7 @@
 #include "net/rpc.h"
 #include "node/rayosd_facts.h"
 #include "node/rayosd_methods.h"
+#include "node/rayosd_orders.h"
 #include "node/rayosd_seccomp.h"
 #include "node/rayosd_ticker.h"
 #include "node/rayosd_watchdog.h"
@@ -181,6 +182,13 @@ static void on_denied(void *arg, const char *rule, const char *detail)
     tell_marker(arg, RAY_MARKER_POLICY_VIOLATION, text);
 }
 
+static void on_order(void *arg, struct ray_rpc_call *call, const ProtobufCMessage *input)
+{
+    struct rayosd *rayosd = arg;
+
+    rayosd_order(&rayosd->loop, rayosd->init_path, call, input);
+}
+
 static void on_member_failed(void *arg)
 {
     struct rayosd *rayosd = arg;
@@ -209,6 +217,7 @@ static int start_member(struct rayosd *rayosd, const struct ray_args *args, stru
         .facts_size = rayosd->facts.size,
         .on_quorate = on_quorate,
         .on_denied = on_denied,
+        .on_order = on_order,
         .on_failed = on_member_failed,
         .arg = rayosd,
     };

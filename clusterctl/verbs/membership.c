@@ -156,9 +156,11 @@ static int send_approval(const struct ray_args *args, const Rayos__Cluster__Node
 }
 
 /* In: it has its disk, and the others have a link to it. */
-static int look_for_it(const struct ray_args *args, const Rayos__Cluster__NodeStatus *node,
-                       bool *out_done, char line[static NODE_WAIT_LINE_SIZE], struct ray_err *err)
+static int look_for_it(const void *context, const struct ray_args *args,
+                       const Rayos__Cluster__NodeStatus *node, bool *out_done,
+                       char line[static NODE_WAIT_LINE_SIZE], struct ray_err *err)
 {
+    (void)context;
     (void)args;
     if (node == NULL) {
         return ray_fail(err, RAY_ECONFLICT, "the node was removed meanwhile");

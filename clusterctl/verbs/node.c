@@ -10,6 +10,7 @@
 #include "clusterctl/verbs/membership.h"
 #include "clusterctl/verbs/node_call.h"
 #include "clusterctl/verbs/node_leave.h"
+#include "clusterctl/verbs/node_logs.h"
 #include "clusterctl/verbs/recovery.h"
 #include "clusterctl/verbs/service_restart.h"
 #include "clusterctl/verbs/shutdown.h"
@@ -319,14 +320,36 @@ static const struct ray_args_command node_subcommands[] = {
      .help = "stop a service in order and start it again",
      .options = node_service_restart_options,
      .run = node_service_restart},
+    {.name = "logs",
+     .positional = "NAME",
+     .positional_min = 1,
+     .positional_max = 1,
+     .help = "the log of a node of the cluster",
+     .options = node_logs_options,
+     .run = node_logs,
+     .complete = complete_node},
+    {.name = "dmesg",
+     .positional = "NAME",
+     .positional_min = 1,
+     .positional_max = 1,
+     .help = "the kernel's messages of a node of the cluster",
+     .options = node_dmesg_options,
+     .run = node_dmesg,
+     .complete = complete_node},
     {.name = "shutdown",
-     .help = "stop everything in order and switch off",
+     .positional = "[NAME]",
+     .positional_max = 1,
+     .help = "stop everything in order and switch off: a node of the cluster, or this machine",
      .options = node_shutdown_options,
-     .run = node_shutdown},
+     .run = node_shutdown,
+     .complete = complete_node},
     {.name = "reboot",
-     .help = "stop everything in order and boot again",
+     .positional = "[NAME]",
+     .positional_max = 1,
+     .help = "stop everything in order and boot again: a node of the cluster, or this machine",
      .options = node_shutdown_options,
-     .run = node_reboot},
+     .run = node_reboot,
+     .complete = complete_node},
     {.name = "test-hang",
      .help = "block PID 1 (test image)",
      .options = hang_options,

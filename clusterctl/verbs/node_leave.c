@@ -21,8 +21,8 @@ enum { REMOVE_TRIES = 3, SET_TRIES = 5, TEXT_SIZE = 1024 };
 
 /* ---- what would happen ---- */
 
-static int fetch_plan(const struct ray_args *args, const char *id, Rayos__Cluster__Plan **out,
-                      struct ray_err *err)
+int node_plan_fetch(const struct ray_args *args, const char *id, Rayos__Cluster__Plan **out,
+                    struct ray_err *err)
 {
     Rayos__Cluster__PlanRequest request = RAYOS__CLUSTER__PLAN_REQUEST__INIT;
     ProtobufCMessage *body = NULL;
@@ -37,7 +37,7 @@ static int fetch_plan(const struct ray_args *args, const char *id, Rayos__Cluste
     return rc;
 }
 
-static void free_plan(Rayos__Cluster__Plan *plan)
+void node_plan_free(Rayos__Cluster__Plan *plan)
 {
     if (plan != NULL) {
         rayos__cluster__plan__free_unpacked(plan, NULL);
@@ -87,8 +87,8 @@ static int send(const struct ray_args *args, const char *id_text, Rayos__Registr
     return registry_change_once(args, command, &revision, err);
 }
 
-static int send_drain(const struct ray_args *args, const char *id_text, bool is_drained,
-                      struct ray_err *err)
+int node_send_drain(const struct ray_args *args, const char *id_text, bool is_drained,
+                    struct ray_err *err)
 {
     Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
     Rayos__Registry__NodeDrain drain = RAYOS__REGISTRY__NODE_DRAIN__INIT;
@@ -125,7 +125,7 @@ static int look_until(const struct ray_args *args, const Rayos__Cluster__NodeSta
         (void)snprintf(line, NODE_WAIT_LINE_SIZE, "gone");
         return RAY_OK;
     }
-    rc = fetch_plan(args, node->id, &plan, err);
+    rc = node_plan_fetch(args, node->id, &plan, err);
     if (rc != RAY_OK) {
         (void)snprintf(line, NODE_WAIT_LINE_SIZE, "%s", err->text);
         return ray_err_is_retryable(rc) ? RAY_OK : rc; /* an election */
@@ -139,28 +139,31 @@ static int look_until(const struct ray_args *args, const Rayos__Cluster__NodeSta
         (void)snprintf(line, NODE_WAIT_LINE_SIZE, "%s, %s, %llu guests", node->state, node->role,
                        (unsigned long long)plan->guests);
     }
-    free_plan(plan);
+    node_plan_free(plan);
     return RAY_OK;
 }
 
-static int look_for_drained(const struct ray_args *args, const Rayos__Cluster__NodeStatus *node,
-                            bool *out_done, char line[static NODE_WAIT_LINE_SIZE],
-                            struct ray_err *err)
+static int look_for_drained(const void *context, const struct ray_args *args,
+                            const Rayos__Cluster__NodeStatus *node, bool *out_done,
+                            char line[static NODE_WAIT_LINE_SIZE], struct ray_err *err)
 {
+    (void)context;
     return look_until(args, node, true, out_done, line, err);
 }
 
-static int look_for_no_vote(const struct ray_args *args, const Rayos__Cluster__NodeStatus *node,
-                            bool *out_done, char line[static NODE_WAIT_LINE_SIZE],
-                            struct ray_err *err)
+static int look_for_no_vote(const void *context, const struct ray_args *args,
+                            const Rayos__Cluster__NodeStatus *node, bool *out_done,
+                            char line[static NODE_WAIT_LINE_SIZE], struct ray_err *err)
 {
+    (void)context;
     return look_until(args, node, false, out_done, line, err);
 }
 
-static int look_for_removed(const struct ray_args *args, const Rayos__Cluster__NodeStatus *node,
-                            bool *out_done, char line[static NODE_WAIT_LINE_SIZE],
-                            struct ray_err *err)
+static int look_for_removed(const void *context, const struct ray_args *args,
+                            const Rayos__Cluster__NodeStatus *node, bool *out_done,
+                            char line[static NODE_WAIT_LINE_SIZE], struct ray_err *err)
 {
+    (void)context;
     (void)args;
     (void)err;
     *out_done = node == NULL;
@@ -170,10 +173,7 @@ static int look_for_removed(const struct ray_args *args, const Rayos__Cluster__N
 }
 
 static int wait_for(const struct ray_args *args, const Rayos__Cluster__NodeStatus *node,
-                    int (*look)(const struct ray_args *args, const Rayos__Cluster__NodeStatus *node,
-                                bool *out_done, char line[static NODE_WAIT_LINE_SIZE],
-                                struct ray_err *err),
-                    struct ray_err *err)
+                    node_wait_look *look, struct ray_err *err)
 {
     const struct node_wait wait = {.id = node->id, .name = node->name, .look = look};
 
@@ -193,13 +193,13 @@ static int find(const struct ray_args *args, Rayos__Cluster__Nodes **out_nodes,
         rc = node_find(*out_nodes, NULL, args->positionals[0], out_node, err);
     }
     if (rc == RAY_OK && out_plan != NULL) {
-        rc = fetch_plan(args, (*out_node)->id, out_plan, err);
+        rc = node_plan_fetch(args, (*out_node)->id, out_plan, err);
     }
     return rc;
 }
 
-static int drain(const struct ray_args *args, const Rayos__Cluster__NodeStatus *node,
-                 const Rayos__Cluster__Plan *plan, struct ray_err *err)
+int node_drain_first(const struct ray_args *args, const Rayos__Cluster__NodeStatus *node,
+                     const Rayos__Cluster__Plan *plan, struct ray_err *err)
 {
     int rc = check_plan(plan, err);
 
@@ -210,7 +210,7 @@ static int drain(const struct ray_args *args, const Rayos__Cluster__NodeStatus *
     if (ray_args_flag(args, "dry-run")) {
         return RAY_OK;
     }
-    rc = send_drain(args, node->id, true, err);
+    rc = node_send_drain(args, node->id, true, err);
     return rc == RAY_OK ? wait_for(args, node, look_for_drained, err) : rc;
 }
 
@@ -224,9 +224,9 @@ int node_drain(const struct ray_args *args, void *context)
 
     (void)context;
     if (rc == RAY_OK) {
-        rc = drain(args, node, plan, &err);
+        rc = node_drain_first(args, node, plan, &err);
     }
-    free_plan(plan);
+    node_plan_free(plan);
     node_list_free(nodes);
     return rc == RAY_OK ? 0 : output_error(&err);
 }
@@ -240,7 +240,7 @@ int node_undrain(const struct ray_args *args, void *context)
 
     (void)context;
     if (rc == RAY_OK && !ray_args_flag(args, "dry-run")) {
-        rc = send_drain(args, node->id, false, &err);
+        rc = node_send_drain(args, node->id, false, &err);
     }
     if (rc == RAY_OK) {
         (void)printf("node %s: %s guests and a part of the log again\n", node->name,
@@ -288,7 +288,7 @@ static int remove_it(const struct ray_args *args, const Rayos__Cluster__NodeStat
     if (ray_args_flag(args, "no-wait") || !plan->has_part) {
         rc = send_removal(args, node->id, true, err);
     } else {
-        rc = send_drain(args, node->id, true, err);
+        rc = node_send_drain(args, node->id, true, err);
         rc = rc == RAY_OK ? remove_without_vote(args, node, err) : rc;
     }
     return rc == RAY_OK ? wait_for(args, node, look_for_removed, err) : rc;
@@ -326,7 +326,7 @@ int node_remove(const struct ray_args *args, void *context)
             rc = remove_it(args, node, plan, &err);
         }
     }
-    free_plan(plan);
+    node_plan_free(plan);
     node_list_free(nodes);
     return rc == RAY_OK ? 0 : output_error(&err);
 }

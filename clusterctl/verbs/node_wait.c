@@ -50,7 +50,7 @@ static int look(const struct ray_args *args, const struct node_wait *wait, struc
     int rc = node_list_fetch(args, false, &nodes, err);
 
     if (rc == RAY_OK) {
-        rc = wait->look(args, find(nodes, wait->id), out_done, line, err);
+        rc = wait->look(wait->context, args, find(nodes, wait->id), out_done, line, err);
         show(view, wait->name, line);
     } else if (ray_err_is_retryable(rc)) {
         show(view, wait->name, err->text); /* an election, or a member that starts */

@@ -18,13 +18,17 @@ enum { NODE_WAIT_LINE_SIZE = RAY_ERR_TEXT_SIZE };
 #define NODE_NO_WAIT_OPTION {.name = "no-wait", .help = "end once the change is made"}
 #define NODE_DRY_RUN_OPTION {.name = "dry-run", .help = "say what would happen, and change nothing"}
 
+/* `node` is NULL once it is gone. True: that was it; `line` says how it stands. RAY_OK, or what
+ * ends the waiting. */
+typedef int node_wait_look(const void *context, const struct ray_args *args,
+                           const Rayos__Cluster__NodeStatus *node, bool *out_done,
+                           char line[static NODE_WAIT_LINE_SIZE], struct ray_err *err);
+
 struct node_wait {
     const char *id;
     const char *name;
-    /* `node` is NULL once it is gone. True: that was it; `line` says how it stands. RAY_OK, or what
-     * ends the waiting. */
-    int (*look)(const struct ray_args *args, const Rayos__Cluster__NodeStatus *node, bool *out_done,
-                char line[static NODE_WAIT_LINE_SIZE], struct ray_err *err);
+    node_wait_look *look;
+    const void *context; /* of look; may be NULL */
 };
 
 /* RAY_ETIMEOUT: not yet; the change goes on without us. */

@@ -13,7 +13,9 @@
 #include <string.h>
 
 #include "clusterctl/cli/output.h"
+#include "clusterctl/verbs/cluster_call.h"
 #include "clusterctl/verbs/node_call.h"
+#include "clusterctl/verbs/node_power.h"
 #include "clusterctl/verbs/shutdown_view.h"
 #include "net/rpc.h"
 
@@ -271,23 +273,43 @@ static int shut_down(const struct ray_args *args, const char *mode)
     }
 }
 
+/* With a name: a node of the cluster. */
+static int run(const struct ray_args *args, const char *mode)
+{
+    struct ray_err err = {0};
+
+    if (args->positional_count > 0) {
+        return node_power(args, mode);
+    }
+    if (ray_args_flag(args, "drain") || ray_args_value(args, "socket") != NULL ||
+        ray_args_value(args, "context") != NULL) {
+        (void)ray_fail(&err, RAY_EUSAGE, "without a name it is this machine, of no cluster");
+        (void)ray_next(&err, "give the name of a node: clusterctl node list");
+        return output_error(&err);
+    }
+    return shut_down(args, mode);
+}
+
 int node_shutdown(const struct ray_args *args, void *context)
 {
     (void)context;
-    return shut_down(args, "poweroff");
+    return run(args, "poweroff");
 }
 
 int node_reboot(const struct ray_args *args, void *context)
 {
     (void)context;
-    return shut_down(args, "reboot");
+    return run(args, "reboot");
 }
 
-/* The default time is longer than the 60 s after which PID 1 uses force. */
+/* The default time is longer than the 60 s after which PID 1 uses force, and a boot. */
 const struct ray_args_option node_shutdown_options[] = {
     {.name = "reason", .value_name = "TEXT", .help = "why, for the log"},
     {.name = "no-wait", .help = "end as soon as PID 1 has accepted the order"},
     {.name = "dry-run", .help = "say what would happen, change nothing"},
+    {.name = "drain", .help = "NAME: move its guests and give up its vote before"},
+    {.name = "yes", .help = "NAME: do not ask for the name"},
+    CLUSTER_SOCKET_OPTION,
     NODE_SOCKET_DIR_OPTION,
-    NODE_TIMEOUT_OPTION("90"),
+    NODE_TIMEOUT_OPTION("300"),
     {0}};

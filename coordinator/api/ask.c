@@ -73,6 +73,16 @@ void member_ask_fail(struct member_ask *ask, const struct ray_err *err)
     release(ask);
 }
 
+struct ray_rpc_call *member_ask_hand_over(struct member_ask *ask)
+{
+    struct ray_rpc_call *call = ask->call;
+
+    ask->call = NULL;
+    ray_rpc_call_on_cancel(call, NULL, NULL);
+    release(ask);
+    return call;
+}
+
 void member_ask_refuse(struct member_ask *ask, const struct coord_fsm_result *result)
 {
     struct ray_err err = {0};

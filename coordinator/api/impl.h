@@ -125,7 +125,8 @@ struct coord_member {
 
     struct member_ask_list asks;
     size_t ask_count;
-    struct ray_arena arena; /* of one answer or command */
+    size_t order_stream_count; /* logs that are read through here */
+    struct ray_arena arena;    /* of one answer or command */
 
     struct coord_watch_hub *hub;
     struct ray_timer hub_timer;
@@ -228,12 +229,16 @@ void member_relays_fini(struct coord_member *m); /* after member_asks_end */
 void member_relay(struct coord_member *m, const struct member_caller *caller,
                   struct ray_rpc_call *call, const ProtobufCMessage *input,
                   const struct member_relayed *relayed);
+/* protobuf_c_message_free_unpacked; NULL: no memory. */
+ProtobufCMessage *member_message_copy(const ProtobufCMessage *message);
 
 /* ---- ask.c ---- */
 
 /* `size` of the method's struct, which begins with a member_ask. NULL: the caller has been told. */
 void *member_ask_new(struct coord_member *m, const struct member_caller *caller,
                      struct ray_rpc_call *call, size_t size);
+/* The ask is gone, and its call open: it is for somebody else to end. */
+struct ray_rpc_call *member_ask_hand_over(struct member_ask *ask);
 void member_ask_reply(struct member_ask *ask, const ProtobufCMessage *body);
 void member_ask_fail(struct member_ask *ask, const struct ray_err *err);
 /* Also of a result that is a refusal. */
@@ -306,6 +311,7 @@ member_method member_token_create, member_token_list, member_token_remove;
 member_method member_query, member_propose, member_place_ask;
 member_method member_session_open, member_session_keep, member_session_close;
 member_method member_watch, member_events_method;
+member_method member_order; /* order.c: all that are for a machine */
 
 /* What other nodes may call; ends with a NULL name. */
 const struct ray_rpc_method *member_link_methods(void);

@@ -53,6 +53,9 @@ struct coord_member_config {
     void (*on_quorate)(void *arg, size_t voter_count);
     /* The policy has denied something that was asked of this node. */
     void (*on_denied)(void *arg, const char *rule, const char *detail);
+    /* An order to this machine, a request of net/proto/cluster.proto with an Order (judged already,
+     * its principal set): ends the call now or later. NULL: the machine takes none. */
+    void (*on_order)(void *arg, struct ray_rpc_call *call, const ProtobufCMessage *input);
     /* It cannot go on (its disk failed): end the process, start anew. */
     void (*on_failed)(void *arg);
     void *arg;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/atomic_file.h"
+#include "net/proto/init.pb-c.h"
 #include "net/proto_codec.h"
 
 enum { OPEN_DIRS_MAX = 16 };
@@ -93,6 +94,28 @@ static void on_denied(void *arg, const char *rule, const char *detail)
     (void)snprintf(fix->denied, sizeof fix->denied, "%s:%s", rule, detail);
 }
 
+/* It is done at once; a log has three lines. */
+static void on_order(void *arg, struct ray_rpc_call *call, const ProtobufCMessage *input)
+{
+    struct member_fix *fix = arg;
+    bool is_power = input->descriptor == &rayos__cluster__power_request__descriptor;
+    const Rayos__Cluster__Order *order = is_power
+                                             ? ((const Rayos__Cluster__PowerRequest *)input)->order
+                                             : ((const Rayos__Cluster__LogsRequest *)input)->order;
+    Rayos__Init__Done done = RAYOS__INIT__DONE__INIT;
+    Rayos__Init__LogTailEnd end = RAYOS__INIT__LOG_TAIL_END__INIT;
+    Rayos__Init__LogLine line = RAYOS__INIT__LOG_LINE__INIT;
+
+    fix->order_count++;
+    (void)snprintf(fix->order, sizeof fix->order, "%s %s %s", order->principal,
+                   is_power ? "power" : "logs", order->reason);
+    line.text = (char *)(uintptr_t)"a line";
+    for (int i = 0; !is_power && i < 3; i++) {
+        must(ray_rpc_send(call, &line.base) == RAY_OK, "no room for a line");
+    }
+    (void)ray_rpc_reply(call, is_power ? &done.base : &end.base); /* the caller is gone, or not */
+}
+
 static void on_failed(void *arg)
 {
     struct member_fix *fix = arg;
@@ -137,6 +160,7 @@ int member_fix_start(struct member_fix *fix, const char *credential, struct ray_
         .is_fit_for_leases = true,
         .on_quorate = on_quorate,
         .on_denied = on_denied,
+        .on_order = on_order,
         .on_failed = on_failed,
         .arg = fix,
     };

@@ -8,7 +8,7 @@
 
 #include "coordinator/api/impl.h"
 
-enum { MEMBER_FIX_PATH_SIZE = 128, MEMBER_FIX_WAIT_MS = 60000 };
+enum { MEMBER_FIX_PATH_SIZE = 128, MEMBER_FIX_WAIT_MS = 60000, MEMBER_FIX_ORDER_SIZE = 256 };
 
 struct member_fix {
     struct ray_loop loop;
@@ -22,7 +22,9 @@ struct member_fix {
     struct ray_rpc_client *client;
     bool has_failed;
     bool has_left;
-    size_t quorum; /* voters, as last told */
+    size_t quorum;                     /* voters, as last told */
+    size_t order_count;                /* that this machine was given */
+    char order[MEMBER_FIX_ORDER_SIZE]; /* the last: "PRINCIPAL METHOD REASON" */
     unsigned denied_count;
     char denied[192]; /* "RULE:DETAIL", the last */
 };

@@ -13,6 +13,7 @@
 #include "base/size.h"
 #include "coordinator/api/member_fixture.h"
 #include "net/bulk_fixture.h"
+#include "net/proto/init.pb-c.h"
 #include "net/proto_codec.h"
 #include "net/rpc_bulk.h"
 
@@ -50,6 +51,8 @@ static const struct subject subjects[] = {
     {"cluster.members", NULL, &rayos__cluster__joined__descriptor},
     {"cluster.recover", NULL, &rayos__cluster__recovering__descriptor},
     {"place.ask", &rayos__cluster__query_part__descriptor, &rayos__cluster__query_end__descriptor},
+    {"node.power", NULL, &rayos__init__done__descriptor},
+    {"node.logs", &rayos__init__log_line__descriptor, &rayos__init__log_tail_end__descriptor},
 };
 
 enum { JOIN_INDEX = 255 }; /* as the first byte: node.join, wherever the list ends */

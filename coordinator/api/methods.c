@@ -39,7 +39,9 @@ struct entry {
     X("node.plan", plan_request, member_node_plan, GATE_READ, &relayed_plan)                       \
     X("cluster.members", members_request, member_cluster_members, GATE_ALL, &relayed_members)      \
     X("cluster.recover", recover_request, member_cluster_recover, GATE_ADMIN, NULL)                \
-    X("place.ask", place_request, member_place_ask, GATE_READ, &relayed_place)
+    X("place.ask", place_request, member_place_ask, GATE_READ, &relayed_place)                     \
+    X("node.power", power_request, member_order, GATE_PRINCIPAL, NULL)                             \
+    X("node.logs", logs_request, member_order, GATE_PRINCIPAL, NULL)
 
 /* What a node outside of the log has from a member. Sorted as above. */
 static const struct member_relayed relayed_status = {.method = "cluster.status",
@@ -136,7 +138,8 @@ const struct ray_rpc_method *coord_member_methods(void)
     return methods;
 }
 
-/* Only what is read, and changes nothing: commands of other nodes come as such (net/proto/member).
+/* What is read, and orders to this machine: commands of other nodes come as such
+ * (net/proto/member).
  */
 const struct ray_rpc_method *member_link_methods(void)
 {
@@ -150,6 +153,8 @@ const struct ray_rpc_method *member_link_methods(void)
         {"place.ask", &rayos__cluster__place_request__descriptor, run},
         {"registry.watch", &rayos__cluster__watch_request__descriptor, run},
         {"events", &rayos__cluster__events_request__descriptor, run},
+        {"node.power", &rayos__cluster__power_request__descriptor, run},
+        {"node.logs", &rayos__cluster__logs_request__descriptor, run},
         {NULL, NULL, NULL},
     };
 

@@ -6,7 +6,9 @@
 #include "base/test.h"
 #include "coordinator/api/member_fixture.h"
 #include "net/link_peer.h"
+#include "net/proto/init.pb-c.h"
 #include "net/proto_codec.h"
+#include "net/rpc_link.h"
 
 enum { STEP_MS = 5 };
 
@@ -345,12 +347,200 @@ static void test_streams_of_who_leaves(void **state)
     assert_false(pair->watch.has_ended || pair->events.has_ended);
 }
 
+/* ---- orders to the other's machine ---- */
+
+struct answer {
+    struct stream stream; /* first */
+    char text[RAY_ERR_TEXT_SIZE];
+};
+
+static void on_answer(void *arg, const struct ray_rpc_result *result)
+{
+    struct answer *answer = arg;
+
+    (void)snprintf(answer->text, sizeof answer->text, "%s", result->text);
+    on_stream_end(&answer->stream, result);
+}
+
+struct order_wait {
+    struct pair *pair;
+    const struct answer *answer;
+};
+
+static bool turn_both(void *arg)
+{
+    const struct order_wait *wait = arg;
+
+    ray_timer_start(&wait->pair->step, STEP_MS, 0);
+    ray_loop_once(&wait->pair->away.loop);
+    return wait->answer->stream.has_ended;
+}
+
+static int ask(struct pair *pair, struct member_fix *at, const char *method,
+               const ProtobufCMessage *input, const ProtobufCMessageDescriptor *output,
+               struct answer *answer)
+{
+    struct order_wait wait = {pair, answer};
+
+    *answer = (struct answer){.stream = {.code = RAY_OK}};
+    assert_int_equal(
+        ray_rpc_stream_start(at->client, method, input, &rayos__init__log_line__descriptor, output,
+                             MEMBER_FIX_WAIT_MS, count_item, on_answer, answer, NULL, NULL),
+        RAY_OK);
+    assert_true(member_fix_run(&pair->home, turn_both, &wait));
+    return answer->stream.code;
+}
+
+static int ask_power(struct pair *pair, struct member_fix *at, const struct ray_id *node,
+                     const char *mode, struct answer *answer)
+{
+    Rayos__Cluster__PowerRequest request = RAYOS__CLUSTER__POWER_REQUEST__INIT;
+    Rayos__Cluster__Order order = RAYOS__CLUSTER__ORDER__INIT;
+    char id_text[RAY_ID_TEXT_SIZE];
+
+    order.node = (char *)(uintptr_t)ray_id_format(node, id_text);
+    order.reason = (char *)(uintptr_t)"a new kernel";
+    order.principal = (char *)(uintptr_t)"somebody else"; /* nobody believes that */
+    request.order = &order;
+    request.mode = (char *)(uintptr_t)mode;
+    return ask(pair, at, "node.power", &request.base, &rayos__init__done__descriptor, answer);
+}
+
+static int ask_logs(struct pair *pair, struct member_fix *at, const struct ray_id *node,
+                    struct answer *answer)
+{
+    Rayos__Cluster__LogsRequest request = RAYOS__CLUSTER__LOGS_REQUEST__INIT;
+    Rayos__Cluster__Order order = RAYOS__CLUSTER__ORDER__INIT;
+    char id_text[RAY_ID_TEXT_SIZE];
+
+    order.node = (char *)(uintptr_t)ray_id_format(node, id_text);
+    request.order = &order;
+    return ask(pair, at, "node.logs", &request.base, &rayos__init__log_tail_end__descriptor,
+               answer);
+}
+
+static bool is_ordered(const struct coord_object *event, const struct ray_id *node)
+{
+    return strcmp(event->happening.what, "node-power") == 0 &&
+           ray_id_equal(&event->happening.object_id, node) &&
+           strcmp(event->happening.principal, "root@fix") == 0 &&
+           strstr(event->happening.text, "reboot (boot ") != NULL &&
+           strstr(event->happening.text, "): a new kernel") != NULL;
+}
+
+static size_t count_orders(const struct member_fix *fix, const struct ray_id *node)
+{
+    struct coord_fsm *fsm = coord_replica_fsm(fix->member->replica);
+    const struct coord_object *event = coord_fsm_next(fsm, COORD_EVENT, NULL);
+    size_t count = 0;
+
+    while (event != NULL) {
+        struct ray_id id = event->id;
+
+        count += is_ordered(event, node);
+        event = coord_fsm_next(fsm, COORD_EVENT, &id);
+    }
+    return count;
+}
+
+/* From the one that has the log to the other, in the name of who asked; the log says so first. */
+static void test_orders_are_carried(void **state)
+{
+    struct pair *pair = *state;
+    struct answer answer;
+    struct ray_id id;
+
+    join(pair, false, is_standby);
+    id = pair->away.member->id;
+    assert_int_equal(ask_power(pair, &pair->home, &id, "reboot", &answer), RAY_OK);
+    assert_int_equal(pair->home.order_count, 0);
+    assert_int_equal(pair->away.order_count, 1);
+    assert_string_equal(pair->away.order, "root@fix power a new kernel");
+    assert_int_equal(count_orders(&pair->home, &id), 1);
+    assert_int_equal(ask_logs(pair, &pair->home, &id, &answer), RAY_OK);
+    assert_int_equal(answer.stream.item_count, 3);
+    assert_string_equal(pair->away.order, "root@fix logs ");
+    assert_int_equal(pair->home.member->order_stream_count, 0);
+    /* To the machine that was asked itself. */
+    assert_int_equal(ask_power(pair, &pair->home, &pair->home.member->id, "poweroff", &answer),
+                     RAY_OK);
+    assert_int_equal(pair->home.order_count, 1);
+    /* What makes no sense leaves nothing behind. */
+    assert_int_equal(ask_power(pair, &pair->home, &id, "explode", &answer), RAY_EINVAL);
+    id.bytes[0] ^= 1;
+    assert_int_equal(ask_power(pair, &pair->home, &id, "reboot", &answer), RAY_ENOTFOUND);
+    assert_int_equal(count_orders(&pair->home, &id), 0);
+    assert_int_equal(pair->away.order_count, 2);
+}
+
+/* Who has no part of the log gives no orders, neither for its own users nor by its links. */
+static void test_observers_order_nothing(void **state)
+{
+    struct pair *pair = *state;
+    struct ray_rpc_client *client = NULL;
+    struct ray_rpc_client *own;
+    struct answer answer;
+    struct ray_id home;
+
+    join(pair, true, is_observer);
+    home = pair->home.member->id;
+    assert_int_equal(ask_power(pair, &pair->away, &home, "reboot", &answer), RAY_EDENIED);
+    assert_true(answer.stream.has_next_step);
+    own = pair->away.client;
+    assert_int_equal(ray_rpc_client_create_link(&client, pair->away.member->rpc, &home, NULL),
+                     RAY_OK);
+    pair->away.client = client;
+    assert_int_equal(ask_power(pair, &pair->away, &home, "reboot", &answer), RAY_EDENIED);
+    assert_non_null(strstr(answer.text, "only voters and standbys"));
+    assert_int_equal(ask_logs(pair, &pair->away, &home, &answer), RAY_EDENIED);
+    pair->away.client = own;
+    ray_rpc_client_destroy(client);
+    assert_int_equal(pair->home.order_count, 0);
+    /* It takes them itself, and no others' orders. */
+    assert_int_equal(ask_power(pair, &pair->home, &pair->away.member->id, "reboot", &answer),
+                     RAY_OK);
+    assert_int_equal(pair->away.order_count, 1);
+    assert_int_equal(
+        ray_rpc_client_create_link(&client, pair->home.member->rpc, &pair->away.member->id, NULL),
+        RAY_OK);
+    own = pair->home.client;
+    pair->home.client = client;
+    assert_int_equal(ask_power(pair, &pair->home, &home, "reboot", &answer), RAY_EDENIED);
+    assert_non_null(strstr(answer.text, "for another node"));
+    pair->home.client = own;
+    ray_rpc_client_destroy(client);
+    assert_int_equal(pair->away.order_count, 1);
+}
+
+static void test_order_to_who_is_off(void **state)
+{
+    struct pair *pair = *state;
+    struct answer answer;
+    struct ray_id id;
+
+    join(pair, true, is_observer);
+    id = pair->away.member->id;
+    member_fix_crash(&pair->away);
+    while (ray_rpc_client_create_link(&pair->away.client, pair->home.member->rpc, &id, NULL) ==
+           RAY_OK) { /* until its link is known to be gone */
+        ray_rpc_client_destroy(pair->away.client);
+        pair->away.client = NULL;
+        ray_loop_once(&pair->home.loop);
+    }
+    assert_int_equal(ask_power(pair, &pair->home, &id, "reboot", &answer), RAY_EUNAVAILABLE);
+    assert_non_null(strstr(answer.text, "has no link to away"));
+    assert_true(answer.stream.has_next_step);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_observer, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(test_standby, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(test_streams_of_who_leaves, open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(test_orders_are_carried, open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(test_observers_order_nothing, open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(test_order_to_who_is_off, open_pair, close_pair),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -429,7 +429,7 @@ static void on_relay_release(struct member_ask *ask)
     }
 }
 
-static ProtobufCMessage *copy(const ProtobufCMessage *input)
+ProtobufCMessage *member_message_copy(const ProtobufCMessage *input)
 {
     size_t size = protobuf_c_message_get_packed_size(input);
     uint8_t *bytes = malloc(size + 1);
@@ -456,7 +456,7 @@ void member_relay(struct coord_member *m, const struct member_caller *caller,
     relay->ask.on_release = on_relay_release;
     relay->relayed = relayed;
     relay->give_up_ns = ray_clock_boottime_ns() + WAIT_MS * RAY_NS_PER_MS;
-    relay->input = copy(input);
+    relay->input = member_message_copy(input);
     if (relay->input == NULL) {
         (void)ray_fail(&err, RAY_ENOMEM, "a call for another node");
         member_ask_fail(&relay->ask, &err);

@@ -1,0 +1,189 @@
+"""Orders to a machine from another one: `node reboot|shutdown|logs|dmesg NAME`. Two members, b with a
+real PID 1, hosted in a folder, whose socket stands where b's rayosd looks for it."""
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from cluster import Group
+from conftest import BIN, LIMIT_S, STATE_LIMIT_S, wait_until
+from test_context import Operator
+from test_shutdown import Node
+
+USAGE, NOT_FOUND, DENIED = 2, 3, 6
+
+
+class Pair(Group):
+    def __init__(self):
+        super().__init__()
+        self.host_folder = tempfile.TemporaryDirectory(prefix="rayos-", dir="/tmp")
+        self.host = None
+        self.create()
+        member = self.member("b")
+        (member.root / "run/rayos").mkdir(parents=True)
+        self.boot()
+        self.join("b")
+
+    def boot(self):
+        """Another boot of b's machine: PID 1, and an incarnation of its own."""
+        b = self["b"]
+        if self.host is not None:
+            self.host.close()
+        folder = Path(tempfile.mkdtemp(dir=self.host_folder.name))
+        self.host = Node(folder)
+        (folder / "dev/kmsg").write_text("6,1,10,-;a device\x1b[2J\n", encoding="latin-1")
+        here = b.root / "run/rayos/init.sock"
+        here.unlink(missing_ok=True)
+        here.symlink_to(self.host.run_dir / "init.sock")
+        if b.process is not None:
+            b.stop()
+            (b.root / "run/rayos/member/incarnation").unlink()
+            b.start()
+
+    def end(self):
+        self.host.close()
+        super().end()
+        self.host_folder.cleanup()
+
+
+@pytest.fixture(scope="module")
+def pair():
+    made = Pair()
+    yield made
+    made.end()
+
+
+@pytest.fixture(scope="module")
+def people(pair):
+    """ann made the cluster, bob operates it, eve only looks at it."""
+    pair["a"].do("context", "save", "--replace")
+    exported = subprocess.run([BIN / "clusterctl-node", "context", "export", "demo"], check=True,
+                              capture_output=True, text=True, env=pair["a"].env).stdout
+    taken = pair.folder / "demo.json"
+    taken.write_text(exported)
+    found = {"ann": Operator(pair, "ann").take_key_of(pair)}
+    for name, role in (("bob", "operator"), ("eve", "viewer")):
+        found[name] = Operator(pair, name)
+        key = found[name].do("principal", "key").strip()
+        pair["a"].do("principal", "create", name, "--role", role, "--key", key)
+    for person in found.values():
+        person.do("context", "import", taken)
+    return found
+
+
+def popen(person, *words):
+    return subprocess.Popen([BIN / "clusterctl-node", *words], stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            env=person.env)
+
+
+def orders(pair, node):
+    """Events of orders to a node, as `why` tells them."""
+    told = pair["a"].json("why", "node", node)
+    return [event for event in told["events"] if event["what"] == "node-power"]
+
+
+def test_says_what_it_costs_and_does_nothing(pair):
+    before = pair.host.console()
+    done = pair["a"].run("node", "reboot", "a", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "node a: Node a goes down and comes back." in done.stdout
+    assert "Without it there is no quorum: of 1 voters 1 are up" in done.stdout
+    done = pair["a"].run("node", "shutdown", "b", "--dry-run")
+    assert "power button" in done.stdout and "quorum" not in done.stdout
+    done = pair["a"].run("node", "reboot", "b")
+    assert done.returncode == USAGE and "give --yes" in done.stderr
+    done = pair["a"].run("node", "reboot", "b", "--yes", "--drain", "--no-wait")
+    assert done.returncode == USAGE
+    assert pair["a"].run("node", "reboot", "nobody", "--yes").returncode == NOT_FOUND
+    assert pair.host.console() == before and orders(pair, "b") == []
+
+
+def test_reads_logs_from_afar(pair, people):
+    out = people["eve"].do("node", "logs", "b", "--lines", "5")
+    assert len(out.splitlines()) == 5
+    out = people["eve"].do("node", "logs", "b", "--unit", "init", "--since", "1h")
+    assert out and all(line.split()[2] == "init" for line in out.splitlines())
+    assert people["eve"].do("node", "dmesg", "b") == "10 info kernel a device\\x1b[2J\n"
+    assert people["eve"].run("node", "logs", "b", "--since", "17").returncode == USAGE
+    done = people["eve"].run("node", "logs", "a")
+    assert done.returncode == 1 and "without a PID 1 of RayOS" in done.stderr
+    follower = popen(people["eve"], "node", "logs", "b", "--unit", "init", "--follow")
+    subprocess.run([BIN / "clusterctl-node", "node", "service-restart", "rayosd", "--no-wait",
+                    "--reason", "look\x1b[31m", "--socket-dir", pair.host.run_dir], check=True,
+                   stdout=subprocess.DEVNULL)
+    while "service_restart name=rayosd" not in (line := follower.stdout.readline()):
+        assert line and follower.poll() is None
+    assert "\x1b" not in line
+    follower.terminate()
+    follower.wait(LIMIT_S)
+
+
+def test_rules_decide(pair, people):
+    done = people["eve"].run("node", "reboot", "b", "--yes")
+    assert done.returncode == DENIED and "eve node.reboot node:b" in done.stderr
+    pair["a"].do("policy", "set", rules(pair, 'deny', '"node.log"'))
+    try:
+        done = people["bob"].run("node", "logs", "b")
+        assert done.returncode == DENIED and "bob node.log node:b" in done.stderr
+        pair["a"].do("policy", "set", rules(pair, 'ask', '"node.reboot"'))
+        done = people["bob"].run("node", "reboot", "b", "--yes")
+        assert done.returncode == DENIED and "asks for approval" in done.stderr
+    finally:
+        pair["a"].do("policy", "revert", "1")
+    assert orders(pair, "b") == []
+
+
+def rules(pair, effect, action):
+    path = pair.folder / "rules.toml"
+    path.write_text(f"""
+[[rule]]
+name = "this"
+effect = "{effect}"
+who = ["role:operator"]
+action = [{action}]
+{'approvers = ["role:admin"]' if effect == "ask" else ""}
+[[rule]]
+name = "all"
+effect = "allow"
+who = ["role:*"]
+action = ["*"]
+""")
+    return path
+
+
+def test_reboots_and_waits_until_it_is_back(pair, people):
+    caller = popen(people["bob"], "node", "reboot", "b", "--yes", "--reason", "a new kernel")
+    assert caller.stdout.readline() == "node b: reboot has begun\n"
+    assert pair.host.process.wait(LIMIT_S) == 0
+    assert "RAYOS_NODE_STOPPING:reboot" in pair.host.console()
+    assert 'mode=reboot reason="bob: a new kernel"' in pair.host.log()
+    assert caller.poll() is None  # its rayosd is there, but that is no new boot
+    pair.boot()
+    out, err = caller.communicate(timeout=STATE_LIMIT_S)
+    assert caller.returncode == 0, err
+    assert out.splitlines()[-1].startswith("node b: back, member, ")
+    event = orders(pair, "b")[-1]
+    assert event["principal"] == "bob" and event["text"].endswith("): a new kernel")
+    assert event["text"].startswith("reboot (boot ")
+    told = json.loads(people["eve"].do("events", "-o", "json").splitlines()[-1])
+    assert told["what"] and told["sequence"] >= event["sequence"]
+
+
+def test_switches_off(pair, people):
+    caller = popen(people["bob"], "node", "shutdown", "b", "--yes")
+    assert caller.stdout.readline() == "node b: poweroff has begun\n"
+    assert pair.host.process.wait(LIMIT_S) == 0
+    assert "RAYOS_NODE_STOPPING:poweroff" in pair.host.console()
+    pair["b"].kill()
+    out, err = caller.communicate(timeout=STATE_LIMIT_S)
+    assert caller.returncode == 0, err
+    assert out.splitlines()[-1] == "node b: down"
+
+    def is_refused():
+        done = people["bob"].run("node", "logs", "b")
+        return done.returncode == 1 and "has no link to b" in done.stderr
+
+    wait_until(is_refused)  # as soon as its link is known to be gone

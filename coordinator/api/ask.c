@@ -3,12 +3,21 @@
  * Invariant: an ask is in the member's list as long as its call is open; whatever ends the call
  * (answer, refusal, the caller's going) takes it out and frees it, and its ticket with it. */
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "coordinator/api/impl.h"
 
 enum { ANSWER_MARGIN_MS = 50 }; /* so that our word comes before the caller's own time is up */
+
+/* A result of the leader's, owned here. */
+struct member_kept {
+    struct coord_fsm_result result;
+    char text[COORD_FSM_RESULT_TEXT_SIZE];
+    char next_step[COORD_FSM_RESULT_TEXT_SIZE];
+    uint8_t body[];
+};
 
 static void release(struct member_ask *ask)
 {
@@ -22,6 +31,7 @@ static void release(struct member_ask *ask)
     if (ask->on_release != NULL) {
         ask->on_release(ask);
     }
+    free(ask->kept);
     free(ask);
 }
 
@@ -120,6 +130,62 @@ static uint64_t deadline_ns(const struct member_ask *ask)
     return ray_clock_boottime_ns() + ms * RAY_NS_PER_MS;
 }
 
+static void tell(struct member_ask *ask, const struct coord_fsm_result *result)
+{
+    member_tell_refused(ask->member, result);
+    if (result->code != RAY_OK && !ask->takes_refusals) {
+        member_ask_refuse(ask, result);
+    } else {
+        ask->on_result(ask, result);
+    }
+}
+
+/* ---- own writes are seen ---- */
+
+static struct member_kept *keep(const struct coord_fsm_result *result)
+{
+    struct member_kept *kept = calloc(1, sizeof *kept + result->body_size);
+
+    if (kept == NULL) {
+        return NULL;
+    }
+    kept->result = *result;
+    (void)snprintf(kept->text, sizeof kept->text, "%s", result->text);
+    (void)snprintf(kept->next_step, sizeof kept->next_step, "%s", result->next_step);
+    kept->result.text = kept->text;
+    kept->result.next_step = kept->next_step;
+    if (result->body_size > 0) {
+        memcpy(kept->body, result->body, result->body_size);
+        kept->result.body = kept->body;
+    }
+    return kept;
+}
+
+/* Late, the outcome is told all the same: it is known. */
+static void on_shown_here(void *arg, int status, uint64_t revision)
+{
+    struct member_ask *ask = arg;
+
+    ask->has_ticket = false;
+    assert(status != RAY_OK || revision >= ask->kept->result.revision);
+    tell(ask, &ask->kept->result);
+}
+
+/* The leader applies first. Whoever is answered here and then looks here sees what it wrote. */
+static bool waits_for_state(struct member_ask *ask, const struct coord_fsm_result *result)
+{
+    struct coord_member *m = ask->member;
+
+    if (coord_fsm_index(coord_replica_fsm(m->replica)) >= result->revision) {
+        return false;
+    }
+    ask->kept = keep(result);
+    ask->has_ticket =
+        ask->kept != NULL && coord_replica_wait(m->replica, result->revision, deadline_ns(ask),
+                                                on_shown_here, ask, &ask->ticket, NULL) == RAY_OK;
+    return ask->has_ticket;
+}
+
 static void on_proposed(void *arg, int status, const struct coord_fsm_result *result)
 {
     struct member_ask *ask = arg;
@@ -128,13 +194,8 @@ static void on_proposed(void *arg, int status, const struct coord_fsm_result *re
     ask->has_ticket = false;
     if (member_explain(status, &err) != RAY_OK) {
         member_ask_fail(ask, &err);
-        return;
-    }
-    member_tell_refused(ask->member, result);
-    if (result->code != RAY_OK && !ask->takes_refusals) {
-        member_ask_refuse(ask, result);
-    } else {
-        ask->on_result(ask, result);
+    } else if (!waits_for_state(ask, result)) {
+        tell(ask, result);
     }
 }
 

@@ -69,10 +69,12 @@ struct member_ask {
     /* The state here may be shown now. */
     void (*on_shown)(struct member_ask *ask, bool is_linearizable);
     void (*on_release)(struct member_ask *ask); /* frees what is the method's; may be NULL */
+    struct member_kept *kept; /* ask.c: a result that the state here does not show yet; NULL: none */
 };
 
 LIST_HEAD(member_ask_list, member_ask);
 
+struct member_kept;     /* ask.c */
 struct member_creation; /* create.c */
 struct member_joining;  /* join.c */
 struct member_events;   /* events.c */

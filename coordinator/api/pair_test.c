@@ -27,6 +27,7 @@ struct pair {
     struct stream events;
     char token[RAY_TOKEN_TEXT_SIZE_MAX];
     bool has_token;
+    bool has_written;
 };
 
 static void start(struct member_fix *fix, const char *credential)
@@ -532,6 +533,72 @@ static void test_order_to_who_is_off(void **state)
     assert_true(answer.stream.has_next_step);
 }
 
+/* ---- own writes ---- */
+
+/* What was written through this member shows here, however late its own disk is. */
+static void on_written(void *arg, const struct ray_rpc_result *result)
+{
+    struct pair *pair = arg;
+    const Rayos__Registry__Result *said = (const Rayos__Registry__Result *)result->body;
+
+    assert_int_equal(result->code, RAY_OK);
+    assert_int_equal(said->code, RAY_OK);
+    assert_true(coord_fsm_index(coord_replica_fsm(pair->away.member->replica)) >= said->revision);
+    pair->has_written = true;
+}
+
+static bool has_written(struct pair *pair)
+{
+    return pair->has_written;
+}
+
+static void write_away(struct pair *pair, const char *value)
+{
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__ObjectLabel body = RAYOS__REGISTRY__OBJECT_LABEL__INIT;
+    Rayos__Registry__Label label = RAYOS__REGISTRY__LABEL__INIT;
+    Rayos__Registry__Label *labels[] = {&label};
+    Rayos__Cluster__ProposeRequest request = RAYOS__CLUSTER__PROPOSE_REQUEST__INIT;
+    uint8_t bytes[512];
+    char key[] = "color";
+
+    label.key = key;
+    label.value = ray_proto_bytes(value, strlen(value));
+    body.kind = RAYOS__REGISTRY__KIND__KIND_NODE;
+    body.id = ray_proto_id(&pair->away.member->id);
+    body.n_set = 1;
+    body.set = labels;
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_OBJECT_LABEL;
+    command.object_label = &body;
+    request.command.len = rayos__registry__command__pack(&command, bytes);
+    request.command.data = bytes;
+    pair->has_written = false;
+    assert_int_equal(ray_rpc_call_start(pair->away.client, "registry.propose", &request.base, NULL,
+                                        0, &rayos__registry__result__descriptor, MEMBER_FIX_WAIT_MS,
+                                        NULL, on_written, pair, NULL, NULL),
+                     RAY_OK);
+    assert_true(run_both(pair, has_written));
+}
+
+static void test_own_writes_are_seen(void **state)
+{
+    struct pair *pair = *state;
+
+    join(pair, false, is_standby);
+    for (int i = 0; i < 40; i++) {
+        const struct coord_object *self;
+        char value[16];
+
+        (void)snprintf(value, sizeof value, "blue%d", i);
+        write_away(pair, value);
+        self = coord_fsm_find(coord_replica_fsm(pair->away.member->replica), COORD_NODE,
+                              &pair->away.member->id);
+        assert_int_equal(self->label_count, 1);
+        assert_int_equal(self->labels[0].value.size, strlen(value));
+        assert_memory_equal(self->labels[0].value.data, value, strlen(value));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -541,6 +608,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_orders_are_carried, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(test_observers_order_nothing, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(test_order_to_who_is_off, open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(test_own_writes_are_seen, open_pair, close_pair),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

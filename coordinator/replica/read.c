@@ -235,8 +235,9 @@ void replica_read_answered(struct coord_replica *r, struct replica_peer *peer,
     replica_request_move(&r->reads, request, REPLICA_REQUEST_WAITING);
 }
 
-int coord_replica_read(struct coord_replica *r, uint64_t deadline_ns, coord_replica_read_done *done,
-                       void *arg, uint64_t *out_ticket, struct ray_err *err)
+/* A request of this node's own; it waits for the turn. */
+static int take(struct coord_replica *r, uint64_t deadline_ns, coord_replica_read_done *done,
+                void *arg, uint64_t *out_ticket, struct replica_request **out, struct ray_err *err)
 {
     uint64_t ticket;
     struct replica_request *request;
@@ -257,7 +258,31 @@ int coord_replica_read(struct coord_replica *r, uint64_t deadline_ns, coord_repl
     if (out_ticket != NULL) {
         *out_ticket = ticket | REPLICA_TICKET_READ;
     }
+    *out = request;
     return RAY_OK;
+}
+
+int coord_replica_read(struct coord_replica *r, uint64_t deadline_ns, coord_replica_read_done *done,
+                       void *arg, uint64_t *out_ticket, struct ray_err *err)
+{
+    struct replica_request *request;
+
+    return take(r, deadline_ns, done, arg, out_ticket, &request, err);
+}
+
+int coord_replica_wait(struct coord_replica *r, uint64_t index, uint64_t deadline_ns,
+                       coord_replica_read_done *done, void *arg, uint64_t *out_ticket,
+                       struct ray_err *err)
+{
+    struct replica_request *request = NULL;
+    int rc = take(r, deadline_ns, done, arg, out_ticket, &request, err);
+
+    if (rc == RAY_OK) {
+        request->index = index;
+        replica_request_move(&r->reads, request, REPLICA_REQUEST_WAITING);
+        r->is_turn_due = true;
+    }
+    return rc;
 }
 
 void replica_read_remote(struct coord_replica *r, struct replica_peer *peer,

@@ -183,6 +183,14 @@ int coord_replica_read(struct coord_replica *replica, uint64_t deadline_ns,
                        coord_replica_read_done *done, void *arg, uint64_t *out_ticket,
                        struct ray_err *err);
 
+/* `done` comes with RAY_OK when the state machine here has applied that entry, so that whoever
+ * heard elsewhere of its result finds it in the state here, too; at once in the next turn when it
+ * has. RAY_ENOQUORUM: the deadline, or this member stops taking part; RAY_ECANCELED. Its ticket is
+ * like that of a read. */
+int coord_replica_wait(struct coord_replica *replica, uint64_t index, uint64_t deadline_ns,
+                       coord_replica_read_done *done, void *arg, uint64_t *out_ticket,
+                       struct ray_err *err);
+
 /* Its callback does not come any more; the command may still run. */
 void coord_replica_cancel(struct coord_replica *replica, uint64_t ticket);
 

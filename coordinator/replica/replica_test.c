@@ -72,6 +72,51 @@ static void test_alone_it_leads(void **state)
     replica_fix_close(&fix);
 }
 
+/* What another member has answered is here when it is applied here, not before. */
+static void test_it_waits_for_an_entry(void **state)
+{
+    struct replica_fix fix;
+    struct heard heard = {.count = 0};
+    struct heard waiting = {.count = 0};
+    struct heard cancelled = {.count = 0};
+    struct heard late = {.count = 0};
+    struct heard done = {.count = 0};
+    uint64_t index;
+    uint64_t ticket;
+
+    (void)state;
+    replica_fix_start(&fix, true);
+    index = coord_fsm_index(coord_replica_fsm(fix.replica));
+    assert_int_equal(
+        coord_replica_wait(fix.replica, index + 1, UINT64_MAX, on_read, &waiting, NULL, NULL),
+        RAY_OK);
+    assert_int_equal(
+        coord_replica_wait(fix.replica, index + 1, UINT64_MAX, on_read, &cancelled, &ticket, NULL),
+        RAY_OK);
+    coord_replica_cancel(fix.replica, ticket);
+    assert_int_equal(coord_replica_wait(fix.replica, index + 2, fix.now_ns + RAY_NS_PER_S, on_read,
+                                        &late, NULL, NULL),
+                     RAY_OK);
+    assert_int_equal(coord_replica_wait(fix.replica, index, UINT64_MAX, on_read, &done, NULL, NULL),
+                     RAY_OK);
+    assert_int_equal(propose(&fix, &heard, 1000, NULL), RAY_OK);
+    coord_replica_turn(fix.replica); /* its disk has not answered */
+    assert_int_equal(heard.count, 0);
+    assert_int_equal(waiting.count, 0);
+    assert_int_equal(done.count, 1);
+    assert_int_equal(done.status, RAY_OK);
+    replica_fix_run(&fix, 0);
+    assert_int_equal(heard.count, 1);
+    assert_int_equal(waiting.count, 1);
+    assert_int_equal(waiting.status, RAY_OK);
+    assert_int_equal(late.count, 0);
+    replica_fix_run(&fix, 1100);
+    assert_int_equal(late.count, 1);
+    assert_int_equal(late.status, RAY_ENOQUORUM);
+    assert_int_equal(cancelled.count, 0);
+    replica_fix_close(&fix);
+}
+
 static void test_requests_in_a_callback_do_not_wait(void **state)
 {
     struct replica_fix fix;
@@ -474,6 +519,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_alone_it_leads),
+        cmocka_unit_test(test_it_waits_for_an_entry),
         cmocka_unit_test(test_requests_in_a_callback_do_not_wait),
         cmocka_unit_test(test_without_a_leader),
         cmocka_unit_test(test_a_deadline_of_a_callback_counts),

@@ -286,9 +286,16 @@ def test_leader_hands_over_when_it_stops(three):
     assert others[0].write("after", "stop") == 0
 
 
+def test_own_writes_are_seen(three):
+    for turn in range(8):
+        for name, member in three.members.items():
+            assert member.write("n", f"{name}{turn}") == 0
+            assert member.read("n", linearizable=False) == (f"{name}{turn}", 0)
+
+
 def test_without_a_quorum(three):
     assert three["c"].write("n", "1") == 0
-    wait_until(lambda: three["c"].read("n", linearizable=False) == ("1", 0))
+    assert three["c"].read("n", linearizable=False) == ("1", 0)
     three["a"].kill()
     three["b"].kill()
     last = three["c"]

@@ -13,6 +13,7 @@
 #include "coordinator/api/denials.h"
 #include "coordinator/api/member_api.h"
 #include "coordinator/api/roster_list.h"
+#include "coordinator/place/cache.h"
 #include "coordinator/policy/policy.h"
 #include "coordinator/replica/replica.h"
 #include "coordinator/store/facts.h"
@@ -69,7 +70,8 @@ struct member_ask {
     /* The state here may be shown now. */
     void (*on_shown)(struct member_ask *ask, bool is_linearizable);
     void (*on_release)(struct member_ask *ask); /* frees what is the method's; may be NULL */
-    struct member_kept *kept; /* ask.c: a result that the state here does not show yet; NULL: none */
+    struct member_kept
+        *kept; /* ask.c: a result that the state here does not show yet; NULL: none */
 };
 
 LIST_HEAD(member_ask_list, member_ask);
@@ -125,6 +127,7 @@ struct coord_member {
     struct ray_rpc_bulk_server *joiners; /* guest.c */
     struct ray_rpc_bulk_server *operators;
 
+    struct coord_place_cache *place; /* what placement has read; NULL: nobody has asked yet */
     struct member_ask_list asks;
     size_t ask_count;
     size_t order_stream_count; /* logs that are read through here */

@@ -603,6 +603,7 @@ void coord_member_destroy(struct coord_member *m)
     member_guests_fini(m);
     member_follow_fini(m);
     member_asks_end(m);
+    coord_place_cache_destroy(m->place);
     member_relays_fini(m);
     member_join_fini(m);
     member_watch_fini(m);

@@ -18,8 +18,8 @@ enum {
 
 /* ---- registry.query, place.ask: what the state says, in parts ---- */
 
-/* Appends to `out`. */
-typedef int query_answer(struct coord_fsm *fsm, const uint8_t *bytes, size_t size,
+/* Of the state here; appends to `out`. */
+typedef int query_answer(struct coord_member *m, const uint8_t *bytes, size_t size,
                          struct ray_buf *out, struct ray_err *err);
 
 struct query_sort {
@@ -90,8 +90,8 @@ static void on_query_shown(struct member_ask *ask, bool is_linearizable)
     struct coord_fsm *fsm = coord_replica_fsm(ask->member->replica);
     struct ray_err err = {0};
 
-    if (query_ask->run(fsm, query_ask->query.data, query_ask->query.size, &query_ask->answer,
-                       &err) != RAY_OK) {
+    if (query_ask->run(ask->member, query_ask->query.data, query_ask->query.size,
+                       &query_ask->answer, &err) != RAY_OK) {
         member_ask_fail(ask, &err);
         return;
     }
@@ -122,10 +122,25 @@ static void ask_state(struct query_ask *query_ask, const struct query_sort *sort
     member_ask_show(&query_ask->ask, is_linearizable);
 }
 
+static int answer_query(struct coord_member *m, const uint8_t *bytes, size_t size,
+                        struct ray_buf *out, struct ray_err *err)
+{
+    return coord_fsm_query(coord_replica_fsm(m->replica), bytes, size, out, err);
+}
+
+static int answer_place(struct coord_member *m, const uint8_t *bytes, size_t size,
+                        struct ray_buf *out, struct ray_err *err)
+{
+    if (m->place == NULL && coord_place_cache_create(&m->place, err) != RAY_OK) {
+        return RAY_ENOMEM;
+    }
+    return coord_place_answer(coord_replica_fsm(m->replica), m->place, bytes, size, out, err);
+}
+
 void member_query(struct coord_member *m, const struct member_caller *caller,
                   struct ray_rpc_call *call, const ProtobufCMessage *input)
 {
-    static const struct query_sort sort = {coord_fsm_query, RAY_RPC_BODY_SIZE_MAX,
+    static const struct query_sort sort = {answer_query, RAY_RPC_BODY_SIZE_MAX,
                                            COORD_FSM_PAGE_SIZE_MAX + COORD_FSM_RECORD_SIZE_MAX};
     const Rayos__Cluster__QueryRequest *request = (const Rayos__Cluster__QueryRequest *)input;
     struct query_ask *query_ask = member_ask_new(m, caller, call, sizeof *query_ask);
@@ -138,7 +153,7 @@ void member_query(struct coord_member *m, const struct member_caller *caller,
 void member_place_ask(struct coord_member *m, const struct member_caller *caller,
                       struct ray_rpc_call *call, const ProtobufCMessage *input)
 {
-    static const struct query_sort sort = {coord_place_answer, COORD_PLACE_ASK_SIZE_MAX,
+    static const struct query_sort sort = {answer_place, COORD_PLACE_ASK_SIZE_MAX,
                                            COORD_PLACE_ANSWER_SIZE_MAX};
     const Rayos__Cluster__PlaceRequest *request = (const Rayos__Cluster__PlaceRequest *)input;
     struct query_ask *query_ask = member_ask_new(m, caller, call, sizeof *query_ask);

@@ -13,6 +13,7 @@ enum { ARENA_SIZE_MAX = 64 << 20, WHY_SIZE = 256 };
 
 struct answering {
     struct coord_fsm *fsm;
+    struct coord_place_cache *cache;
     struct ray_arena arena;
     struct coord_place_view *view;
     struct coord_place *place;
@@ -64,7 +65,8 @@ static int find_place(struct answering *answering, const Rayos__Place__Ask *ask)
     int rc = find_guest(answering, ask, &guest, &spec);
 
     if (rc == RAY_OK) {
-        rc = coord_place_view_create(answering->fsm, &answering->view, answering->err);
+        rc = coord_place_view_create(answering->fsm, answering->cache, &answering->view,
+                                     answering->err);
     }
     if (rc == RAY_OK) {
         rc = coord_place_view_request(answering->view, guest, spec, &answering->request,
@@ -205,7 +207,8 @@ static int find_moves(struct answering *answering, const Rayos__Place__Ask *ask)
         (void)ray_next(answering->err, "'clusterctl node list' shows them");
         return RAY_ENOTFOUND;
     }
-    rc = coord_place_view_create(answering->fsm, &answering->view, answering->err);
+    rc =
+        coord_place_view_create(answering->fsm, answering->cache, &answering->view, answering->err);
     return rc == RAY_OK
                ? coord_place_whatif_create(answering->view, answering->fsm,
                                            coord_place_view_index(answering->view, &node->id),
@@ -277,10 +280,10 @@ static int answer_ask(struct answering *answering, const Rayos__Place__Ask *ask,
     return rc == RAY_OK ? show(answering, ask, out) : rc;
 }
 
-int coord_place_answer(struct coord_fsm *fsm, const uint8_t *ask, size_t ask_size,
-                       struct ray_buf *out, struct ray_err *err)
+int coord_place_answer(struct coord_fsm *fsm, struct coord_place_cache *cache, const uint8_t *ask,
+                       size_t ask_size, struct ray_buf *out, struct ray_err *err)
 {
-    struct answering answering = {.fsm = fsm, .err = err};
+    struct answering answering = {.fsm = fsm, .cache = cache, .err = err};
     ProtobufCMessage *message = NULL;
     int rc;
 

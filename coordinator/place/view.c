@@ -1,5 +1,6 @@
 /* view.c - one pass over nodes, one over volumes, one over guests; then a request at a time. Guests
- * that have no home take nothing and stand in nobody's way. */
+ * that have no home take nothing and stand in nobody's way. What facts and specs say is in cache.c.
+ */
 #include "coordinator/place/view.h"
 
 #include <assert.h>
@@ -21,6 +22,8 @@ enum {
 
 struct coord_place_view {
     struct coord_fsm *fsm;
+    struct coord_place_cache *cache;
+    struct coord_place_cache *own_cache; /* where the owner gave none */
     struct coord_place_cluster cluster;
     struct coord_place_node *nodes;
     const struct coord_object **objects; /* of nodes, sorted by id */
@@ -98,24 +101,25 @@ static void add(uint64_t *sum, uint64_t more)
 }
 
 /* What a node has for guests; what it holds in RAM alone is no place for disks. */
-static void set_total(struct coord_place_node *out, const struct coord_object *node,
+static void set_total(struct coord_place_amount *out, const struct coord_object *node,
                       const Rayos__Node__Facts *facts)
 {
     uint64_t memory = facts->memory == NULL ? 0 : mib(facts->memory->total_bytes);
 
-    out->total.of[COORD_PLACE_CPU] =
+    out->of[COORD_PLACE_CPU] =
         facts->cpu == NULL ? 0
                            : at_most(UINT64_C(1000) * COORD_PLACE_CPU_SHARE * facts->cpu->count);
-    out->total.of[COORD_PLACE_MEMORY] =
+    out->of[COORD_PLACE_MEMORY] =
         memory > COORD_PLACE_NODE_MEMORY_MIB ? memory - COORD_PLACE_NODE_MEMORY_MIB : 0;
-    out->total.of[COORD_PLACE_DISK] = node->node.is_ephemeral ? 0 : mib(facts->data_bytes);
+    out->of[COORD_PLACE_DISK] = node->node.is_ephemeral ? 0 : mib(facts->data_bytes);
 }
 
 /* ---- nodes ---- */
 
-static enum coord_place_standing standing_of(const struct coord_object *node,
-                                             const Rayos__Node__Facts *facts)
+static enum coord_place_standing standing_of(const struct place_record *record)
 {
+    const struct coord_object *node = record->object;
+
     switch (node->node.state) {
     case COORD_NODE_PENDING:
     case COORD_NODE_UNCLAIMED:
@@ -136,13 +140,13 @@ static enum coord_place_standing standing_of(const struct coord_object *node,
     if (ray_id_is_none(&node->node.incarnation)) {
         return COORD_PLACE_SILENT;
     }
-    if (facts == NULL || facts->cpu == NULL) {
+    if (!record->has_cpu) {
         return COORD_PLACE_UNKNOWN;
     }
     if (!node->node.is_fit_for_leases) {
         return COORD_PLACE_UNFIT;
     }
-    return facts->cpu->has_kvm ? COORD_PLACE_STANDS : COORD_PLACE_NO_KVM;
+    return record->has_kvm ? COORD_PLACE_STANDS : COORD_PLACE_NO_KVM;
 }
 
 /* NULL: it has not said any, or they cannot be read. */
@@ -161,20 +165,29 @@ static const Rayos__Node__Facts *facts_of(struct coord_place_view *view,
     return (const Rayos__Node__Facts *)message;
 }
 
-static void set_node(struct coord_place_view *view, uint32_t index)
+static void read_node(void *arg, const struct coord_object *node, struct place_record *out)
 {
-    const struct coord_object *node = view->objects[index];
-    const Rayos__Node__Facts *facts = facts_of(view, node);
-    struct coord_place_node *out = &view->nodes[index];
+    const Rayos__Node__Facts *facts = facts_of(arg, node);
 
-    *out = (struct coord_place_node){.standing = standing_of(node, facts), .domain = index};
     if (facts != NULL) {
-        set_total(out, node, facts);
+        set_total(&out->amount, node, facts);
     }
     if (facts != NULL && facts->cpu != NULL) {
+        out->has_cpu = true;
+        out->has_kvm = facts->cpu->has_kvm;
         out->architecture = architecture_of(facts->cpu->architecture);
         out->cpu_level = coord_place_cpu_level(facts->cpu);
     }
+}
+
+static void set_node(struct coord_place_view *view, uint32_t index,
+                     const struct place_record *record)
+{
+    view->nodes[index] = (struct coord_place_node){.standing = standing_of(record),
+                                                   .domain = index,
+                                                   .total = record->amount,
+                                                   .architecture = record->architecture,
+                                                   .cpu_level = record->cpu_level};
 }
 
 static int compare_domains(const void *a, const void *b, void *arg)
@@ -211,20 +224,24 @@ static int number_domains(struct coord_place_view *view)
     return RAY_OK;
 }
 
+/* The objects are those of the records, in the same order. */
+static void list_objects(struct coord_place_view *view)
+{
+    const struct place_records *records = place_cache_records(view->cache, PLACE_NODES);
+
+    assert(records->count == view->cluster.node_count);
+    for (uint32_t i = 0; i < view->cluster.node_count; i++) {
+        view->objects[i] = records->items[i].object;
+    }
+}
+
 static int list_nodes(struct coord_place_view *view)
 {
-    const struct coord_object *node = coord_fsm_next(view->fsm, COORD_NODE, NULL);
-    uint32_t count = 0;
+    const struct place_records *records = place_cache_records(view->cache, PLACE_NODES);
 
-    while (node != NULL) {
-        struct ray_id id = node->id;
-
-        view->objects[count++] = node;
-        node = coord_fsm_next(view->fsm, COORD_NODE, &id);
-    }
-    assert(count == view->cluster.node_count);
-    for (uint32_t i = 0; i < count; i++) {
-        set_node(view, i);
+    list_objects(view);
+    for (uint32_t i = 0; i < view->cluster.node_count; i++) {
+        set_node(view, i, &records->items[i]);
     }
     return number_domains(view);
 }
@@ -297,23 +314,33 @@ needs_of(struct coord_place_view *view, const Rayos__Spec__GuestSpec *spec, stru
     return needs;
 }
 
+static void read_guest(void *arg, const struct coord_object *guest, struct place_record *out)
+{
+    struct coord_place_view *view = arg;
+    const Rayos__Spec__GuestSpec *spec;
+
+    ray_arena_reset(&view->scratch);
+    spec = coord_place_view_spec(guest, &view->scratch);
+    out->has_image = spec != NULL && spec->disk_bytes == 0 && spec->image[0] != '\0';
+    out->has_relations = spec != NULL && spec->n_relations > 0;
+    out->amount = needs_of(view, spec, &view->scratch);
+}
+
+static uint32_t home_of(const struct coord_place_view *view, const struct coord_object *guest)
+{
+    return guest->guest.has_run ? coord_place_view_index(view, &guest->guest.home.node)
+                                : COORD_PLACE_NOWHERE;
+}
+
 static void add_guests(struct coord_place_view *view)
 {
-    for (uint32_t i = 0; i < view->cluster.node_count; i++) {
-        const struct ray_id *node = &view->objects[i]->id;
-        const struct coord_object *guest = coord_fsm_next_at_home(view->fsm, node, NULL);
+    const struct place_records *records = place_cache_records(view->cache, PLACE_GUESTS);
 
-        for (; guest != NULL; guest = coord_fsm_next_at_home(view->fsm, node, guest)) {
-            struct coord_place_amount needs;
+    for (size_t i = 0; i < records->count; i++) {
+        uint32_t node = home_of(view, records->items[i].object);
 
-            ray_arena_reset(&view->scratch);
-            needs = needs_of(
-                view,
-                (const Rayos__Spec__GuestSpec *)spec_of(guest, RAY_SPEC_GUEST, &view->scratch),
-                &view->scratch);
-            for (int r = 0; r < COORD_PLACE_RESOURCE_COUNT; r++) {
-                add(&view->nodes[i].used.of[r], needs.of[r]);
-            }
+        for (int r = 0; node != COORD_PLACE_NOWHERE && r < COORD_PLACE_RESOURCE_COUNT; r++) {
+            add(&view->nodes[node].used.of[r], records->items[i].amount.of[r]);
         }
     }
 }
@@ -329,29 +356,88 @@ static uint32_t volume_node(const struct coord_place_view *view,
                : COORD_PLACE_NOWHERE;
 }
 
+static void read_volume(void *arg, const struct coord_object *volume, struct place_record *out)
+{
+    struct coord_place_view *view = arg;
+    const Rayos__Spec__VolumeSpec *spec;
+
+    ray_arena_reset(&view->scratch);
+    spec = (const Rayos__Spec__VolumeSpec *)spec_of(volume, RAY_SPEC_VOLUME, &view->scratch);
+    if (spec != NULL &&
+        ray_id_from_bytes(spec->node.data, spec->node.len, &out->node, NULL) == RAY_OK) {
+        out->amount.of[COORD_PLACE_DISK] = mib(spec->size_bytes);
+    }
+}
+
 static void add_volumes(struct coord_place_view *view)
 {
-    const struct coord_object *volume = coord_fsm_next(view->fsm, COORD_VOLUME, NULL);
+    const struct place_records *records = place_cache_records(view->cache, PLACE_VOLUMES);
 
-    while (volume != NULL) {
-        struct ray_id id = volume->id;
-        const Rayos__Spec__VolumeSpec *spec;
-        uint32_t node;
+    for (size_t i = 0; i < records->count; i++) {
+        uint32_t node = coord_place_view_index(view, &records->items[i].node);
 
-        ray_arena_reset(&view->scratch);
-        spec = (const Rayos__Spec__VolumeSpec *)spec_of(volume, RAY_SPEC_VOLUME, &view->scratch);
-        node = spec == NULL ? COORD_PLACE_NOWHERE : volume_node(view, spec);
         if (node != COORD_PLACE_NOWHERE) {
-            add(&view->nodes[node].used.of[COORD_PLACE_DISK], mib(spec->size_bytes));
+            add(&view->nodes[node].used.of[COORD_PLACE_DISK],
+                records->items[i].amount.of[COORD_PLACE_DISK]);
         }
-        volume = coord_fsm_next(view->fsm, COORD_VOLUME, &id);
     }
 }
 
 /* ---- life ---- */
 
-int coord_place_view_create(struct coord_fsm *fsm, struct coord_place_view **out_view,
-                            struct ray_err *err)
+static int read_all(struct coord_place_view *view)
+{
+    int rc = place_cache_renew(view->cache, view->fsm, PLACE_NODES, read_node, view);
+
+    if (rc == RAY_OK) {
+        rc = place_cache_renew(view->cache, view->fsm, PLACE_VOLUMES, read_volume, view);
+    }
+    return rc == RAY_OK ? place_cache_renew(view->cache, view->fsm, PLACE_GUESTS, read_guest, view)
+                        : rc;
+}
+
+/* As it was at the last question, where nothing has happened since. */
+static int fill(struct coord_place_view *view)
+{
+    uint32_t count = view->cluster.node_count;
+    const struct coord_place_node *kept = place_cache_nodes(view->cache, view->fsm, count);
+    int rc;
+
+    if (kept != NULL) {
+        list_objects(view);
+        memcpy(view->nodes, kept, count * sizeof(*kept));
+        return RAY_OK;
+    }
+    rc = read_all(view);
+    if (rc == RAY_OK) {
+        rc = list_nodes(view);
+    }
+    if (rc == RAY_OK) {
+        add_volumes(view);
+        add_guests(view);
+        place_cache_keep_nodes(view->cache, view->fsm, view->nodes, count);
+    }
+    return rc;
+}
+
+static int allocate(struct coord_place_view *view, size_t count)
+{
+    view->nodes = calloc(count, sizeof(*view->nodes));
+    view->objects = calloc(count, sizeof(*view->objects));
+    view->lacks = calloc(count, sizeof(*view->lacks));
+    view->cluster =
+        (struct coord_place_cluster){.nodes = view->nodes, .node_count = (uint32_t)count};
+    if (view->nodes == NULL || view->objects == NULL || view->lacks == NULL) {
+        return RAY_ENOMEM;
+    }
+    if (view->cache == NULL && coord_place_cache_create(&view->own_cache, NULL) == RAY_OK) {
+        view->cache = view->own_cache;
+    }
+    return view->cache == NULL ? RAY_ENOMEM : RAY_OK;
+}
+
+int coord_place_view_create(struct coord_fsm *fsm, struct coord_place_cache *cache,
+                            struct coord_place_view **out_view, struct ray_err *err)
 {
     size_t count = coord_fsm_count(fsm, COORD_NODE);
     struct coord_place_view *view;
@@ -367,20 +453,13 @@ int coord_place_view_create(struct coord_fsm *fsm, struct coord_place_view **out
         return ray_fail(err, RAY_ENOMEM, "a view of the cluster");
     }
     view->fsm = fsm;
+    view->cache = cache;
     ray_arena_init(&view->scratch, SCRATCH_SIZE_MAX);
     ray_arena_init(&view->arena, REQUEST_ARENA_SIZE_MAX);
-    view->nodes = calloc(count, sizeof(*view->nodes));
-    view->objects = calloc(count, sizeof(*view->objects));
-    view->lacks = calloc(count, sizeof(*view->lacks));
-    view->cluster =
-        (struct coord_place_cluster){.nodes = view->nodes, .node_count = (uint32_t)count};
-    if (view->nodes == NULL || view->objects == NULL || view->lacks == NULL ||
-        list_nodes(view) != RAY_OK) {
+    if (allocate(view, count) != RAY_OK || fill(view) != RAY_OK) {
         coord_place_view_destroy(view);
         return ray_fail(err, RAY_ENOMEM, "a view of the cluster");
     }
-    add_volumes(view);
-    add_guests(view);
     *out_view = view;
     return RAY_OK;
 }
@@ -390,6 +469,7 @@ void coord_place_view_destroy(struct coord_place_view *view)
     if (view == NULL) {
         return;
     }
+    coord_place_cache_destroy(view->own_cache);
     free(view->relations);
     free(view->lacks);
     free((void *)view->objects);
@@ -457,9 +537,10 @@ static int add_relation(struct coord_place_view *view, const Rayos__Spec__Relati
 
 /* Those of the guest's own to `other`, and those by which `other` keeps away from it. */
 static int relate(struct coord_place_view *view, const struct coord_object *guest,
-                  const Rayos__Spec__GuestSpec *spec, const struct coord_object *other,
+                  const Rayos__Spec__GuestSpec *spec, const struct place_record *record,
                   uint32_t node, struct ray_err *err)
 {
+    const struct coord_object *other = record->object;
     const Rayos__Spec__GuestSpec *others;
     int rc = RAY_OK;
 
@@ -468,7 +549,7 @@ static int relate(struct coord_place_view *view, const struct coord_object *gues
             rc = add_relation(view, spec->relations[i], node, err);
         }
     }
-    if (guest == NULL || rc != RAY_OK) {
+    if (guest == NULL || !record->has_relations || rc != RAY_OK) {
         return rc;
     }
     ray_arena_reset(&view->scratch);
@@ -485,6 +566,7 @@ static int relate(struct coord_place_view *view, const struct coord_object *gues
 static int list_relations(struct coord_place_view *view, const struct coord_object *guest,
                           const Rayos__Spec__GuestSpec *spec, struct ray_err *err)
 {
+    const struct place_records *records = place_cache_records(view->cache, PLACE_GUESTS);
     int rc = RAY_OK;
 
     view->relation_count = 0;
@@ -494,21 +576,19 @@ static int list_relations(struct coord_place_view *view, const struct coord_obje
     if (view->relations == NULL) {
         return ray_fail(err, RAY_ENOMEM, "relations");
     }
-    for (uint32_t i = 0; i < view->cluster.node_count; i++) {
-        const struct ray_id *node = &view->objects[i]->id;
-        const struct coord_object *other = coord_fsm_next_at_home(view->fsm, node, NULL);
+    for (size_t i = 0; rc == RAY_OK && i < records->count; i++) {
+        const struct place_record *record = &records->items[i];
+        uint32_t node =
+            record->object == guest ? COORD_PLACE_NOWHERE : home_of(view, record->object);
 
-        for (; rc == RAY_OK && other != NULL;
-             other = coord_fsm_next_at_home(view->fsm, node, other)) {
-            if (other != guest) {
-                rc = relate(view, guest, spec, other, i, err);
-            }
+        if (node != COORD_PLACE_NOWHERE) {
+            rc = relate(view, guest, spec, record, node, err);
         }
     }
     return rc;
 }
 
-/* The order of guests at home is that of no replica: sorted, the first in the way is the same. */
+/* Sorted, so that the first in the way is the same on each replica. */
 static int compare_relations(const void *a, const void *b)
 {
     const struct coord_place_relation *one = a;

@@ -5,14 +5,16 @@
  *
  * Memory: create and destroy; borrows from the state machine, so it is used before the next entry
  * is applied. What it gives out is its own, until its next call of request or destroy. Threads: the
- * loop's.  Blocks: never; O(nodes + guests), each with its facts or spec. Trust: facts and specs
- * come from nodes and clients and are checked; an unreadable one counts as unknown, and as a spec
- * in which all has its default. Source: docs/explanation/placement.md for what counts as how much.
+ * loop's.  Blocks: never; O(nodes + guests), and facts or spec of each that the cache does not
+ * have. Trust: facts and specs come from nodes and clients and are checked; an unreadable one
+ * counts as unknown, and as a spec in which all has its default. Source:
+ * docs/explanation/placement.md for what counts as how much.
  */
 #ifndef RAY_COORDINATOR_PLACE_VIEW_H
 #define RAY_COORDINATOR_PLACE_VIEW_H
 
 #include "coordinator/fsm/fsm.h"
+#include "coordinator/place/cache.h"
 #include "coordinator/place/place.h"
 #include "net/proto/node.pb-c.h"
 #include "net/proto/spec.pb-c.h"
@@ -25,9 +27,11 @@ enum {
 
 struct coord_place_view;
 
-/* RAY_ENOTFOUND: there is no node. RAY_ETOOBIG: more than placement takes. RAY_ENOMEM. */
-int coord_place_view_create(struct coord_fsm *fsm, struct coord_place_view **out_view,
-                            struct ray_err *err);
+/* `cache`: the owner's, for questions one after the other, which outlives the view and makes no
+ * other one before its end; NULL: none. RAY_ENOTFOUND: there is no node. RAY_ETOOBIG: more than
+ * placement takes. RAY_ENOMEM. */
+int coord_place_view_create(struct coord_fsm *fsm, struct coord_place_cache *cache,
+                            struct coord_place_view **out_view, struct ray_err *err);
 void coord_place_view_destroy(struct coord_place_view *view);
 
 const struct coord_place_cluster *coord_place_view_cluster(const struct coord_place_view *view);

@@ -12,11 +12,20 @@
 #include "net/proto/place.pb-c.h"
 #include "net/proto_codec.h"
 
-enum { GUEST = 200, VOLUME = 300, IMAGE = 400, SEEDS = 40, MIB_SHIFT = 20 };
+enum {
+    ANSWERS = 5,
+    GUEST = 200,
+    VOLUME = 300,
+    IMAGE = 400,
+    SEEDS = 40,
+    KEPT_SEEDS = 12,
+    MIB_SHIFT = 20
+};
 
 struct asked {
     struct fix fix;
     Rayos__Place__Answer *answer;
+    struct coord_place_cache *cache; /* of all questions to `fix` */
     struct ray_err err;
 };
 
@@ -31,6 +40,7 @@ static void ended(struct asked *asked)
 static void close_all(struct asked *asked)
 {
     ended(asked);
+    coord_place_cache_destroy(asked->cache);
     fix_close(&asked->fix);
 }
 
@@ -90,19 +100,25 @@ static void open_three(struct asked *asked)
     }
 }
 
-static void put_guest(struct asked *asked, unsigned guest, const Rayos__Spec__GuestSpec *spec)
+static int try_guest(struct asked *asked, unsigned guest, const Rayos__Spec__GuestSpec *spec)
 {
     uint8_t bytes[512];
     char name[16];
     size_t size = rayos__spec__guest_spec__get_packed_size(spec);
+    int rc;
 
     assert_true(size <= sizeof bytes);
     (void)rayos__spec__guest_spec__pack(spec, bytes);
     (void)snprintf(name, sizeof name, "guest-%u", guest);
-    assert_int_equal(fix_put_guest(&asked->fix, guest, true), RAY_OK);
-    assert_int_equal(
-        fix_put_spec(&asked->fix, RAYOS__REGISTRY__KIND__KIND_GUEST, guest, name, bytes, size),
-        RAY_OK);
+    rc = fix_put_guest(&asked->fix, guest, true);
+    return rc == RAY_OK ? fix_put_spec(&asked->fix, RAYOS__REGISTRY__KIND__KIND_GUEST, guest, name,
+                                       bytes, size)
+                        : rc;
+}
+
+static void put_guest(struct asked *asked, unsigned guest, const Rayos__Spec__GuestSpec *spec)
+{
+    assert_int_equal(try_guest(asked, guest, spec), RAY_OK);
 }
 
 static void put_label(struct asked *asked, Rayos__Registry__Kind kind, unsigned id, const char *key,
@@ -163,18 +179,18 @@ static void drain(struct asked *asked, unsigned node)
 
 /* ---- questions ---- */
 
-static int answer_of(struct coord_fsm *fsm, const uint8_t *bytes, size_t size, struct ray_buf *out,
-                     struct ray_err *err)
+static int answer_of(struct coord_fsm *fsm, struct coord_place_cache *cache, const uint8_t *bytes,
+                     size_t size, struct ray_buf *out, struct ray_err *err)
 {
     ray_buf_init(out, COORD_PLACE_ANSWER_SIZE_MAX);
-    return coord_place_answer(fsm, bytes, size, out, err);
+    return coord_place_answer(fsm, cache, bytes, size, out, err);
 }
 
 static int ask_bytes(struct asked *asked, const uint8_t *bytes, size_t size)
 {
     struct coord_fsm *loaded;
     struct ray_buf dump;
-    struct ray_buf answers[3];
+    struct ray_buf answers[ANSWERS];
     int rc;
 
     ended(asked);
@@ -182,10 +198,16 @@ static int ask_bytes(struct asked *asked, const uint8_t *bytes, size_t size)
     fix_dump(asked->fix.fsm, &dump);
     loaded = fix_load(dump.data, dump.size, 4096);
     assert_non_null(loaded);
-    rc = answer_of(asked->fix.fsm, bytes, size, &answers[0], &asked->err);
-    assert_int_equal(answer_of(asked->fix.twin, bytes, size, &answers[1], NULL), rc);
-    assert_int_equal(answer_of(loaded, bytes, size, &answers[2], NULL), rc);
-    for (int i = 1; i < 3; i++) {
+    if (asked->cache == NULL) {
+        assert_int_equal(coord_place_cache_create(&asked->cache, NULL), RAY_OK);
+    }
+    rc = answer_of(asked->fix.fsm, NULL, bytes, size, &answers[0], &asked->err);
+    assert_int_equal(answer_of(asked->fix.twin, NULL, bytes, size, &answers[1], NULL), rc);
+    assert_int_equal(answer_of(loaded, NULL, bytes, size, &answers[2], NULL), rc);
+    /* Of what it has kept, with what has changed since; and again, when nothing has. */
+    assert_int_equal(answer_of(asked->fix.fsm, asked->cache, bytes, size, &answers[3], NULL), rc);
+    assert_int_equal(answer_of(asked->fix.fsm, asked->cache, bytes, size, &answers[4], NULL), rc);
+    for (int i = 1; i < ANSWERS; i++) {
         assert_int_equal(answers[i].size, answers[0].size);
         if (answers[0].size > 0) {
             assert_memory_equal(answers[i].data, answers[0].data, answers[0].size);
@@ -195,7 +217,7 @@ static int ask_bytes(struct asked *asked, const uint8_t *bytes, size_t size)
         asked->answer = rayos__place__answer__unpack(NULL, answers[0].size, answers[0].data);
         assert_non_null(asked->answer);
     }
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < ANSWERS; i++) {
         ray_buf_fini(&answers[i]);
     }
     ray_buf_fini(&dump);
@@ -651,7 +673,7 @@ static void random_guest(struct asked *asked, struct place_fix_random *random, u
     relation.is_required = place_fix_below(random, 2) == 0;
     spec.relations = relations;
     spec.n_relations = place_fix_below(random, 2);
-    put_guest(asked, guest, &spec);
+    (void)try_guest(asked, guest, &spec); /* one that still runs is not made anew */
 }
 
 static void test_replicas_agree(void **state)
@@ -685,6 +707,149 @@ static void test_replicas_agree(void **state)
     assert_in_range(placed, SEEDS, SEEDS * 8 - 1);
 }
 
+/* ---- what is kept is what would be read anew (ask_bytes compares) ---- */
+
+static void random_image(struct asked *asked, struct place_fix_random *random)
+{
+    Rayos__Spec__ImageSpec image = RAYOS__SPEC__IMAGE_SPEC__INIT;
+    unsigned number = place_fix_below(random, 2);
+    uint8_t bytes[64];
+    char name[16];
+
+    (void)snprintf(name, sizeof name, "image-%u", place_fix_below(random, 2));
+    image.size_bytes = (uint64_t)(1 + place_fix_below(random, 4000)) << MIB_SHIFT;
+    if (place_fix_below(random, 4) == 0) {
+        (void)fix_delete(&asked->fix, RAYOS__REGISTRY__KIND__KIND_IMAGE, IMAGE + number);
+        return;
+    }
+    (void)fix_put_spec(&asked->fix, RAYOS__REGISTRY__KIND__KIND_IMAGE, IMAGE + number, name, bytes,
+                       rayos__spec__image_spec__pack(&image, bytes));
+}
+
+static void random_volume(struct asked *asked, struct place_fix_random *random)
+{
+    Rayos__Spec__VolumeSpec volume = RAYOS__SPEC__VOLUME_SPEC__INIT;
+    unsigned number = place_fix_below(random, 3);
+    struct ray_id node = fix_id(FIX_NODE_A + place_fix_below(random, 3));
+    uint8_t bytes[64];
+    char name[16];
+
+    (void)snprintf(name, sizeof name, "volume-%u", number);
+    volume.size_bytes = (uint64_t)(1 + place_fix_below(random, 4000)) << MIB_SHIFT;
+    volume.node = ray_proto_id(&node);
+    if (place_fix_below(random, 4) == 0) {
+        (void)fix_delete(&asked->fix, RAYOS__REGISTRY__KIND__KIND_VOLUME, VOLUME + number);
+        return;
+    }
+    (void)fix_put_spec(&asked->fix, RAYOS__REGISTRY__KIND__KIND_VOLUME, VOLUME + number, name,
+                       bytes, rayos__spec__volume_spec__pack(&volume, bytes));
+}
+
+static void random_report(struct asked *asked, struct place_fix_random *random)
+{
+    struct machine machine = usual;
+
+    machine.cpus = 1 + place_fix_below(random, 8);
+    machine.memory_mib = 1024 + place_fix_below(random, 8192);
+    machine.has_kvm = place_fix_below(random, 4) != 0;
+    machine.health = place_fix_below(random, 4) == 0 ? "failed" : "ok";
+    (void)report(&asked->fix, FIX_NODE_A + place_fix_below(random, 3), &machine);
+}
+
+/* Its disk is as large as the image: another image is another need. */
+static void random_guest_of_image(struct asked *asked, struct place_fix_random *random)
+{
+    Rayos__Spec__GuestSpec spec = RAYOS__SPEC__GUEST_SPEC__INIT;
+    char name[16];
+
+    (void)snprintf(name, sizeof name, "image-%u", place_fix_below(random, 2));
+    spec.image = name;
+    (void)try_guest(asked, GUEST + place_fix_below(random, 8), &spec);
+}
+
+static void change_something(struct asked *asked, struct place_fix_random *random)
+{
+    unsigned guest = GUEST + place_fix_below(random, 8);
+
+    switch (place_fix_below(random, 8)) {
+    case 0:
+        random_image(asked, random);
+        break;
+    case 1:
+        random_volume(asked, random);
+        break;
+    case 2:
+        random_report(asked, random);
+        break;
+    case 3:
+        random_guest_of_image(asked, random);
+        break;
+    case 4:
+        (void)fix_delete(&asked->fix, RAYOS__REGISTRY__KIND__KIND_GUEST, guest);
+        break;
+    case 5:
+        set_domain(asked, FIX_NODE_A + place_fix_below(random, 3),
+                   place_fix_below(random, 2) == 0 ? "r1" : "");
+        break;
+    case 6:
+        (void)fix_restart(&asked->fix, guest, FIX_NODE_A + place_fix_below(random, 3));
+        break;
+    default:
+        random_guest(asked, random, guest);
+        break;
+    }
+}
+
+static void test_kept_is_as_new(void **state)
+{
+    Rayos__Spec__GuestSpec spec = RAYOS__SPEC__GUEST_SPEC__INIT;
+
+    (void)state;
+    spec.vcpus = 2;
+    for (uint64_t seed = 1; seed <= KEPT_SEEDS; seed++) {
+        struct place_fix_random random = {seed * 7919};
+        struct asked asked;
+
+        open_three(&asked);
+        for (int change = 0; change < 40; change++) {
+            char name[16];
+            unsigned node;
+
+            change_something(&asked, &random);
+            (void)snprintf(name, sizeof name, "guest-%u", GUEST + place_fix_below(&random, 8));
+            (void)ask_guest(&asked, name);
+            assert_int_equal(ask_spec(&asked, &spec), RAY_OK);
+            node = FIX_NODE_A + place_fix_below(&random, 3);
+            (void)ask_node(&asked, node_name(&asked, node), true); /* an image may be gone */
+        }
+        close_all(&asked);
+    }
+}
+
+static void test_only_what_has_changed_is_read(void **state)
+{
+    Rayos__Spec__GuestSpec spec = RAYOS__SPEC__GUEST_SPEC__INIT;
+    struct asked asked;
+    uint64_t before;
+
+    (void)state;
+    open_three(&asked);
+    for (unsigned guest = GUEST; guest < GUEST + 5; guest++) {
+        put_guest(&asked, guest, &spec);
+    }
+    assert_int_equal(ask_spec(&asked, &spec), RAY_OK);
+    assert_int_equal(coord_place_cache_read_count(asked.cache), 3 + 5);
+    before = coord_place_cache_read_count(asked.cache);
+    assert_int_equal(ask_spec(&asked, &spec), RAY_OK);
+    assert_int_equal(coord_place_cache_read_count(asked.cache), before);
+    spec.vcpus = 3;
+    put_guest(&asked, GUEST + 2, &spec);
+    assert_int_equal(report(&asked.fix, FIX_NODE_B, &usual), RAY_OK);
+    assert_int_equal(ask_spec(&asked, &spec), RAY_OK);
+    assert_in_range(coord_place_cache_read_count(asked.cache), before + 1, before + 2);
+    close_all(&asked);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -702,6 +867,8 @@ int main(void)
         cmocka_unit_test(test_guests_of_a_node_go_elsewhere),
         cmocka_unit_test(test_disks_go_only_with_a_drain),
         cmocka_unit_test(test_replicas_agree),
+        cmocka_unit_test(test_kept_is_as_new),
+        cmocka_unit_test(test_only_what_has_changed_is_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -163,9 +163,15 @@ static bool is_standby(struct pair *pair)
 
 static void join(struct pair *pair, bool is_ephemeral, bool (*is_in)(struct pair *pair))
 {
+    struct coord_replica_status status;
+
     make_token(pair, is_ephemeral);
     start(&pair->away, pair->token);
     assert_true(run_both(pair, is_in));
+    /* The first boot was heard of when it asked. Had it crashed before its first start as a member,
+     * another one would have to come after that. */
+    coord_replica_status(pair->away.member->replica, &status);
+    assert_int_equal(status.boot_counter, 2);
 }
 
 static bool is_alone(void *arg)

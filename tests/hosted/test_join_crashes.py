@@ -64,6 +64,15 @@ def count_calls(group):
     return count
 
 
+def wait_for_the_join(first, joiner, what):
+    """Says all that is known when it does not come."""
+    try:
+        wait_until(lambda: takes_part(first, joiner.name))
+    except AssertionError:
+        pytest.fail(f"{what}: {node_of(first, joiner.name)}\n{joiner.status()}\n"
+                    f"{joiner.log.read_text()[-4000:]}\n{first.log.read_text()[-4000:]}")
+
+
 def crash_and_repeat(group, number, is_rebooted):
     first, joiner = group["a"], group.member("b")
     token = make_token(group)
@@ -78,7 +87,7 @@ def crash_and_repeat(group, number, is_rebooted):
         shutil.rmtree(joiner.root / "run", ignore_errors=True)
     joiner.daemon_env = {}
     joiner.start("--credential", token)
-    wait_until(lambda: takes_part(first, "b"))
+    wait_for_the_join(first, joiner, f"before call {number}, rebooted {is_rebooted}")
     assert [n["name"] for n in first.json("node", "list")["nodes"]] == ["a", "b"]
     assert first.json("token", "list")["tokens"] == [], "its one use is used"
     inventory = first.json("cluster", "inventory")
@@ -92,7 +101,9 @@ def test_a_join_converges_wherever_it_crashed(group):
     group.create()
     count = count_calls(group)
     assert count >= 50, "a walk of fewer points is none"
-    points = sorted({1 + i * (count - 1) // max(POINTS - 1, 1) for i in range(min(POINTS, count))})
+    wanted = min(POINTS, count)
+    points = sorted({1 + i * (count - 1) // max(wanted - 1, 1) for i in range(wanted)})
+    assert len(points) == wanted
     crashed = [crash_and_repeat(group, number, number % 2 == 1) for number in points]
     # The last ones are only as many calls as the first join made, of which some are heartbeats.
     assert sum(crashed) >= len(points) * 3 // 4

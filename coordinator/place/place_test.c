@@ -39,9 +39,21 @@ static uint32_t solve(const struct place_fix *fix, uint32_t except)
     return best;
 }
 
+/* Those that alone keep the guest from a node. */
+static void count_barriers(const struct place_fix *fix, const struct coord_place_answer *answer,
+                           uint32_t met[static COORD_PLACE_BARRIER_COUNT])
+{
+    for (uint32_t i = 0; i < fix->cluster.node_count; i++) {
+        for (int barrier = 0; barrier < COORD_PLACE_BARRIER_COUNT; barrier++) {
+            met[barrier] += answer->verdicts[i].barriers == 1U << barrier;
+        }
+    }
+}
+
 static void test_as_the_solver_says(void **state)
 {
     struct coord_place *place = make();
+    uint32_t met[COORD_PLACE_BARRIER_COUNT] = {0};
     uint32_t placed = 0;
 
     (void)state;
@@ -51,6 +63,7 @@ static void test_as_the_solver_says(void **state)
 
         place_fix_make(&fix, seed);
         answer = find(place, &fix);
+        count_barriers(&fix, &answer, met);
         assert_int_equal(answer.best, solve(&fix, COORD_PLACE_NOWHERE));
         if (answer.best != COORD_PLACE_NOWHERE) {
             placed++;
@@ -59,8 +72,107 @@ static void test_as_the_solver_says(void **state)
                              place_fix_score(&fix.cluster, &fix.request, answer.best));
         }
     }
-    /* The generator makes both kinds. */
+    /* The generator makes both kinds, and each barrier stands alone between a guest and a node. */
     assert_in_range(placed, RANDOM_COUNT / 4, RANDOM_COUNT - RANDOM_COUNT / 20);
+    for (int i = 0; i < COORD_PLACE_BARRIER_COUNT; i++) {
+        assert_true(met[i] >= RANDOM_COUNT / 200);
+    }
+    coord_place_destroy(place);
+}
+
+/* ---- the order in which things are told ---- */
+
+static void shuffle(uint32_t *order, uint32_t count, struct place_fix_random *random)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t j = place_fix_below(random, i + 1);
+
+        order[i] = order[j];
+        order[j] = i;
+    }
+}
+
+static uint32_t moved(const uint32_t *order, uint32_t index)
+{
+    return index == COORD_PLACE_NOWHERE ? index : order[index];
+}
+
+/* The same cluster and guest: nodes and domains have other numbers, relations and volumes come the
+ * other way round. */
+static void tell_otherwise(const struct place_fix *fix, const uint32_t *nodes,
+                           const uint32_t *domains, struct place_fix *out)
+{
+    *out = *fix;
+    out->cluster.nodes = out->nodes;
+    out->request.relations = out->relations;
+    out->request.volumes = out->volumes;
+    out->request.denied_by = fix->request.denied_by == NULL ? NULL : out->denied_by;
+    out->request.lacks = fix->request.lacks == NULL ? NULL : out->lacks;
+    out->request.home = moved(nodes, fix->request.home);
+    out->request.domain = moved(domains, fix->request.domain);
+    for (uint32_t i = 0; i < fix->cluster.node_count; i++) {
+        out->nodes[nodes[i]] = fix->nodes[i];
+        out->nodes[nodes[i]].domain = domains[fix->nodes[i].domain];
+        out->denied_by[nodes[i]] = fix->denied_by[i];
+        out->lacks[nodes[i]] = fix->lacks[i];
+    }
+    for (uint32_t i = 0; i < fix->request.relation_count; i++) {
+        uint32_t to = fix->request.relation_count - 1 - i;
+
+        out->relations[to] = fix->relations[i];
+        out->relations[to].node = moved(nodes, fix->relations[i].node);
+    }
+    for (uint32_t i = 0; i < fix->request.volume_count; i++) {
+        uint32_t to = fix->request.volume_count - 1 - i;
+
+        out->volumes[to] = fix->volumes[i];
+        out->volumes[to].node = moved(nodes, fix->volumes[i].node);
+    }
+}
+
+static void check_same(const struct place_fix *fix, const struct coord_place_answer *one,
+                       const struct coord_place_answer *other, const uint32_t *nodes)
+{
+    assert_int_equal(one->best == COORD_PLACE_NOWHERE, other->best == COORD_PLACE_NOWHERE);
+    for (uint32_t i = 0; i < fix->cluster.node_count; i++) {
+        const struct coord_place_verdict *here = &one->verdicts[i];
+        const struct coord_place_verdict *there = &other->verdicts[nodes[i]];
+
+        assert_int_equal(here->barriers, there->barriers);
+        if (here->barriers == 0) {
+            assert_int_equal(here->score, there->score);
+            assert_memory_equal(here->terms, there->terms, sizeof here->terms);
+        }
+    }
+    if (one->best != COORD_PLACE_NOWHERE) {
+        assert_int_equal(one->verdicts[one->best].score, other->verdicts[other->best].score);
+    }
+}
+
+static void test_the_order_does_not_matter(void **state)
+{
+    struct coord_place *place = make();
+    struct coord_place *second = make();
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= RANDOM_COUNT / 2; seed++) {
+        struct place_fix_random random = {~seed};
+        uint32_t nodes[PLACE_FIX_NODES_MAX] = {0};
+        uint32_t domains[PLACE_FIX_NODES_MAX] = {0};
+        struct coord_place_answer one;
+        struct coord_place_answer other;
+        struct place_fix otherwise;
+        struct place_fix fix;
+
+        place_fix_make(&fix, seed);
+        shuffle(nodes, fix.cluster.node_count, &random);
+        shuffle(domains, fix.cluster.node_count, &random);
+        tell_otherwise(&fix, nodes, domains, &otherwise);
+        one = find(place, &fix);
+        other = find(second, &otherwise);
+        check_same(&fix, &one, &other, nodes);
+    }
+    coord_place_destroy(second);
     coord_place_destroy(place);
 }
 
@@ -297,6 +409,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_as_the_solver_says),
+        cmocka_unit_test(test_the_order_does_not_matter),
         cmocka_unit_test(test_changes_are_enough_and_needed),
         cmocka_unit_test(test_lacking_is_exact),
         cmocka_unit_test(test_equal_goes_to_the_first),

@@ -204,8 +204,10 @@ static int compare_domains(const void *a, const void *b, void *arg)
 static int number_domains(struct coord_place_view *view)
 {
     uint32_t count = view->cluster.node_count;
-    uint32_t *order = malloc(count * sizeof(*order));
+    uint32_t *order;
 
+    assert(count > 0);
+    order = malloc(count * sizeof(*order));
     if (order == NULL) {
         return RAY_ENOMEM;
     }

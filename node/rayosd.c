@@ -28,6 +28,7 @@
 #include "net/rpc.h"
 #include "node/rayosd_facts.h"
 #include "node/rayosd_methods.h"
+#include "node/rayosd_metrics.h"
 #include "node/rayosd_orders.h"
 #include "node/rayosd_seccomp.h"
 #include "node/rayosd_ticker.h"
@@ -47,6 +48,7 @@ struct rayosd {
     struct coord_member *member; /* NULL: not told to take part */
     struct ray_buf facts;        /* what it tells of this machine */
     bool is_fit_for_leases;
+    struct rayosd_metrics *metrics; /* NULL: not told to show any */
     struct rayosd_ticker ticker;
     struct rayosd_watchdog watchdog;
     bool is_leaving;
@@ -244,6 +246,19 @@ static bool take_pulse(void *arg)
     return rayosd->member == NULL || coord_member_take_pulse(rayosd->member);
 }
 
+/* The filter lets only members open IP sockets. */
+static int start_metrics(struct rayosd *rayosd, const struct ray_args *args, struct ray_err *err)
+{
+    const char *address = ray_args_value(args, "metrics");
+
+    if (address == NULL) {
+        return RAY_OK;
+    }
+    return rayosd->member == NULL ? ray_fail(err, RAY_EUSAGE, "--metrics wants --listen, too")
+                                  : rayosd_metrics_create(&rayosd->metrics, &rayosd->context,
+                                                          rayosd->logger, address, err);
+}
+
 /* The loop and what it serves. */
 static int start_loop(struct rayosd *rayosd, const struct ray_args *args, struct ray_err *err)
 {
@@ -275,6 +290,9 @@ static int start_loop(struct rayosd *rayosd, const struct ray_args *args, struct
         ray_rpc_server_take_large(rayosd->server);
         rc = rayosd_watchdog_init(&rayosd->watchdog, &rayosd->loop, rayosd->logger, take_pulse,
                                   rayosd, err);
+    }
+    if (rc == RAY_OK) {
+        rc = start_metrics(rayosd, args, err);
     }
     return rc;
 }
@@ -308,6 +326,7 @@ static int start(struct rayosd *rayosd, const struct ray_args *args, struct ray_
 
 static void stop(struct rayosd *rayosd)
 {
+    rayosd_metrics_destroy(rayosd->metrics);
     ray_rpc_server_destroy(rayosd->server);
     rayosd_ticker_fini(&rayosd->ticker);
     coord_member_destroy(rayosd->member);
@@ -387,6 +406,9 @@ static const struct ray_args_option options[] = {
      .value_name = "FILE",
      .help = "what to do without a cluster: rayos.join=TOKEN or rayos.create=..."},
     {.name = "ephemeral", .help = "what it keeps ends with this boot: it never votes"},
+    {.name = "metrics",
+     .value_name = "ADDRESS:PORT",
+     .help = "show numbers to Prometheus there, to whoever asks (default: nowhere)"},
     {.name = "sandbox",
      .value_name = "on|off",
      .default_value = "on",

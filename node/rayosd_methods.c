@@ -1,5 +1,6 @@
-/* rayosd_methods.c - node.facts is answered at once; node.health first asks PID 1, and is
- * answered without it when that takes too long; the cluster's methods are coordinator/api's. */
+/* rayosd_methods.c - node.facts is answered at once; node.health and node.metrics first ask PID 1,
+ * and are answered without it when that takes too long; the cluster's methods are
+ * coordinator/api's. */
 #include "node/rayosd_methods.h"
 
 #include <assert.h>
@@ -12,14 +13,18 @@
 #include "node/facts/facts.h"
 #include "node/health/health.h"
 #include "node/health/read.h"
+#include "node/metrics/metrics.h"
+#include "node/rayosd_init.h"
+#include "node/rayosd_metrics.h"
 
-enum { INIT_TIMEOUT_MS = 2000, CONTEXT_ARENA_SIZE_MAX = 2 * FACTS_ARENA_SIZE_MAX };
+enum { CONTEXT_ARENA_SIZE_MAX = 2 * FACTS_ARENA_SIZE_MAX };
 
-/* A node.health that waits for PID 1. */
-struct health_call {
+/* A call that waits for PID 1. */
+struct status_call {
     struct rayosd_context *context;
     struct ray_rpc_call *call;
-    struct ray_rpc_client *init; /* NULL: could not be reached */
+    struct rayosd_init_ask *ask; /* NULL: could not be reached */
+    void (*answer)(struct status_call *waiting, const Rayos__Init__Status *status, const char *why);
 };
 
 static void run_facts(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
@@ -39,94 +44,105 @@ static void run_facts(struct ray_rpc_call *call, const ProtobufCMessage *input, 
 }
 
 /* Judges and answers. `status` may be NULL, then `why` says why. */
-static void health_answer(const struct health_call *health, const Rayos__Init__Status *status,
+static void answer_health(struct status_call *waiting, const Rayos__Init__Status *status,
                           const char *why)
 {
-    struct rayosd_context *context = health->context;
     Rayos__Node__Health *answer = NULL;
     struct health_input input;
     struct ray_err err = {0};
-    int rc;
 
-    ray_arena_reset(&context->arena);
-    rc = health_read(context->root_fd, &context->arena, &input, &err);
-    if (rc == RAY_OK) {
-        input.init = status;
-        input.init_error = why;
-        rc = health_judge(&input, &context->arena, &answer, &err);
-    }
-    if (rc == RAY_OK) {
-        (void)ray_rpc_reply(health->call, &answer->base); /* the caller is gone, or not */
+    if (rayosd_judge(waiting->context, status, why, &input, &answer, &err) == RAY_OK) {
+        (void)ray_rpc_reply(waiting->call, &answer->base); /* the caller is gone, or not */
     } else {
-        (void)ray_rpc_reply_err(health->call, &err);
+        (void)ray_rpc_reply_err(waiting->call, &err);
     }
 }
 
-static void health_free(struct health_call *health)
+static void answer_metrics(struct status_call *waiting, const Rayos__Init__Status *status,
+                           const char *why)
 {
-    ray_rpc_client_destroy(health->init);
-    free(health);
+    Rayos__Node__Metrics answer = RAYOS__NODE__METRICS__INIT;
+    struct ray_err err = {0};
+    struct ray_buf text;
+
+    ray_buf_init(&text, METRICS_SIZE_MAX);
+    if (rayosd_metrics_text(waiting->context, status, why, &text, &err) == RAY_OK) {
+        answer.text = (char *)(uintptr_t)ray_buf_text(&text); /* protobuf-c reads only */
+        (void)ray_rpc_reply(waiting->call, &answer.base);     /* the caller is gone, or not */
+    } else {
+        (void)ray_rpc_reply_err(waiting->call, &err);
+    }
+    ray_buf_fini(&text);
+}
+
+static void waiting_free(struct status_call *waiting)
+{
+    rayosd_init_ask_destroy(waiting->ask);
+    free(waiting);
 }
 
 /* PID 1 has answered, or did not in time. */
-static void on_init_status(void *arg, const struct ray_rpc_result *result)
+static void on_init_status(void *arg, const Rayos__Init__Status *status, const char *why)
 {
-    struct health_call *health = arg;
+    struct status_call *waiting = arg;
 
-    if (health->call == NULL) {
-        return; /* on_cancel destroys the client, which ends this call */
-    }
-    health_answer(health, (const Rayos__Init__Status *)result->body, result->text);
-    health->call = NULL;
-    health_free(health);
+    waiting->answer(waiting, status, why);
+    waiting_free(waiting);
 }
 
-static void on_health_cancel(void *arg)
+static void on_waiting_cancel(void *arg)
 {
-    struct health_call *health = arg;
-
-    health->call = NULL;
-    health_free(health);
+    waiting_free(arg);
 }
 
-/* RAY_OK: on_init_status follows. */
-static int ask_init(struct health_call *health, struct ray_err *err)
+static void run_waiting(struct ray_rpc_call *call, struct rayosd_context *context,
+                        void (*answer)(struct status_call *waiting,
+                                       const Rayos__Init__Status *status, const char *why))
 {
-    Rayos__Init__StatusRequest request = RAYOS__INIT__STATUS_REQUEST__INIT;
-    uint64_t timeout_ms = ray_rpc_call_remaining_ms(health->call);
-    int rc = ray_rpc_client_create_unix(&health->init, health->context->loop,
-                                        health->context->init_path, err);
-
-    if (timeout_ms == 0 || timeout_ms > INIT_TIMEOUT_MS) {
-        timeout_ms = INIT_TIMEOUT_MS;
-    }
-    if (rc == RAY_OK) {
-        rc = ray_rpc_call_start(health->init, "init.status", &request.base, NULL, 0,
-                                &rayos__init__status__descriptor, timeout_ms, NULL, on_init_status,
-                                health, NULL, err);
-    }
-    return rc;
-}
-
-static void run_health(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
-{
-    struct health_call *health = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : calloc(1, sizeof *health);
+    struct status_call *waiting =
+        ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : calloc(1, sizeof *waiting);
     struct ray_err err = {0};
 
-    (void)input; /* has no fields */
-    if (health == NULL) {
+    if (waiting == NULL) {
         ray_fail(&err, RAY_ENOMEM, "no memory for a call");
         (void)ray_rpc_reply_err(call, &err);
         return;
     }
-    health->context = arg;
-    health->call = call;
-    ray_rpc_call_on_cancel(call, on_health_cancel, health);
-    if (ask_init(health, &err) != RAY_OK) {
-        health_answer(health, NULL, err.text);
-        health->call = NULL;
-        health_free(health);
+    *waiting = (struct status_call){.context = context, .call = call, .answer = answer};
+    ray_rpc_call_on_cancel(call, on_waiting_cancel, waiting);
+    if (rayosd_init_ask(&waiting->ask, context->loop, context->init_path,
+                        ray_rpc_call_remaining_ms(call), on_init_status, waiting, &err) != RAY_OK) {
+        answer(waiting, NULL, err.text);
+        waiting_free(waiting);
     }
+}
+
+static void run_health(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
+{
+    (void)input; /* has no fields */
+    run_waiting(call, arg, answer_health);
+}
+
+static void run_metrics(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
+{
+    (void)input; /* has no fields */
+    run_waiting(call, arg, answer_metrics);
+}
+
+int rayosd_judge(struct rayosd_context *context, const Rayos__Init__Status *status, const char *why,
+                 struct health_input *out_input, Rayos__Node__Health **out_health,
+                 struct ray_err *err)
+{
+    int rc;
+
+    ray_arena_reset(&context->arena);
+    rc = health_read(context->root_fd, &context->arena, out_input, err);
+    if (rc == RAY_OK) {
+        out_input->init = status;
+        out_input->init_error = why;
+        rc = health_judge(out_input, &context->arena, out_health, err);
+    }
+    return rc;
 }
 
 void rayosd_context_init(struct rayosd_context *context, struct ray_loop *loop, int root_fd,
@@ -154,6 +170,7 @@ const struct ray_rpc_method *rayosd_methods(struct rayosd_context *context)
     static const struct ray_rpc_method own[] = {
         {"node.facts", &rayos__node__facts_request__descriptor, run_facts},
         {"node.health", &rayos__node__health_request__descriptor, run_health},
+        {"node.metrics", &rayos__node__metrics_request__descriptor, run_metrics},
     };
     size_t count = 0;
 

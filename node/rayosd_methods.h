@@ -11,6 +11,7 @@
 #include "base/loop.h"
 #include "coordinator/api/member_api.h"
 #include "net/rpc.h"
+#include "node/health/health.h"
 
 enum { RAYOSD_METHODS_MAX = COORD_MEMBER_METHODS_MAX + 8 };
 
@@ -26,6 +27,12 @@ struct rayosd_context {
 void rayosd_context_init(struct rayosd_context *context, struct ray_loop *loop, int root_fd,
                          const char *init_path);
 void rayosd_context_fini(struct rayosd_context *context);
+
+/* How this node is. `status` is what PID 1 says; NULL: it does not, and `why` says why not. The
+ * health lies in the context's arena, until the next answer. */
+int rayosd_judge(struct rayosd_context *context, const Rayos__Init__Status *status, const char *why,
+                 struct health_input *out_input, Rayos__Node__Health **out_health,
+                 struct ray_err *err);
 
 /* For ray_rpc_server_create_*, whose arg is the context, which holds the table. */
 const struct ray_rpc_method *rayosd_methods(struct rayosd_context *context);

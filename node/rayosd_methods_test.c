@@ -8,6 +8,7 @@
 #include "base/test.h"
 #include "net/proto/init.pb-c.h"
 #include "net/proto/node.pb-c.h"
+#include "node/metrics/strict.h"
 #include "node/rayosd_methods.h"
 
 struct place {
@@ -172,6 +173,40 @@ static void test_health(void **state)
     assert_string_not_equal(place->health, "");
 }
 
+static void on_metrics(void *arg, const struct ray_rpc_result *result)
+{
+    const Rayos__Node__Metrics *metrics = (const Rayos__Node__Metrics *)result->body;
+    struct place *place = arg;
+    char why[STRICT_WHY_SIZE];
+
+    place->has_ended = true;
+    place->code = result->code;
+    if (metrics != NULL && !strict_check(metrics->text, why)) {
+        fail_msg("%s", why);
+    }
+    (void)snprintf(place->name, sizeof place->name, "%.100s", metrics == NULL ? "" : metrics->text);
+}
+
+static void test_metrics(void **state)
+{
+    Rayos__Node__MetricsRequest request = RAYOS__NODE__METRICS_REQUEST__INIT;
+    struct place *place = *state;
+
+    for (int has_init = 0; has_init < 2; has_init++) {
+        if (has_init) {
+            start_init(place);
+        }
+        place->has_ended = false;
+        assert_int_equal(ray_rpc_call_start(place->client, "node.metrics", &request.base, NULL, 0,
+                                            &rayos__node__metrics__descriptor, 10000, NULL,
+                                            on_metrics, place, NULL, NULL),
+                         RAY_OK);
+        finish(place);
+        assert_int_equal(place->code, RAY_OK);
+        assert_memory_equal(place->name, "# HELP rayos_info ", 18);
+    }
+}
+
 static void test_health_without_init(void **state)
 {
     struct place *place = *state;
@@ -249,6 +284,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_facts, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_metrics, setup, teardown),
         cmocka_unit_test_setup_teardown(test_health, setup, teardown),
         cmocka_unit_test_setup_teardown(test_health_without_init, setup, teardown),
         cmocka_unit_test_setup_teardown(test_health_silent_init, setup, teardown),

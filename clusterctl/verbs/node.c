@@ -20,6 +20,8 @@
 
 static const struct ray_args_option read_options[] = {
     OUTPUT_OPTION, NODE_SOCKET_DIR_OPTION, NODE_TIMEOUT_OPTION("30"), {0}};
+static const struct ray_args_option metrics_options[] = {
+    NODE_SOCKET_DIR_OPTION, NODE_TIMEOUT_OPTION("30"), {0}};
 
 /* A verb that only shows what a method answers. */
 static int show(const struct ray_args *args, const char *socket, const char *method,
@@ -60,6 +62,23 @@ static int run_health(const struct ray_args *args, void *context)
     (void)context;
     return show(args, "node.sock", "node.health", &request.base, &rayos__node__health__descriptor,
                 &view);
+}
+
+/* As it is scraped; there is no other form of it. */
+static int run_metrics(const struct ray_args *args, void *context)
+{
+    Rayos__Node__MetricsRequest request = RAYOS__NODE__METRICS_REQUEST__INIT;
+    ProtobufCMessage *body = NULL;
+    struct ray_err err = {0};
+
+    (void)context;
+    if (node_call(args, "node.sock", "node.metrics", &request.base,
+                  &rayos__node__metrics__descriptor, &body, &err) != RAY_OK) {
+        return output_error(&err);
+    }
+    (void)fputs(((const Rayos__Node__Metrics *)body)->text, stdout);
+    protobuf_c_message_free_unpacked(body, NULL);
+    return 0;
 }
 
 static int run_status(const struct ray_args *args, void *context)
@@ -293,6 +312,10 @@ static const struct ray_args_command node_subcommands[] = {
      .help = "what is well and what is not, with the next step",
      .options = read_options,
      .run = run_health},
+    {.name = "metrics",
+     .help = "its numbers as Prometheus reads them",
+     .options = metrics_options,
+     .run = run_metrics},
     {.name = "status",
      .help = "PID 1: services, watchdog, data, log",
      .options = read_options,

@@ -192,6 +192,10 @@ static void on_proposed(void *arg, int status, const struct coord_fsm_result *re
     struct ray_err err = {0};
 
     ask->has_ticket = false;
+    member_count_command(ask->member, ask->begun_ns,
+                         status != RAY_OK         ? COORD_MEMBER_UNSETTLED
+                         : result->code != RAY_OK ? COORD_MEMBER_REFUSED
+                                                  : COORD_MEMBER_DONE);
     if (member_explain(status, &err) != RAY_OK) {
         member_ask_fail(ask, &err);
     } else if (!waits_for_state(ask, result)) {
@@ -219,6 +223,7 @@ void member_ask_propose_bytes(struct member_ask *ask, const uint8_t *bytes, size
     struct ray_err err = {0};
     int rc = require_voice(m, &err);
 
+    ask->begun_ns = ray_clock_boottime_ns();
     if (rc == RAY_OK) {
         rc = coord_replica_propose(m->replica, bytes, size, deadline_ns(ask), on_proposed, ask,
                                    &ask->ticket, &err);

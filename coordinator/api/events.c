@@ -174,3 +174,15 @@ void member_events_method(struct coord_member *m, const struct member_caller *ca
     ray_rpc_call_on_drain(call, on_drain, events);
     move_on(events);
 }
+
+size_t member_event_stream_count(const struct coord_member *m)
+{
+    const struct member_events *events;
+    size_t count = 0;
+
+    LIST_FOREACH(events, &m->events, entry)
+    {
+        count++;
+    }
+    return count;
+}

@@ -61,6 +61,7 @@ struct member_ask {
     struct coord_member *member;
     struct ray_rpc_call *call; /* NULL once it is ended */
     struct member_caller caller;
+    uint64_t begun_ns; /* of a command */
     uint64_t ticket;
     bool has_ticket;
     /* The command ran, and the state machine took it (refusals are told the caller before). */
@@ -157,6 +158,10 @@ struct coord_member {
     uint64_t told_turn_count;
     size_t told_voter_count; /* 0: not quorate */
 
+    uint64_t command_counts[COORD_MEMBER_COMMAND_ENDS];
+    struct ray_histogram command_times;
+    uint64_t denial_count;
+
     struct ray_timer leave_timer;
     bool is_sealing; /* leaving, and nobody is led any more */
     void (*on_left)(void *arg);
@@ -167,6 +172,12 @@ struct coord_member {
 
 int member_world_open(struct coord_member *m, struct ray_err *err);
 void member_world_close(struct coord_member *m);
+
+/* ---- metrics.c ---- */
+
+/* A command that was begun then has ended. */
+void member_count_command(struct coord_member *m, uint64_t begun_ns,
+                          enum coord_member_command_end end);
 
 /* ---- pulse.c ---- */
 
@@ -373,6 +384,7 @@ void member_watch_turn(struct coord_member *m);
 void member_watch_end(struct coord_member *m, const struct ray_err *why);
 void member_events_end(struct coord_member *m, const struct ray_err *why);
 void member_events_turn(struct coord_member *m);
+size_t member_event_stream_count(const struct coord_member *m);
 
 /* ---- feature.c ---- */
 

@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/histogram.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "net/rpc.h"
@@ -82,6 +83,61 @@ int coord_member_set_address(struct coord_member *member, const char *address, s
 /* How it stands, for people: "quorate, 3 voters", "joining: <why not yet>"; one line, cut. */
 void coord_member_standing(const struct coord_member *member,
                            char out[static COORD_MEMBER_STANDING_SIZE]);
+
+/* ---- numbers for those who watch this node from outside ---- */
+
+enum { COORD_MEMBER_KINDS_MAX = 16 };
+
+enum coord_member_command_end {
+    COORD_MEMBER_DONE,
+    COORD_MEMBER_REFUSED,   /* by the state machine; denied ones among them */
+    COORD_MEMBER_UNSETTLED, /* no quorum, a deadline, a leader that was lost */
+    COORD_MEMBER_COMMAND_ENDS
+};
+
+/* Texts are static. What counts begins with this process. */
+struct coord_member_metrics {
+    const char *state; /* "unclaimed", "joining", "member", ... */
+    bool has_replica;  /* else what follows but calls, commands and denials is 0 */
+    const char *role;  /* "leader", "follower", ...; "": no replica */
+    bool is_quorate;
+    bool is_full; /* the log takes nothing more */
+    uint64_t cluster_epoch;
+    uint64_t term;
+    uint64_t last_index;
+    uint64_t durable_index;
+    uint64_t commit_index;
+    uint64_t applied_index;
+    uint64_t snapshot_index;
+    uint64_t heard_age_ms; /* since the leader, or a majority, was heard; UINT64_MAX: never */
+    size_t voters;
+    size_t standbys;
+    uint64_t leader_changes;
+    uint64_t elections;
+    uint64_t appended;
+    uint64_t applied;
+    uint64_t saves;
+    uint64_t save_failures;
+    uint64_t snapshots_made;
+    uint64_t snapshots_fetched;
+    size_t proposals; /* under way here */
+    size_t reads;
+    size_t links; /* that are up */
+    size_t sessions;
+    size_t watch_streams;
+    size_t event_streams;
+    struct {
+        const char *name; /* NULL: the end */
+        size_t count;
+    } objects[COORD_MEMBER_KINDS_MAX];
+    size_t calls; /* that wait for an answer of the replica */
+    uint64_t commands[COORD_MEMBER_COMMAND_ENDS];
+    uint64_t denials;             /* to callers of this node, told or held back */
+    struct ray_histogram command; /* from the call to its answer */
+    struct ray_histogram append;  /* from an entry's append until it is durable here */
+    struct ray_histogram write;   /* one write of the log's disk */
+};
+void coord_member_metrics(const struct coord_member *member, struct coord_member_metrics *out);
 
 /* The methods of net/proto/cluster.proto for callers on the node's own socket; ends with a NULL
  * name. Whoever serves them gives the calls on, as each has a request type of its own. */

@@ -194,6 +194,7 @@ void member_denials_turn(struct coord_member *m)
 
 bool member_tell_denied(struct coord_member *m, const char *rule, const char *detail)
 {
+    m->denial_count++;
     member_denials_turn(m); /* in their order */
     if (!member_denials_take(&m->denials, ray_clock_boottime_ns())) {
         return false;

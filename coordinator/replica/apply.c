@@ -95,8 +95,11 @@ static int apply_other(struct coord_replica *r, const struct coord_entry *entry,
 static int apply_entry(struct coord_replica *r, const struct coord_entry *entry,
                        struct ray_err *err)
 {
-    return entry->type == COORD_ENTRY_COMMAND ? apply_command(r, entry, err)
-                                              : apply_other(r, entry, err);
+    int rc = entry->type == COORD_ENTRY_COMMAND ? apply_command(r, entry, err)
+                                                : apply_other(r, entry, err);
+
+    r->measure.counters.applied += rc == RAY_OK;
+    return rc;
 }
 
 /* From the log on disk: after a start, or when the cache is too small. */

@@ -96,6 +96,8 @@ static void follow_role(struct coord_replica *r, const struct coord_core_out *ou
     } else if (coord_readindex_is_leading(&r->probes)) {
         end_office(r);
     }
+    r->measure.counters.elections +=
+        out->state == COORD_CANDIDATE && r->role != COORD_REPLICA_CANDIDATE;
     r->role = roles[out->state];
     if (is_elected) {
         replica_grants_lead(r);
@@ -152,6 +154,8 @@ static int take(struct coord_replica *r, const struct coord_core_out *out, struc
     if (rc == RAY_OK && out->append_count > 0) {
         show_appended(r, out);
         rc = coord_wal_append(r->wal, out->append, out->append_count, err);
+        replica_measure_appended(r, out->append_first_index + out->append_count - 1,
+                                 out->append_count);
     }
     if (rc != RAY_OK) {
         return rc;

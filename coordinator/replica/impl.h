@@ -245,6 +245,21 @@ struct replica_fetching {
     int status;
 };
 
+/* ---- counters (measure.c) ---- */
+
+enum { REPLICA_MEASURED_MAX = 64 };
+
+/* Appends that are not durable yet; of more than fit the later ones are not measured. */
+struct replica_measure {
+    struct coord_replica_counters counters;
+    struct {
+        uint64_t index; /* the last of the append */
+        uint64_t begun_ns;
+    } begun[REPLICA_MEASURED_MAX];
+    size_t first;
+    size_t count;
+};
+
 struct coord_replica {
     struct coord_replica_world world;
     struct coord_replica_config config;
@@ -287,6 +302,7 @@ struct coord_replica {
     uint64_t timing_revision; /* that the book knows of */
     struct replica_making making;
     struct replica_fetching fetching;
+    struct replica_measure measure;
 
     struct coord_checkpoint_batch batch;
     bool is_saving;
@@ -365,6 +381,12 @@ void replica_receive_frame(struct coord_replica *r, struct replica_peer *peer, c
 void replica_drive_left_out(struct coord_replica *r);
 /* At the end of a turn: frames for probes and echoes that found no message to go with. */
 void replica_send_due_frames(struct coord_replica *r);
+
+/* ---- measure.c ---- */
+
+/* `count` entries were appended, the last one at `index`. */
+void replica_measure_appended(struct coord_replica *r, uint64_t index, size_t count);
+void replica_measure_durable(struct coord_replica *r, uint64_t index);
 
 /* ---- view.c ---- */
 

@@ -269,6 +269,7 @@ static void tell_role(struct coord_replica *r)
     }
     if (!ray_id_equal(&leader, &r->told_leader)) {
         r->told_leader = leader;
+        r->measure.counters.leader_changes += !ray_id_is_none(&leader);
         replica_propose_leader_changed(r);
         replica_read_leader_changed(r);
         for (peer = r->peers.all; peer != NULL; peer = peer->next) {
@@ -293,6 +294,7 @@ static void note_durable(struct coord_replica *r)
     r->is_durable_news = false;
     /* As it is now: an append of this turn may have replaced what the log told of. */
     index = coord_wal_durable_index(r->wal);
+    replica_measure_durable(r, index);
     (void)replica_drive(r, coord_core_persisted(r->core, replica_now_ms(r), index, &out, &err),
                         &out, &err);
 }

@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/histogram.h"
 #include "base/id.h"
 #include "coordinator/core/forecast.h"
 #include "coordinator/entry.h"
@@ -279,6 +280,23 @@ struct coord_replica_status {
     size_t read_count;
 };
 void coord_replica_status(const struct coord_replica *replica, struct coord_replica_status *out);
+
+/* Since this replica was made, for people who watch it; nothing is decided by them. */
+struct coord_replica_counters {
+    uint64_t leader_changes; /* another leader was known than before, or one again */
+    uint64_t elections;      /* that this member began */
+    uint64_t appended;       /* entries into the log here */
+    uint64_t applied;
+    uint64_t saves; /* of the checkpoint */
+    uint64_t save_failures;
+    uint64_t snapshots_made;
+    uint64_t snapshots_fetched;
+    struct ray_histogram append; /* from an entry's append until it is durable here */
+};
+void coord_replica_counters(const struct coord_replica *replica,
+                            struct coord_replica_counters *out);
+/* Peers that there is a link to. */
+size_t coord_replica_link_count(const struct coord_replica *replica);
 /* Of the status; costs nothing. */
 /* Whether that node is there, as far as this member knows: a leader hears it, another one has a
  * link to it. */

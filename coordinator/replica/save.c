@@ -36,6 +36,8 @@ static void on_saved(void *arg, int status)
     if (r->batch.ops.capacity > REPLICA_SAVE_KEPT_SIZE) { /* a rare, large one */
         coord_checkpoint_batch_fini(&r->batch);
     }
+    r->measure.counters.saves += status == RAY_OK;
+    r->measure.counters.save_failures += status != RAY_OK;
     if (status != RAY_OK) {
         give_up(r, ray_err_text(status));
     }

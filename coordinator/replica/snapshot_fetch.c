@@ -208,6 +208,7 @@ static void install(struct coord_replica *r)
     }
     replica_replace_fsm(r, fsm);
     r->snapshot_index = snapshot.index;
+    r->measure.counters.snapshots_fetched++;
 }
 
 static void fetch_more(struct coord_replica *r)

@@ -170,6 +170,7 @@ static void end(struct coord_replica *r)
         return;
     }
     r->snapshot_index = index;
+    r->measure.counters.snapshots_made++;
     rc = coord_core_snapshot_taken(r->core, replica_now_ms(r), &making->snapshot,
                                    r->config.trailing_entries, &out, &err);
     if (replica_drive(r, rc, &out, &err) && rc == RAY_OK && index > r->config.trailing_entries) {

@@ -16,6 +16,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fault.h"
 #include "coordinator/store/worker.h"
 
@@ -50,6 +51,7 @@ struct file_job {
     size_t size;
     int status;
     bool is_forgetting;
+    uint64_t begun_ns; /* of a write; 0: it is none */
     coord_disk_done *done;
     void *arg;
 };
@@ -66,6 +68,7 @@ struct disk_file {
     bool is_beside;
     struct open_file open_files[OPEN_FILES_MAX]; /* the writer's, newest first */
     void *zeros;                                 /* the keeper's */
+    struct ray_histogram writes;
     struct file_job jobs[JOBS_MAX];
     struct file_job *pool;
 };
@@ -285,6 +288,10 @@ static void job_done(void *arg, bool is_canceled)
     void *done_arg = job->arg;
     int status = is_canceled ? RAY_ECANCELED : job->status;
 
+    if (job->begun_ns != 0 && status == RAY_OK) {
+        ray_histogram_add(&job->file->writes, ray_clock_boottime_ns() - job->begun_ns);
+    }
+
     if (job->is_forgetting && !is_canceled) {
         struct file_job *forget = job_get(job->file);
 
@@ -450,6 +457,7 @@ static void file_write(struct coord_disk *disk, const char *name, uint64_t offse
     job->offset = offset;
     job->bytes = bytes;
     job->size = size;
+    job->begun_ns = ray_clock_boottime_ns();
     coord_worker_submit(job->file->writer, job_run, job_done, job);
 }
 
@@ -719,6 +727,11 @@ int coord_disk_file_create(struct coord_disk **out, struct ray_loop *loop, const
     }
     *out = &file->disk;
     return RAY_OK;
+}
+
+const struct ray_histogram *coord_disk_file_writes(const struct coord_disk *disk)
+{
+    return &((const struct disk_file *)disk)->writes;
 }
 
 bool coord_disk_file_is_direct(const struct coord_disk *disk)

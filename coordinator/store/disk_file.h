@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "base/histogram.h"
 #include "base/loop.h"
 #include "coordinator/store/disk.h"
 
@@ -25,6 +26,8 @@ int coord_disk_file_create(struct coord_disk **out, struct ray_loop *loop, const
                            struct ray_err *err);
 /* Whether the file system takes O_DIRECT; where not, say so once at start. */
 bool coord_disk_file_is_direct(const struct coord_disk *disk);
+/* How long writes took, from when they were asked for. */
+const struct ray_histogram *coord_disk_file_writes(const struct coord_disk *disk);
 /* `done` when the writing thread has done all that was asked of it before: how a disk that does
  * not answer is noticed. One at a time, beyond COORD_DISK_FILE_QUEUE_MAX. */
 void coord_disk_file_probe(struct coord_disk *disk, coord_disk_done *done, void *arg);

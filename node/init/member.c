@@ -13,6 +13,7 @@
 
 #include "base/atomic_file.h"
 #include "base/size.h"
+#include "net/dial.h"
 #include "node/init/services.h"
 #include "node/init/system/net_setup.h"
 
@@ -53,6 +54,9 @@ static void make_argv(struct init_member *member)
     }
     if (member->is_ephemeral) {
         add_word(member, &count, "--ephemeral");
+    }
+    if (member->metrics[0] != '\0') {
+        add_option(member, &count, "--metrics", member->metrics);
     }
     if (member->has_credential) {
         add_option(member, &count, "--credential", "/" INIT_MEMBER_CREDENTIAL_FILE);
@@ -170,14 +174,26 @@ static int make_folder(const struct init_member_inputs *inputs, struct ray_err *
                         : rc;
 }
 
-static void read_domain(const struct init_member_inputs *inputs, struct init_member *member)
+static void read_word(const struct init_member_inputs *inputs, const char *name, char *out,
+                      size_t out_size)
 {
     struct ray_err err = {0};
-    int rc = init_credentials_text(inputs->credentials, "rayos.domain", member->domain,
-                                   sizeof member->domain, &err);
+    int rc = init_credentials_text(inputs->credentials, name, out, out_size, &err);
 
     if (rc != RAY_OK && rc != RAY_ENOTFOUND) {
-        ray_log(inputs->logger, RAY_LOG_WARN, "member", "rayos.domain is not used: %s", err.text);
+        ray_log(inputs->logger, RAY_LOG_WARN, "member", "%s is not used: %s", name, err.text);
+    }
+}
+
+/* Checked here, as a rayosd that refuses it would not start at all. */
+static void read_metrics(const struct init_member_inputs *inputs, struct init_member *member)
+{
+    struct ray_err err = {0};
+
+    read_word(inputs, "rayos.metrics", member->metrics, sizeof member->metrics);
+    if (member->metrics[0] != '\0' && ray_dial_check(member->metrics, &err) != RAY_OK) {
+        ray_log(inputs->logger, RAY_LOG_WARN, "member", "rayos.metrics is not used: %s", err.text);
+        member->metrics[0] = '\0';
     }
 }
 
@@ -202,7 +218,8 @@ int init_member_prepare(const struct init_member_inputs *inputs, struct init_mem
         return rc;
     }
     (void)snprintf(out->name, sizeof out->name, "%s", inputs->identity->name);
-    read_domain(inputs, out);
+    read_word(inputs, "rayos.domain", out->domain, sizeof out->domain);
+    read_metrics(inputs, out);
     out->is_ephemeral = !inputs->is_disk;
     if (write_credential(inputs, out, &why) != RAY_OK) {
         ray_log(inputs->logger, RAY_LOG_ERROR, "member", "the credential is not used: %s",

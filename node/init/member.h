@@ -25,14 +25,19 @@
 #define INIT_MEMBER_FOLDER "run/rayos/member"
 #define INIT_MEMBER_CREDENTIAL_FILE INIT_MEMBER_FOLDER "/credential"
 
-enum { INIT_MEMBER_ARGC_MAX = 16, INIT_MEMBER_DOMAIN_SIZE_MAX = 64 };
+enum {
+    INIT_MEMBER_ARGC_MAX = 16,
+    INIT_MEMBER_DOMAIN_SIZE_MAX = 64,
+    INIT_MEMBER_METRICS_SIZE_MAX = 64,
+};
 
 struct init_member {
     bool takes_part;     /* else rayosd only says what this node is and how it is */
     bool has_credential; /* the file is there */
     bool is_ephemeral;   /* no data disk: a member for this boot only */
     char name[INIT_IDENTITY_NAME_SIZE_MAX];
-    char domain[INIT_MEMBER_DOMAIN_SIZE_MAX]; /* "": the node is its own */
+    char domain[INIT_MEMBER_DOMAIN_SIZE_MAX];   /* "": the node is its own */
+    char metrics[INIT_MEMBER_METRICS_SIZE_MAX]; /* where numbers are shown; "": nowhere */
     const char *argv[INIT_MEMBER_ARGC_MAX];
 };
 

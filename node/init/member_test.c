@@ -136,6 +136,27 @@ static void test_a_credential_is_used_once(void **state)
     init_member_settled(&fixture->member, fixture->root->fd);
 }
 
+static void test_where_metrics_are_shown(void **state)
+{
+    static const char *const strings[] = {"io.systemd.credential:rayos.metrics=0.0.0.0:7298"};
+    struct fixture *fixture = *state;
+
+    give_credentials(fixture, strings, 1);
+    assert_int_equal(prepare(fixture, true), RAY_OK);
+    expect_argv(fixture, MEMBER_ARGV " --metrics 0.0.0.0:7298");
+}
+
+/* rayosd would refuse to start. */
+static void test_metrics_that_are_no_address(void **state)
+{
+    static const char *const strings[] = {"io.systemd.credential:rayos.metrics=on"};
+    struct fixture *fixture = *state;
+
+    give_credentials(fixture, strings, 1);
+    assert_int_equal(prepare(fixture, true), RAY_OK);
+    expect_argv(fixture, MEMBER_ARGV);
+}
+
 static void test_both_are_handed_on(void **state)
 {
     static const char *const strings[] = {
@@ -230,6 +251,7 @@ int main(void)
         CASE(test_before_there_is_a_key),       CASE(test_without_a_credential),
         CASE(test_a_credential_is_used_once),   CASE(test_both_are_handed_on),
         CASE(test_what_is_no_text_is_not_used), CASE(test_without_a_disk_it_joins_for_this_boot),
+        CASE(test_where_metrics_are_shown),     CASE(test_metrics_that_are_no_address),
         CASE(test_a_damaged_key_takes_no_part), CASE(test_faults),
     };
 

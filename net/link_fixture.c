@@ -176,6 +176,14 @@ static int on_hello(void *arg, const struct ray_hello *hello, struct ray_peer_te
     return hello->kind == RAY_PEER_CLAIM ? ray_fail(err, RAY_EDENIED, "already claimed") : RAY_OK;
 }
 
+static void on_lost(void *arg, const struct ray_hello *hello)
+{
+    struct world_node *node = arg;
+
+    node->lost_count++;
+    node->lost = hello->kind;
+}
+
 static int on_proven(void *arg, const struct ray_peer *peer, struct ray_err *err)
 {
     (void)arg;
@@ -210,7 +218,10 @@ int world_start(struct world_node *node)
         .on_later_epoch = on_later_epoch,
         .removed = removed,
         .on_removed = on_removed,
-        .guests = {.on_hello = on_hello, .on_proven = on_proven, .on_guest = on_guest},
+        .guests = {.on_hello = on_hello,
+                   .on_proven = on_proven,
+                   .on_lost = on_lost,
+                   .on_guest = on_guest},
         .arg = node,
     };
     int rc;

@@ -50,6 +50,8 @@ struct world_node {
     uint16_t port;         /* stays over restarts */
     struct world_peer peers[WORLD_NODES_MAX];
     unsigned guest_count;
+    unsigned lost_count;
+    enum ray_peer_kind lost; /* the last one's */
     struct ray_peer guest;
     int guest_fd; /* -1: none */
     struct ray_seal *guest_seal;

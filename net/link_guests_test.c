@@ -119,6 +119,11 @@ static void leave(struct guest *guest)
     }
 }
 
+static bool has_lost_one(void *arg)
+{
+    return ((const struct world_node *)arg)->lost_count == 1;
+}
+
 static void test_guests(void **state)
 {
     struct world *world = world_make(create, 2);
@@ -142,6 +147,7 @@ static void test_guests(void **state)
     assert_int_equal(ray_seal_decrypt(node->guest_seal, record, sizeof record, &plain, &size),
                      RAY_OK);
     assert_int_equal(size, 6);
+    assert_int_equal(node->lost_count, 0);
     leave(&guest);
     world_stop(node);
     node->guest_count = 0;
@@ -161,8 +167,11 @@ static void test_guests(void **state)
     visit(node, (struct ray_hello){.kind = RAY_PEER_JOIN, .from = {{5}}, .token = {{6}}}, terms,
           NULL, 0, &guest);
     assert_int_not_equal(guest.code, 0);
+    assert_true(world_run_until(world, has_lost_one, node));
+    assert_int_equal(node->lost, RAY_PEER_JOIN);
     visit(node, (struct ray_hello){.kind = RAY_PEER_CLAIM}, terms, NULL, 0, &guest);
     assert_int_equal(guest.code, RAY_EDENIED); /* what the hook said */
+    assert_int_equal(node->lost_count, 1);     /* who was refused was not let go on */
     assert_int_equal(node->guest_count, 0);
     world_drop(world);
 }

@@ -116,6 +116,8 @@ struct link_shake {
     struct link_peer *peer; /* whom we dial; NULL: somebody came */
     struct ray_bulk_shake *shake;
     struct sockaddr_storage from; /* without its port */
+    struct ray_hello guest;       /* as the guests' hook has let it go on */
+    bool has_guest;
 };
 
 LIST_HEAD(link_peer_list, link_peer);

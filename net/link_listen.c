@@ -50,7 +50,9 @@ static bool is_of_cluster(const struct ray_hello *hello)
 static int on_hello(void *arg, const struct ray_hello *hello, struct ray_peer_terms *out_terms,
                     struct ray_err *err)
 {
-    const struct link_set *set = ((const struct link_shake *)arg)->set;
+    struct link_shake *shake = arg;
+    const struct link_set *set = shake->set;
+    int rc;
 
     if (is_of_cluster(hello)) {
         return check_member(set, hello, out_terms, err);
@@ -58,7 +60,10 @@ static int on_hello(void *arg, const struct ray_hello *hello, struct ray_peer_te
     if (set->config.guests.on_hello == NULL) {
         return ray_fail(err, RAY_EUNSUPPORTED, "members only");
     }
-    return set->config.guests.on_hello(set->config.arg, hello, out_terms, err);
+    rc = set->config.guests.on_hello(set->config.arg, hello, out_terms, err);
+    shake->has_guest = rc == RAY_OK;
+    shake->guest = *hello;
+    return rc;
 }
 
 static int on_proven(void *arg, const struct ray_peer *peer, struct ray_err *err)
@@ -75,9 +80,14 @@ static int on_proven(void *arg, const struct ray_peer *peer, struct ray_err *err
 
 static void shake_free(struct link_shake *shake)
 {
+    const struct ray_link_config *config = &shake->set->config;
+
     TAILQ_REMOVE(&shake->set->shakes, shake, entry);
     shake->set->shake_count--;
     ray_bulk_shake_destroy(shake->shake);
+    if (shake->has_guest && config->guests.on_lost != NULL) {
+        config->guests.on_lost(config->arg, &shake->guest);
+    }
     free(shake);
 }
 
@@ -105,6 +115,7 @@ static void on_ready(void *arg, int fd, struct ray_seal *seal, const struct ray_
     bool is_over;
     uint64_t epoch;
 
+    shake->has_guest = false; /* it is here */
     shake_free(shake);
     is_over = copy.hello.kind == RAY_PEER_FORMER ||
               (copy.hello.kind == RAY_PEER_MEMBER && link_epoch_differs(set, &copy, false, &epoch));

@@ -68,6 +68,9 @@ struct ray_link_guests {
     int (*on_hello)(void *arg, const struct ray_hello *hello, struct ray_peer_terms *out_terms,
                     struct ray_err *err);
     int (*on_proven)(void *arg, const struct ray_peer *peer, struct ray_err *err); /* or NULL */
+    /* Instead of on_guest, once for each on_hello that let somebody go on: the handshake has ended
+     * otherwise. Or NULL. */
+    void (*on_lost)(void *arg, const struct ray_hello *hello);
     /* Descriptor and seal are the callee's; nothing was read beyond the handshake. For members
      * with another purpose than LINK, too (the payload says which). */
     void (*on_guest)(void *arg, int fd, struct ray_seal *seal, const struct ray_peer *peer);

@@ -119,6 +119,24 @@ int reach_by_token(struct ray_loop *loop, const char *address, const struct ray_
     return rc;
 }
 
+int reach_by_code(struct ray_loop *loop, const char *address,
+                  const uint8_t psk[static RAY_PEER_AUTH_PSK_SIZE], const struct ray_key *key,
+                  uint64_t timeout_ms, struct ray_rpc_client **out_client, struct ray_err *err)
+{
+    const struct ray_hello hello = {.kind = RAY_PEER_CLAIM};
+    struct ray_peer_terms terms = {.has_peer_identity = false};
+    struct reaching reaching = {.loop = loop};
+    int rc;
+
+    memcpy(terms.psk, psk, sizeof terms.psk);
+    rc = shake(&reaching, address, key, &hello, &terms, timeout_ms, err);
+    explicit_bzero(&terms, sizeof terms);
+    if (rc == RAY_OK) {
+        *out_client = reaching.client;
+    }
+    return rc;
+}
+
 /* ---- a call ---- */
 
 struct calling {

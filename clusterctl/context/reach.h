@@ -27,6 +27,12 @@ int reach_by_token(struct ray_loop *loop, const char *address, const struct ray_
                    struct ray_rpc_client **out_client, struct ray_peer *out_peer,
                    struct ray_err *err);
 
+/* An unclaimed node, by the key of the code that it shows (net/claim.h). RAY_EDENIED: another code,
+ * or it is claimed. */
+int reach_by_code(struct ray_loop *loop, const char *address,
+                  const uint8_t psk[static RAY_PEER_AUTH_PSK_SIZE], const struct ray_key *key,
+                  uint64_t timeout_ms, struct ray_rpc_client **out_client, struct ray_err *err);
+
 /* One call, to its end. *out_body is the caller's (protobuf_c_message_free_unpacked). */
 int reach_call(struct ray_loop *loop, struct ray_rpc_client *client, const char *method,
                const ProtobufCMessage *input, const ProtobufCMessageDescriptor *output,

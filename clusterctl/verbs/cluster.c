@@ -12,6 +12,7 @@
 #include "base/size.h"
 #include "clusterctl/cli/output.h"
 #include "clusterctl/context/operator_key.h"
+#include "clusterctl/verbs/claim.h"
 #include "clusterctl/verbs/cluster_call.h"
 #include "clusterctl/verbs/complete.h"
 #include "clusterctl/verbs/context.h"
@@ -47,11 +48,61 @@ static int show(const struct ray_args *args, const char *method, const ProtobufC
 
 /* ---- cluster ---- */
 
-static int run_create(const struct ray_args *args, void *context)
+/* Of the cluster that was just made there, while the door is open. */
+static void keep_members(struct claim_session *session)
+{
+    Rayos__Cluster__MembersRequest request = RAYOS__CLUSTER__MEMBERS_REQUEST__INIT;
+    ProtobufCMessage *body = NULL;
+    struct ray_err err = {0};
+
+    if (claim_call(session, "cluster.members", &request.base, &rayos__cluster__joined__descriptor,
+                   &body, &err) != RAY_OK) {
+        (void)fprintf(stderr, "no context was kept: %s\n", err.text);
+        return;
+    }
+    context_of_members((const Rayos__Cluster__Joined *)body);
+    protobuf_c_message_free_unpacked(body, NULL);
+}
+
+/* On another node, by the code that it shows. */
+static int create_there(const struct ray_args *args, const struct ray_key *key,
+                        const Rayos__Cluster__CreateRequest *request, ProtobufCMessage **out_body,
+                        struct ray_err *err)
+{
+    struct claim_session session;
+    int rc = claim_open(args, ray_args_value(args, "node"), key, &session, err);
+
+    if (rc == RAY_OK) {
+        rc = claim_call(&session, "cluster.create", &request->base,
+                        &rayos__cluster__created__descriptor, out_body, err);
+    }
+    if (rc == RAY_OK) {
+        keep_members(&session);
+    }
+    claim_close(&session);
+    return rc;
+}
+
+static int create(const struct ray_args *args, const struct ray_key *key,
+                  ProtobufCMessage **out_body, struct ray_err *err)
 {
     Rayos__Cluster__CreateRequest request = RAYOS__CLUSTER__CREATE_REQUEST__INIT;
-    char path[OPERATOR_KEY_PATH_SIZE];
     char reason[REASON_SIZE];
+
+    request.name = text(args->positionals[0]);
+    request.admin = text(ray_args_value(args, "admin"));
+    request.admin_key = ray_proto_bytes(ray_key_identity(key), RAY_KEY_SIZE);
+    request.timing = text(ray_args_value(args, "timing"));
+    request.reason = text(cluster_reason(args, reason, sizeof reason));
+    return ray_args_value(args, "node") != NULL
+               ? create_there(args, key, &request, out_body, err)
+               : cluster_call_here(args, "cluster.create", &request.base,
+                                   &rayos__cluster__created__descriptor, out_body, err);
+}
+
+static int run_create(const struct ray_args *args, void *context)
+{
+    char path[OPERATOR_KEY_PATH_SIZE];
     struct ray_key *key = NULL;
     ProtobufCMessage *body = NULL;
     bool is_new = false;
@@ -66,20 +117,16 @@ static int run_create(const struct ray_args *args, void *context)
     if (is_new) {
         (void)fprintf(stderr, "made the operator's key %s\n", path);
     }
-    request.name = text(args->positionals[0]);
-    request.admin = text(ray_args_value(args, "admin"));
-    request.admin_key = ray_proto_bytes(ray_key_identity(key), RAY_KEY_SIZE);
-    request.timing = text(ray_args_value(args, "timing"));
-    request.reason = text(cluster_reason(args, reason, sizeof reason));
-    rc = cluster_call_here(args, "cluster.create", &request.base,
-                           &rayos__cluster__created__descriptor, &body, &err);
+    rc = create(args, key, &body, &err);
     ray_key_destroy(key);
     if (rc != RAY_OK) {
         return output_error(&err);
     }
     status = output_message(args, body, NULL);
     protobuf_c_message_free_unpacked(body, NULL);
-    context_of_new_cluster(args);
+    if (ray_args_value(args, "node") == NULL) {
+        context_of_new_cluster(args);
+    }
     return status;
 }
 
@@ -93,6 +140,10 @@ static int run_status(const struct ray_args *args, void *context)
 }
 
 static const struct ray_args_option create_options[] = {
+    {.name = "node",
+     .value_name = "HOST:PORT",
+     .help = "on that unclaimed node, by the eight words that it shows"},
+    CLAIM_CODE_OPTION,
     {.name = "admin",
      .value_name = "NAME",
      .default_value = "admin",
@@ -116,7 +167,7 @@ static const struct ray_args_command cluster_subcommands[] = {
      .positional = "NAME",
      .positional_min = 1,
      .positional_max = 1,
-     .help = "make this node the first member of a new cluster",
+     .help = "make this node, or --node, the first member of a new cluster",
      .options = create_options,
      .run = run_create},
     {.name = "status",

@@ -373,22 +373,36 @@ static int run_save(const struct ray_args *args, void *context)
     return rc == RAY_OK ? keep_and_show(args, &made, &err) : output_error(&err);
 }
 
+/* By the cluster's name, when `rc` says that `made` is one. */
+static void keep_new(struct context *made, int rc, struct ray_err *err)
+{
+    if (rc == RAY_OK) {
+        (void)snprintf(made->name, sizeof made->name, "%s", made->cluster);
+        rc = keep(made, false, false, err);
+    }
+    if (rc == RAY_OK) {
+        (void)fprintf(stderr, "kept how it is reached as context %s\n", made->name);
+    } else {
+        (void)fprintf(stderr, "no context was kept: %s\nnext: clusterctl context save NAME\n",
+                      err->text);
+    }
+}
+
 void context_of_new_cluster(const struct ray_args *args)
 {
     struct context made = {.member_count = 0};
     struct ray_err err = {0};
-    int rc = ask_members(args, &made, &err);
 
-    if (rc == RAY_OK) {
-        (void)snprintf(made.name, sizeof made.name, "%s", made.cluster);
-        rc = keep(&made, false, false, &err);
-    }
-    if (rc == RAY_OK) {
-        (void)fprintf(stderr, "kept how it is reached as context %s\n", made.name);
-    } else {
-        (void)fprintf(stderr, "no context was kept: %s\nnext: clusterctl context save NAME\n",
-                      err.text);
-    }
+    keep_new(&made, ask_members(args, &made, &err), &err);
+}
+
+void context_of_members(const Rayos__Cluster__Joined *joined)
+{
+    struct context made = {.member_count = 0};
+    struct ray_err err = {0};
+    bool is_new;
+
+    keep_new(&made, context_take(&made, joined, &is_new, &err), &err);
 }
 
 /* ---- from and to elsewhere ---- */

@@ -6,6 +6,7 @@
 
 #include "base/size.h"
 #include "clusterctl/cli/output.h"
+#include "clusterctl/verbs/claim.h"
 #include "clusterctl/verbs/complete.h"
 #include "clusterctl/verbs/membership.h"
 #include "clusterctl/verbs/node_call.h"
@@ -267,6 +268,17 @@ static const struct ray_args_command node_subcommands[] = {
      .options = node_approve_options,
      .run = node_approve,
      .complete = complete_node},
+    {.name = "claim",
+     .positional = "HOST:PORT",
+     .positional_min = 1,
+     .positional_max = 1,
+     .help = "let an unclaimed node in, by the eight words that it shows",
+     .options = node_claim_options,
+     .run = node_claim},
+    {.name = "code",
+     .help = "the words by which this unclaimed node is claimed",
+     .options = node_code_options,
+     .run = node_code},
     {.name = "drain",
      .positional = "NAME",
      .positional_min = 1,

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "coordinator/api/claim.h"
 #include "coordinator/api/join.h"
 #include "net/proto_codec.h"
 #include "net/rpc_bulk.h"
@@ -75,7 +76,12 @@ int member_guest_hello(void *arg, const struct ray_hello *hello, struct ray_peer
 {
     struct coord_member *m = arg;
     struct coord_replica_status status;
-    int rc = member_require_cluster(m, err);
+    int rc;
+
+    if (hello->kind == RAY_PEER_CLAIM) {
+        return member_claim_hello(m, out_terms, err);
+    }
+    rc = member_require_cluster(m, err);
 
     if (rc != RAY_OK) {
         return rc;
@@ -87,10 +93,16 @@ int member_guest_hello(void *arg, const struct ray_hello *hello, struct ray_peer
     if (hello->kind == RAY_PEER_JOIN) {
         return greet_joiner(coord_replica_fsm(m->replica), hello, out_terms, err);
     }
-    if (hello->kind == RAY_PEER_OPERATOR) {
-        return RAY_OK;
+    return hello->kind == RAY_PEER_OPERATOR
+               ? RAY_OK
+               : ray_fail(err, RAY_EDENIED, "nobody comes to a member so");
+}
+
+void member_guest_lost(void *arg, const struct ray_hello *hello)
+{
+    if (hello->kind == RAY_PEER_CLAIM) {
+        member_claim_lost(arg);
     }
-    return ray_fail(err, RAY_EDENIED, "this node is claimed");
 }
 
 int member_guest_proven(void *arg, const struct ray_peer *peer, struct ray_err *err)
@@ -113,6 +125,10 @@ void member_guest(void *arg, int fd, struct ray_seal *seal, const struct ray_pee
                                                                                  : NULL;
     struct ray_err err = {0};
 
+    if (peer->hello.kind == RAY_PEER_CLAIM) {
+        member_claim_guest(m, fd, seal, peer);
+        return;
+    }
     if (server == NULL || ray_rpc_bulk_server_take(server, fd, seal, peer, &err) != RAY_OK) {
         ray_log(m->config.logger, RAY_LOG_NOTICE, "api", "a connection is refused: %s", err.text);
         ray_seal_destroy(seal);

@@ -80,6 +80,7 @@ LIST_HEAD(member_ask_list, member_ask);
 struct member_kept;     /* ask.c */
 struct member_creation; /* create.c */
 struct member_joining;  /* join.c */
+struct member_claim;    /* claim.c */
 struct member_events;   /* events.c */
 struct member_follow;   /* follow.c */
 struct member_relays;   /* relay.c */
@@ -123,6 +124,8 @@ struct coord_member {
     struct member_creation *creation;
     bool is_resuming; /* create.c */
     struct member_joining *joining;
+    struct member_claim *claim;          /* NULL: no code was ever shown */
+    bool was_claimed;                    /* it joins by what a claimer said */
     bool is_recovery_due;                /* it was told so: the process ends */
     uint64_t cluster_epoch;              /* that the links have */
     struct ray_rpc_bulk_server *joiners; /* guest.c */
@@ -323,6 +326,7 @@ typedef void member_method(struct coord_member *m, const struct member_caller *c
 member_method member_cluster_create, member_cluster_status, member_node_list, member_node_plan;
 member_method member_cluster_members; /* guest.c */
 member_method member_cluster_recover;
+member_method member_node_code; /* claim.c */
 member_method member_token_create, member_token_list, member_token_remove;
 member_method member_query, member_propose, member_place_ask;
 member_method member_session_open, member_session_keep, member_session_close;

@@ -27,6 +27,7 @@ int member_guests_init(struct coord_member *m, struct ray_err *err);
 void member_guests_fini(struct coord_member *m);
 int member_guest_hello(void *arg, const struct ray_hello *hello, struct ray_peer_terms *out_terms,
                        struct ray_err *err);
+void member_guest_lost(void *arg, const struct ray_hello *hello);
 int member_guest_proven(void *arg, const struct ray_peer *peer, struct ray_err *err);
 void member_guest(void *arg, int fd, struct ray_seal *seal, const struct ray_peer *peer);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "coordinator/api/claim.h"
 #include "coordinator/api/join.h"
 #include "coordinator/api/member_api.h"
 #include "coordinator/api/roster.h"
@@ -350,6 +351,7 @@ static void on_report_timer(void *arg)
     member_denials_turn(m);
     member_pulse_turn(m);
     member_create_resume(m);
+    member_claim_turn(m);
     member_report_turn(m);
     member_recovery_turn(m);
 }
@@ -452,6 +454,7 @@ static int open_link(struct coord_member *m, struct ray_err *err)
                                      .on_removed = on_removed,
                                      .guests = {.on_hello = member_guest_hello,
                                                 .on_proven = member_guest_proven,
+                                                .on_lost = member_guest_lost,
                                                 .on_guest = member_guest},
                                      .arg = m};
     int rc = ray_link_uv_create(&m->link, m->config.loop, &config, err);
@@ -617,6 +620,7 @@ void coord_member_destroy(struct coord_member *m)
     if (m->link != NULL) {
         m->link->ops->destroy(m->link);
     }
+    member_claim_fini(m);
     member_world_close(m);
     member_join_fini(m); /* what the disk still held */
     coord_credential_fini(&m->credential);
@@ -671,7 +675,10 @@ void coord_member_standing(const struct coord_member *m,
     char why[COORD_MEMBER_STANDING_SIZE - 32]; /* a peer may have said it */
 
     (void)ray_escape(why, sizeof why, m->trouble.text, strlen(m->trouble.text));
-    if (is_member && m->told_voter_count > 0) {
+    if (member_claim_code(m)[0] != '\0') {
+        (void)snprintf(out, COORD_MEMBER_STANDING_SIZE, "%s, claim it by: %s", name,
+                       member_claim_code(m));
+    } else if (is_member && m->told_voter_count > 0) {
         (void)snprintf(out, COORD_MEMBER_STANDING_SIZE, "quorate, %zu %s", m->told_voter_count,
                        m->told_voter_count == 1 ? "voter" : "voters");
     } else {

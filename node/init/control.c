@@ -201,6 +201,14 @@ static bool describe_pressures(struct init *init, struct ray_arena *arena,
     return status->pressures != NULL;
 }
 
+/* What a service says of itself may be the code by which the node is claimed. */
+static void hide_texts(const struct ray_rpc_call *call, Rayos__Init__Status *status)
+{
+    for (size_t i = 0; ray_rpc_call_peer(call)->uid != 0 && i < status->n_services; i++) {
+        status->services[i]->status_text = text("");
+    }
+}
+
 static void run_status(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
 {
     struct init *init = arg;
@@ -240,6 +248,7 @@ static void run_status(struct ray_rpc_call *call, const ProtobufCMessage *input,
     status.log = &log;
     if (describe_services(init, &arena, &status) && describe_degraded(init, &arena, &status) &&
         describe_pressures(init, &arena, &status)) {
+        hide_texts(call, &status);
         (void)ray_rpc_reply(call, &status.base); /* the peer may have left */
     } else {
         reply_no_memory(call);

@@ -65,7 +65,7 @@ test: root ## everything that must hold, about 20 minutes on two cores
 check: root ## layers, schema, format and clang-tidy over all files
 	@$(IN) tools/check --all
 
-soak: root ## long runs: SOAK=boots|reproducible|fuzz|cppcheck|analyzer|all MINUTES=n
+soak: root ## long runs: SOAK=boots|fuzz|join|standby|quorum|...|all MINUTES=n
 	@SOAK='$(SOAK)' MINUTES='$(MINUTES)' $(IN) tools/soak
 
 bench: $(if $(filter registry,$(BENCH)),build,image) ## measures the promises beside a peer: BENCH=boot|registry|all

@@ -28,8 +28,9 @@ class Machine:
 class Cluster:
     """What the nodes' own rayosd say and do; a group for clients."""
 
-    def __init__(self, lab):
+    def __init__(self, lab, labelled="node1"):
         self.lab = lab
+        self.labelled = labelled  # whose labels are written and read
         self.folder = lab.folder
         self.members = {name: Machine(lab, name) for name in lab.nodes}
 
@@ -46,12 +47,13 @@ class Cluster:
                 for line in self.status(node).get("nodes", [])}
 
     def write(self, node, key, value, timeout="60"):
-        """A label of node1; the exit status."""
-        return self.run(node, "label", "node", "node1", f"{key}={value}", timeout=timeout).returncode
+        """One label; the exit status."""
+        return self.run(node, "label", "node", self.labelled, f"{key}={value}",
+                        timeout=timeout).returncode
 
     def read(self, node, key, timeout="60"):
         """Linearizable: (value, exit status)."""
-        done = self.run(node, "query", "node", "node1", "--linearizable", "-o", "json",
+        done = self.run(node, "query", "node", self.labelled, "--linearizable", "-o", "json",
                         timeout=timeout)
         if done.returncode != 0:
             return None, done.returncode

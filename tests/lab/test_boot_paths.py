@@ -5,6 +5,7 @@ import json
 import pytest
 
 from conftest import TEST_IMAGE, Lab
+from lab_cluster import Cluster
 
 
 def events(lab):
@@ -95,5 +96,23 @@ def test_disk(bus):
             lab.again("node1", lambda: lab.chaos("reset", "node1"))
             again = [line for line in lab.markers("node1") if "FINGERPRINT" in line]
             assert set(name) == set(again) and len(again) > len(name)
+    finally:
+        lab.close()
+
+
+def test_machines_on_their_own_disks_are_one_cluster():
+    """Image, key and log are on one disk; what was written is there after a reset."""
+    lab = Lab(2, "disk", TEST_IMAGE, "--cluster", "yes")
+    try:
+        cluster = Cluster(lab)
+        lab.until("node2 does not stand by", lambda: cluster.roles("node1") == {
+            "node1": ("voter", "member"), "node2": ("standby", "member")})
+        assert cluster.write("node2", "kept", "yes") == 0
+        lab.again("node2", lambda: lab.chaos("reset", "node2"))
+        cluster.wait_for_quorum("node2", voters=1)
+        assert cluster.read("node2", "kept") == ("yes", 0)
+        lab.again("node1", lambda: lab.chaos("reset", "node1"))
+        cluster.wait_for_quorum("node1", voters=1)
+        assert cluster.read("node1", "kept") == ("yes", 0)
     finally:
         lab.close()

@@ -74,7 +74,12 @@
     X(FSM_FOREIGN_CLOCK, "ticks of another leader's clock move ours", "test:coord_fsm_apply")      \
     X(FSM_POLICY_OF_START, "the rules that a replica read first decide, whatever the log says",    \
       "test:coord_fsm_policy")                                                                     \
-    X(FSM_APPROVED_BY_ASKER, "who asks for approval approves it himself", "test:coord_fsm_policy") \
+    X(FSM_APPROVED_BY_ASKER, "who asks for approval approves it himself",                          \
+      "test:coord_fsm_approval")                                                                   \
+    X(FSM_APPROVED_FOR_ONE_RULE, "of several rules that ask one's approver is enough",             \
+      "test:coord_fsm_approval")                                                                   \
+    X(FSM_APPROVED_UNSEEN, "an approval counts for what was changed since",                        \
+      "test:coord_fsm_approval")                                                                   \
     X(FSM_LATE_DUMP, "a dump shows records as they are when they are written",                     \
       "test:coord_fsm_property")
 

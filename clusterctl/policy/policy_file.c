@@ -263,6 +263,7 @@ struct seen {
     bool has_name;
     bool has_effect;
     const struct toml_tree *approvers;
+    const struct toml_tree *narrow; /* the first of object, labels, on, at_most */
 };
 
 static void set_text(char **field, char *text)
@@ -272,9 +273,18 @@ static void set_text(char **field, char *text)
     }
 }
 
+static bool is_narrow(const char *key)
+{
+    return strcmp(key, "object") == 0 || strcmp(key, "labels") == 0 || strcmp(key, "on") == 0 ||
+           strcmp(key, "at_most") == 0;
+}
+
 static void take_key(struct reading *reading, const struct toml_tree *value,
                      Rayos__Policy__Rule *rule, struct seen *seen)
 {
+    if (seen->narrow == NULL && is_narrow(value->key)) {
+        seen->narrow = value;
+    }
     if (strcmp(value->key, "name") == 0) {
         seen->has_name = true;
         set_text(&rule->name, take_text(reading, value, COORD_POLICY_FIELD_NAME));
@@ -331,6 +341,11 @@ static void take_rule(struct reading *reading, const struct toml_tree *value,
         add_problem(reading, seen.approvers->key_line, seen.approvers->key_column,
                     "write effect = \"ask\", or leave 'approvers' out",
                     "a rule that does not ask has approvers");
+    }
+    if (seen.narrow != NULL && coord_policy_is_only_read(rule->action, rule->n_action)) {
+        add_problem(reading, seen.narrow->key_line, seen.narrow->key_column,
+                    "leave 'object', 'labels', 'on' and 'at_most' out",
+                    "registry.read has no object: the rule would never match");
     }
 }
 
@@ -423,7 +438,7 @@ static int pack(struct reading *reading, const Rayos__Policy__Policy *policy,
     if (rc != RAY_OK) {
         return rc;
     }
-    rc = coord_policy_create(bytes, size, &checked, &problem);
+    rc = coord_policy_create_new(COORD_POLICY_LEVEL, bytes, size, &checked, &problem);
     coord_policy_destroy(checked);
     if (rc == RAY_ENOMEM) {
         return ray_fail(err, rc, "%s", problem.text);

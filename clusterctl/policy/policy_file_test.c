@@ -116,7 +116,12 @@ static void test_every_problem_is_told(void **state)
                                "name = \"two\"\n"
                                "effect = \"deny\"\n"
                                "approvers = [\"role:admin\"]\n"
-                               "[[rule]]\n";
+                               "[[rule]]\n"
+                               "[[rule]]\n"
+                               "name = \"three\"\n"
+                               "effect = \"deny\"\n"
+                               "object = [\"guest:db\"]\n"
+                               "action = [\"registry.read\"]\n";
     struct fix *fix = *state;
 
     assert_int_equal(read_text(fix, text), RAY_EINVAL);
@@ -134,8 +139,9 @@ static void test_every_problem_is_told(void **state)
     must_be(fix, 11, 12, 24, "'at_most' has no key 'cpus'");
     must_be(fix, 12, 14, 8, "a second rule 'two'; the first is in line 8");
     must_be(fix, 13, 16, 1, "a rule that does not ask has approvers");
-    assert_int_equal(fix->problems.count, 16); /* neither name nor effect */
-    assert_int_equal(fix->problems.list[15].line, 17);
+    assert_int_equal(fix->problems.list[15].line, 17); /* neither name nor effect */
+    must_be(fix, 16, 21, 1, "registry.read has no object: the rule would never match");
+    assert_int_equal(fix->problems.count, 17);
     assert_int_equal(fix->rules.size, 0);
 }
 

@@ -588,6 +588,7 @@ int coord_fsm_result_pack(const struct coord_fsm_result *result, struct ray_buf 
     message.text = (char *)result->text;
     message.next_step = (char *)result->next_step;
     message.revision = result->revision;
+    message.is_retry = result->is_retry;
     message.body = ray_proto_bytes(result->body, result->body_size);
     size = rayos__registry__result__get_packed_size(&message);
     if (ray_buf_reserve(out, size) != RAY_OK) {

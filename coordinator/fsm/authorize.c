@@ -1,27 +1,14 @@
-/* authorize.c - what a command does, as the policy's actions and objects, and what its rules say.
+/* authorize.c - what the rules say to a command, of which subject.c says what it does.
  *
  * Evaluated when the command is applied: the log's order decides between a command and a change of
  * the rules, and every replica comes to the same end. A command may be several actions; the worst
- * answer counts: deny, then ask, then allow. What exists is judged as it is and as it will be, so
- * that nothing is renamed or labelled into somebody's reach by the same put. */
+ * answer counts: deny, then ask, then allow. All rules that ask are noted, as who approves must be
+ * an approver of each. */
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "coordinator/fsm/state.h"
-
-struct fsm_judge {
-    struct fsm_apply *apply;
-    const struct coord_policy *policy; /* NULL: admins alone */
-    struct coord_policy_actor actor;
-    bool is_console;
-    bool is_free; /* a command that needs no permission */
-    size_t count; /* of what was judged */
-    int code;     /* RAY_ENOMEM, or why the command is refused before anything is judged */
-    struct fsm_verdict *verdict;
-    /* Of the object that is judged just now: how many a command names must cost no memory. */
-    struct coord_fsm_described described;
-};
+#include "coordinator/fsm/judge.h"
 
 int fsm_actor(struct fsm_apply *apply, const Rayos__Registry__Header *header,
               struct coord_policy_actor *out)
@@ -81,8 +68,32 @@ static struct coord_policy_decision decide(const struct fsm_judge *judge,
     return decision;
 }
 
-static void judge_one(struct fsm_judge *judge, enum coord_policy_action action,
-                      const struct coord_policy_object *object)
+void fsm_judge_note(struct fsm_judge *judge, const struct fsm_object *object)
+{
+    uint64_t revision = fsm_history_last(object).revision;
+
+    if (revision > judge->verdict->changed_revision) {
+        judge->verdict->changed_revision = revision;
+    }
+}
+
+bool fsm_verdict_asks(const struct fsm_verdict *verdict, uint32_t rule)
+{
+    assert(rule >= 1 && rule <= COORD_POLICY_RULES_MAX);
+    return ((unsigned)verdict->asking[(rule - 1) / 8] >> ((rule - 1) % 8) & 1U) != 0;
+}
+
+static void note_asking(struct fsm_verdict *verdict, const struct coord_policy_decision *decision)
+{
+    if (decision->effect == COORD_POLICY_ASK &&
+        !fsm_verdict_asks(verdict, decision->rule)) { /* no rule, nobody asks */
+        verdict->asking[(decision->rule - 1) / 8] |= (uint8_t)(1U << ((decision->rule - 1) % 8));
+        verdict->asking_count++;
+    }
+}
+
+void fsm_judge_one(struct fsm_judge *judge, enum coord_policy_action action,
+                   const struct coord_policy_object *object)
 {
     struct coord_policy_decision decision;
     struct fsm_verdict *verdict = judge->verdict;
@@ -93,6 +104,7 @@ static void judge_one(struct fsm_judge *judge, enum coord_policy_action action,
     }
     decision = decide(judge, action, object);
     judge->count++;
+    note_asking(verdict, &decision);
     if (judge->count > 1 && severity(decision.effect) <= severity(verdict->effect)) {
         return;
     }
@@ -108,399 +120,6 @@ static void judge_one(struct fsm_judge *judge, enum coord_policy_action action,
                        " %s:%s", object->kind, object->name);
     }
     verdict->action = verdict->detail + strlen(judge->actor.name) + 1;
-}
-
-/* ---- objects ---- */
-
-/* Wrong ones, and too many: the handler refuses. */
-static void set_wanted_labels(struct fsm_judge *judge, Rayos__Registry__Label *const *labels,
-                              size_t count, struct coord_policy_object *out)
-{
-    out->labels = judge->described.labels;
-    out->label_count = count <= COORD_LABELS_MAX ? count : 0;
-    for (size_t i = 0; i < out->label_count; i++) {
-        judge->described.labels[i] =
-            (struct coord_policy_label){.key = labels[i]->key,
-                                        .value = (const char *)labels[i]->value.data,
-                                        .value_size = labels[i]->value.len};
-    }
-}
-
-/* False: no memory, which the judge then says. */
-static bool measure(struct fsm_judge *judge, enum coord_kind kind, const struct coord_bytes *spec,
-                    struct coord_policy_object *out)
-{
-    int rc = fsm_measure(judge->apply->fsm, judge->policy, kind, spec, out);
-
-    judge->code = rc != RAY_OK ? rc : judge->code;
-    return rc == RAY_OK;
-}
-
-static void describe(struct fsm_judge *judge, const struct coord_object *object,
-                     struct coord_policy_object *out)
-{
-    int rc = coord_fsm_describe(judge->apply->fsm, judge->policy, object, &judge->described);
-
-    judge->code = rc != RAY_OK ? rc : judge->code;
-    *out = judge->described.object;
-}
-
-/* By the kind alone when there is none: whether it is there is not told to who may not ask. */
-static void judge_object(struct fsm_judge *judge, enum coord_policy_action action,
-                         enum coord_kind kind, const struct fsm_object *object)
-{
-    struct coord_policy_object described = {.kind = fsm_kind_text(kind), .name = ""};
-
-    if (kind == COORD_GUEST || kind == COORD_VOLUME) {
-        fsm_set_unmeasured(&described);
-    }
-    if (object != NULL) {
-        describe(judge, &object->pub, &described);
-    }
-    judge_one(judge, action, &described);
-}
-
-static void judge_id(struct fsm_judge *judge, enum coord_policy_action action, enum coord_kind kind,
-                     const ProtobufCBinaryData *bytes)
-{
-    struct ray_id id;
-
-    judge_object(judge, action, kind,
-                 fsm_id(bytes, "object", &id, NULL) == RAY_OK
-                     ? fsm_find(judge->apply->fsm, kind, &id)
-                     : NULL);
-}
-
-static void judge_cluster(struct fsm_judge *judge, enum coord_policy_action action)
-{
-    judge_object(judge, action, COORD_CLUSTER, judge->apply->fsm->cluster);
-}
-
-/* ---- what commands do ---- */
-
-struct kind_actions {
-    enum coord_policy_action create;
-    enum coord_policy_action set;
-    enum coord_policy_action remove;
-};
-
-/* Kinds that are not put have what comes closest; their handlers refuse. */
-static struct kind_actions actions_of(enum coord_kind kind)
-{
-    switch (kind) {
-    case COORD_NODE:
-        return (struct kind_actions){COORD_POLICY_NODE_SET, COORD_POLICY_NODE_SET,
-                                     COORD_POLICY_NODE_REMOVE};
-    case COORD_PRINCIPAL:
-        return (struct kind_actions){COORD_POLICY_PRINCIPAL_CREATE, COORD_POLICY_PRINCIPAL_SET,
-                                     COORD_POLICY_PRINCIPAL_DELETE};
-    case COORD_TOKEN:
-        return (struct kind_actions){COORD_POLICY_TOKEN_CREATE, COORD_POLICY_TOKEN_CREATE,
-                                     COORD_POLICY_TOKEN_DELETE};
-    case COORD_POLICY:
-        return (struct kind_actions){COORD_POLICY_POLICY_SET, COORD_POLICY_POLICY_SET,
-                                     COORD_POLICY_POLICY_SET};
-    case COORD_NETWORK:
-        return (struct kind_actions){COORD_POLICY_NETWORK_CREATE, COORD_POLICY_NETWORK_SET,
-                                     COORD_POLICY_NETWORK_DELETE};
-    case COORD_IMAGE:
-        return (struct kind_actions){COORD_POLICY_IMAGE_IMPORT, COORD_POLICY_IMAGE_IMPORT,
-                                     COORD_POLICY_IMAGE_DELETE};
-    case COORD_VOLUME:
-        return (struct kind_actions){COORD_POLICY_VOLUME_CREATE, COORD_POLICY_VOLUME_SET,
-                                     COORD_POLICY_VOLUME_DELETE};
-    case COORD_GUEST:
-        return (struct kind_actions){COORD_POLICY_GUEST_CREATE, COORD_POLICY_GUEST_SET,
-                                     COORD_POLICY_GUEST_DELETE};
-    case COORD_MIGRATION:
-        return (struct kind_actions){COORD_POLICY_GUEST_MIGRATE, COORD_POLICY_GUEST_MIGRATE,
-                                     COORD_POLICY_GUEST_MIGRATE};
-    case COORD_PRESENTATION:
-        return (struct kind_actions){COORD_POLICY_GUEST_PRESENT, COORD_POLICY_GUEST_PRESENT,
-                                     COORD_POLICY_GUEST_PRESENT};
-    case COORD_OPERATION:
-        return (struct kind_actions){COORD_POLICY_OPERATION_DECIDE, COORD_POLICY_OPERATION_DECIDE,
-                                     COORD_POLICY_OPERATION_DECIDE};
-    case COORD_NONE:
-    case COORD_CLUSTER:
-    case COORD_EVENT:
-    case COORD_KIND_COUNT:
-        break;
-    }
-    return (struct kind_actions){COORD_POLICY_CLUSTER_SET, COORD_POLICY_CLUSTER_SET,
-                                 COORD_POLICY_CLUSTER_SET};
-}
-
-static bool is_kind(int kind)
-{
-    return kind > (int)COORD_NONE && kind < (int)COORD_KIND_COUNT;
-}
-
-/* A guest that is shown is meant, not the record of its being shown. */
-static void judge_present(struct fsm_judge *judge, const ProtobufCBinaryData *guest)
-{
-    judge_id(judge, COORD_POLICY_GUEST_PRESENT, COORD_GUEST, guest);
-}
-
-static void judge_operation_put(struct fsm_judge *judge)
-{
-    /* Operations of clients, which no rule is about. */
-    judge_cluster(judge, COORD_POLICY_CLUSTER_SET);
-}
-
-/* One that may stand in texts, events and logs. */
-static bool is_name(const char *text)
-{
-    char name[COORD_NAME_SIZE];
-
-    return fsm_word(text, "name", name, sizeof name, NULL) == RAY_OK;
-}
-
-/* As the object will be. */
-static void judge_put(struct fsm_judge *judge, enum coord_policy_action action,
-                      const Rayos__Registry__Object *in, const struct fsm_object *object)
-{
-    struct coord_policy_object described = {.kind = fsm_kind_text((enum coord_kind)in->kind),
-                                            .name = ""};
-
-    if (object != NULL) {
-        describe(judge, &object->pub, &described);
-    }
-    if (in->name[0] != '\0') {
-        described.name = is_name(in->name) ? in->name : "?"; /* the handler refuses it */
-    }
-    if (in->kind == RAYOS__REGISTRY__KIND__KIND_NODE && in->name[0] != '\0') {
-        described.node = described.name;
-    }
-    set_wanted_labels(judge, in->labels, in->n_labels, &described);
-    (void)measure(judge, (enum coord_kind)in->kind,
-                  &(struct coord_bytes){in->spec.data, (uint32_t)in->spec.len}, &described);
-    judge_one(judge, action, &described);
-}
-
-static void judge_wanted(struct fsm_judge *judge, const Rayos__Registry__Object *in,
-                         const struct fsm_object *object)
-{
-    bool is_wanted = in->body_case == RAYOS__REGISTRY__OBJECT__BODY_GUEST &&
-                     in->guest->wanted == RAYOS__REGISTRY__WANTED__WANTED_RUNNING;
-    bool was_wanted = object != NULL && object->pub.guest.is_wanted;
-
-    if (in->body_case == RAYOS__REGISTRY__OBJECT__BODY_GUEST && is_wanted != was_wanted) {
-        judge_put(judge, is_wanted ? COORD_POLICY_GUEST_START : COORD_POLICY_GUEST_STOP, in,
-                  object);
-    }
-}
-
-/* A token that removes a node and lets another one in its place says both beforehand. */
-static void judge_replaced(struct fsm_judge *judge, const ProtobufCBinaryData *node)
-{
-    judge_id(judge, COORD_POLICY_NODE_APPROVE, COORD_NODE, node);
-    judge_id(judge, COORD_POLICY_NODE_REMOVE, COORD_NODE, node);
-}
-
-void fsm_subject_put(struct fsm_judge *judge, const void *command)
-{
-    const Rayos__Registry__ObjectPut *put = command;
-    const Rayos__Registry__Object *in = put->object;
-    const struct fsm_object *object = NULL;
-    struct kind_actions actions;
-    struct ray_id id;
-
-    if (in == NULL || !is_kind((int)in->kind)) {
-        judge_cluster(judge, COORD_POLICY_CLUSTER_SET);
-        return;
-    }
-    if (in->kind == RAYOS__REGISTRY__KIND__KIND_OPERATION) {
-        judge_operation_put(judge);
-        return;
-    }
-    if (in->body_case == RAYOS__REGISTRY__OBJECT__BODY_PRESENTATION) {
-        judge_present(judge, &in->presentation->guest);
-        return;
-    }
-    actions = actions_of((enum coord_kind)in->kind);
-    if (fsm_id(&in->id, "object", &id, NULL) == RAY_OK) {
-        object = fsm_find(judge->apply->fsm, (enum coord_kind)in->kind, &id);
-    }
-    if (object != NULL) {
-        judge_object(judge, actions.set, (enum coord_kind)in->kind, object);
-    }
-    judge_put(judge, object != NULL ? actions.set : actions.create, in, object);
-    if (in->kind == RAYOS__REGISTRY__KIND__KIND_GUEST) {
-        judge_wanted(judge, in, object);
-    }
-    if (in->body_case == RAYOS__REGISTRY__OBJECT__BODY_TOKEN && in->token->replaces.len > 0) {
-        judge_replaced(judge, &in->token->replaces);
-    }
-}
-
-void fsm_subject_label(struct fsm_judge *judge, const void *command)
-{
-    const Rayos__Registry__ObjectLabel *label = command;
-
-    if (is_kind((int)label->kind)) {
-        judge_id(judge, COORD_POLICY_REGISTRY_LABEL, (enum coord_kind)label->kind, &label->id);
-    } else {
-        judge_cluster(judge, COORD_POLICY_REGISTRY_LABEL);
-    }
-}
-
-void fsm_subject_delete(struct fsm_judge *judge, const void *command)
-{
-    const Rayos__Registry__ObjectDelete *request = command;
-    const struct fsm_object *object = NULL;
-    struct ray_id id;
-
-    if (!is_kind((int)request->kind) || request->kind == RAYOS__REGISTRY__KIND__KIND_OPERATION) {
-        judge_cluster(judge, COORD_POLICY_CLUSTER_SET);
-        return;
-    }
-    if (request->kind == RAYOS__REGISTRY__KIND__KIND_PRESENTATION ||
-        request->kind == RAYOS__REGISTRY__KIND__KIND_MIGRATION) {
-        if (fsm_id(&request->id, "object", &id, NULL) == RAY_OK) {
-            object = fsm_find(judge->apply->fsm, (enum coord_kind)request->kind, &id);
-        }
-        if (object != NULL) {
-            const struct ray_id *guest = request->kind == RAYOS__REGISTRY__KIND__KIND_MIGRATION
-                                             ? &object->pub.migration.guest
-                                             : &object->pub.presentation.guest;
-
-            judge_object(judge, actions_of((enum coord_kind)request->kind).remove, COORD_GUEST,
-                         fsm_find(judge->apply->fsm, COORD_GUEST, guest));
-            return;
-        }
-    }
-    judge_id(judge, actions_of((enum coord_kind)request->kind).remove,
-             (enum coord_kind)request->kind, &request->id);
-}
-
-/* What is done within one is judged by itself. */
-void fsm_subject_session(struct fsm_judge *judge, const void *command)
-{
-    (void)command;
-    judge->is_free = true;
-}
-
-void fsm_subject_cluster(struct fsm_judge *judge, const void *command)
-{
-    (void)command;
-    judge_cluster(judge, COORD_POLICY_CLUSTER_SET);
-}
-
-void fsm_subject_recover(struct fsm_judge *judge, const void *command)
-{
-    (void)command;
-    judge_cluster(judge, COORD_POLICY_CLUSTER_RECOVER);
-}
-
-/* All ids that name no node are judged as one. */
-void fsm_subject_confirm_off(struct fsm_judge *judge, const void *command)
-{
-    const Rayos__Registry__ConfirmOff *off = command;
-    bool has_other = off->n_nodes == 0;
-
-    judge->code = fsm_confirm_off_check(judge->apply, off);
-    for (size_t i = 0; i < off->n_nodes && judge->code == RAY_OK; i++) {
-        struct fsm_object *node;
-        struct ray_id id;
-
-        memcpy(id.bytes, off->nodes[i].data, RAY_ID_SIZE);
-        node = fsm_find(judge->apply->fsm, COORD_NODE, &id);
-        has_other |= node == NULL;
-        if (node != NULL) {
-            judge_object(judge, COORD_POLICY_NODE_CONFIRM_OFF, COORD_NODE, node);
-        }
-    }
-    if (has_other && judge->code == RAY_OK) {
-        judge_object(judge, COORD_POLICY_NODE_CONFIRM_OFF, COORD_NODE, NULL);
-    }
-}
-
-/* A word about an object, kept beside it. */
-void fsm_subject_event(struct fsm_judge *judge, const void *command)
-{
-    const Rayos__Registry__EventAdd *add = command;
-
-    if (is_kind((int)add->object_kind)) {
-        judge_id(judge, COORD_POLICY_REGISTRY_LABEL, (enum coord_kind)add->object_kind,
-                 &add->object_id);
-    } else {
-        judge_cluster(judge, COORD_POLICY_REGISTRY_LABEL);
-    }
-}
-
-void fsm_subject_approve(struct fsm_judge *judge, const void *command)
-{
-    const Rayos__Registry__NodeApprove *approve = command;
-
-    judge_id(judge, COORD_POLICY_NODE_APPROVE, COORD_NODE, &approve->node);
-    if (approve->replaces.len > 0) { /* which then is removed */
-        judge_id(judge, COORD_POLICY_NODE_REMOVE, COORD_NODE, &approve->replaces);
-    }
-}
-
-void fsm_subject_drain(struct fsm_judge *judge, const void *command)
-{
-    const Rayos__Registry__NodeDrain *drain = command;
-
-    judge_id(judge, COORD_POLICY_NODE_DRAIN, COORD_NODE, &drain->node);
-}
-
-void fsm_subject_remove(struct fsm_judge *judge, const void *command)
-{
-    const Rayos__Registry__NodeRemove *request = command;
-
-    judge_id(judge, COORD_POLICY_NODE_REMOVE, COORD_NODE, &request->node);
-}
-
-void fsm_subject_migrate(struct fsm_judge *judge, const void *command)
-{
-    const Rayos__Registry__MigrationOpen *open = command;
-    struct coord_policy_object described = {.kind = fsm_kind_text(COORD_GUEST), .name = ""};
-    const struct fsm_object *guest = NULL;
-    struct ray_id id;
-
-    if (fsm_id(&open->guest, "guest", &id, NULL) == RAY_OK) {
-        guest = fsm_find(judge->apply->fsm, COORD_GUEST, &id);
-    }
-    if (guest != NULL) {
-        describe(judge, &guest->pub, &described);
-    }
-    described.node = NULL; /* where it moves to, not where it is */
-    if (open->to != NULL && fsm_id(&open->to->node, "node", &id, NULL) == RAY_OK) {
-        described.node = fsm_node_name(judge->apply->fsm, &id);
-    }
-    judge_one(judge, COORD_POLICY_GUEST_MIGRATE, &described);
-}
-
-void fsm_subject_attach(struct fsm_judge *judge, const void *command)
-{
-    const Rayos__Registry__VolumeAttach *attach = command;
-
-    judge_id(judge, COORD_POLICY_VOLUME_SET, COORD_VOLUME, &attach->volume);
-    judge_id(judge, COORD_POLICY_GUEST_SET, COORD_GUEST, &attach->guest);
-}
-
-void fsm_subject_detach(struct fsm_judge *judge, const void *command)
-{
-    const Rayos__Registry__VolumeDetach *detach = command;
-
-    judge_id(judge, COORD_POLICY_VOLUME_SET, COORD_VOLUME, &detach->volume);
-}
-
-void fsm_subject_policy(struct fsm_judge *judge, const void *command)
-{
-    const struct coord_policy_object object = {.kind = fsm_kind_text(COORD_POLICY), .name = ""};
-
-    (void)command;
-    judge_one(judge, COORD_POLICY_POLICY_SET, &object);
-}
-
-void fsm_subject_decide(struct fsm_judge *judge, const void *command)
-{
-    const Rayos__Registry__OperationDecide *decision = command;
-
-    judge_id(judge, COORD_POLICY_OPERATION_DECIDE, COORD_OPERATION, &decision->operation);
 }
 
 /* ---- the verdict ---- */

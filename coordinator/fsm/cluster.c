@@ -9,7 +9,7 @@
 #include "coordinator/fsm/state.h"
 #include "coordinator/mutant.h"
 
-enum { CREATE_TOKENS_MAX = 16, WANTED_VOTERS_DEFAULT = 3 };
+enum { CREATE_TOKENS_MAX = 16, WANTED_VOTERS_DEFAULT = 3, FIRST_LEVEL = 1 };
 
 struct fsm_object *fsm_cluster_of(struct fsm_apply *apply, int *out_rc)
 {
@@ -77,7 +77,7 @@ static void start_cluster(struct coord_cluster *cluster, const struct coord_timi
                           uint64_t index)
 {
     cluster->cluster_epoch = 1;
-    cluster->feature_level = 1;
+    cluster->feature_level = FIRST_LEVEL;
     cluster->wanted_voters = WANTED_VOTERS_DEFAULT;
     cluster->timing = *timing;
     cluster->grant_ms_max = timing->grant_ms;
@@ -138,7 +138,7 @@ static int check_create(struct fsm_apply *apply, const Rayos__Registry__ClusterC
     if (rc == RAY_OK && command->policy.len > 0) {
         const struct coord_bytes rules = {command->policy.data, (uint32_t)command->policy.len};
 
-        rc = fsm_policy_check(&rules, apply->err);
+        rc = fsm_policy_check_new(FIRST_LEVEL, &rules, apply->err);
     }
     return rc == RAY_OK ? check_tokens(apply, command) : rc;
 }

@@ -52,7 +52,8 @@ enum {
     COORD_FSM_POLICIES_MAX = 16,            /* versions kept, and what an unconfirmed one needs */
     COORD_FSM_OPERATIONS_WAITING_MAX = 256, /* for approval */
     COORD_FSM_ASKER_WAITING_MAX = 16,       /* of those, one asker's */
-    COORD_FSM_OPERATIONS_MAX = 1024,        /* of these and of what was decided */
+    COORD_FSM_ASKER_DECIDED_MAX = 64,       /* of what was decided, one asker's */
+    COORD_FSM_OPERATIONS_MAX = 1024,        /* of those that wait and of what was decided */
     COORD_FSM_KEPT_COMMAND_SIZE_MAX = 64 << 10, /* that waits for approval */
     COORD_FSM_HASH_INTERVAL = 1024, /* hashes at multiples of it can be compared later */
     COORD_FSM_RECORD_KEY_SIZE = 18,

@@ -73,6 +73,7 @@ void fsm_object_free(struct coord_fsm *fsm, struct fsm_object *object)
         (void)fsm_bytes_set(&pub->node.facts, NULL, 0);
     } else if (pub->kind == COORD_OPERATION) {
         (void)fsm_bytes_set(&pub->operation.command, NULL, 0);
+        (void)fsm_bytes_set(&pub->operation.rules, NULL, 0);
     }
     (void)fsm_bytes_set(&pub->spec, NULL, 0);
     free((void *)pub->labels);

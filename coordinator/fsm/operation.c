@@ -1,8 +1,15 @@
-/* operation.c - commands that a rule asks about: kept, then approved, denied or forgotten.
+/* operation.c - commands that rules ask about: kept, then approved, denied or forgotten.
  *
- * A kept command runs where its approval is in the log, in its asker's name, and only if the rules
- * of that moment still ask: they may have been made stricter, and its asker may be gone. Who asks
- * never approves. What waits too long, by logged time, expires. */
+ * A kept command runs where its approval is in the log, in its asker's name, and only if it is
+ * still what was asked: the command is judged anew, the same rules must ask about the same action,
+ * and nobody may have changed since what it is about, so that nobody lets run what he has not seen.
+ * Judged anew and not by a list of approvers that was kept: rules may have been made stricter, and
+ * the asker may be gone. Who approves is an approver of each rule that asks, and never who asked.
+ * What waits too long, by logged time, expires.
+ *
+ * That nobody has changed the object: no entry of its history is younger than the operation. What
+ * nodes report of it is in no history. */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +18,10 @@
 #include "coordinator/mutant.h"
 #include "net/proto_codec.h"
 
-enum { EXPIRED_PER_TICK_MAX = 32 };
+enum {
+    EXPIRED_PER_TICK_MAX = 32,
+    RULES_SIZE = COORD_OPERATION_RULES_MAX * COORD_NAME_SIZE, /* a name has its NUL, or a space */
+};
 
 static const char waiting[] = "needs-approval";
 
@@ -37,8 +47,10 @@ bool fsm_operation_is_right(const struct coord_object *object)
 struct asked {
     size_t count;
     size_t waiting_count;
-    size_t own_count;          /* of those that wait, the asker's */
+    size_t own_waiting_count; /* the asker's */
+    size_t own_decided_count;
     struct fsm_object *oldest; /* that was decided */
+    struct fsm_object *own_oldest;
 };
 
 /* Operations that clients put are not among them. */
@@ -51,17 +63,21 @@ static struct asked count_asked(struct fsm_apply *apply)
     for (size_t i = 0; i < order->count; i++) {
         struct fsm_object *object = fsm_at(apply->fsm, COORD_OPERATION, i);
         const struct coord_operation *operation = &object->pub.operation;
+        bool is_own;
 
         if (operation->asker[0] == '\0') {
             continue;
         }
+        is_own = strcmp(operation->asker, apply->header->principal) == 0;
         asked.count++;
         if (operation->expires_at_us != 0) {
             asked.waiting_count++;
-            asked.own_count += strcmp(operation->asker, apply->header->principal) == 0;
-        } else if (asked.oldest == NULL) {
-            asked.oldest = object;
+            asked.own_waiting_count += is_own;
+            continue;
         }
+        asked.own_decided_count += is_own;
+        asked.oldest = asked.oldest == NULL ? object : asked.oldest;
+        asked.own_oldest = is_own && asked.own_oldest == NULL ? object : asked.own_oldest;
     }
     return asked;
 }
@@ -71,7 +87,7 @@ static int make_room(struct fsm_apply *apply)
     struct asked asked = count_asked(apply);
     int rc = RAY_OK;
 
-    if (asked.own_count >= COORD_FSM_ASKER_WAITING_MAX) {
+    if (asked.own_waiting_count >= COORD_FSM_ASKER_WAITING_MAX) {
         rc = fsm_refuse(apply->err, RAY_ETOOBIG, "%d commands of %s wait for approval, no more can",
                         COORD_FSM_ASKER_WAITING_MAX, apply->header->principal);
     } else if (asked.waiting_count >= COORD_FSM_OPERATIONS_WAITING_MAX) {
@@ -81,6 +97,10 @@ static int make_room(struct fsm_apply *apply)
     if (rc != RAY_OK) {
         (void)ray_next(apply->err, "clusterctl op list");
         return rc;
+    }
+    /* Who asks and takes back again and again pushes out nobody's record but his own. */
+    if (asked.own_decided_count >= COORD_FSM_ASKER_DECIDED_MAX) {
+        return fsm_remove(apply, asked.own_oldest);
     }
     /* Fewer wait than there may be: something was decided. */
     return asked.count < COORD_FSM_OPERATIONS_MAX ? RAY_OK : fsm_remove(apply, asked.oldest);
@@ -120,8 +140,42 @@ static int check_free(struct fsm_apply *apply, const struct ray_id *id, const ch
     return RAY_ECONFLICT;
 }
 
-static int keep(struct fsm_apply *apply, struct fsm_object *object, const uint8_t *bytes,
-                size_t size, const struct fsm_verdict *verdict)
+struct kept {
+    const uint8_t *bytes; /* the command */
+    size_t size;
+    char rules[RULES_SIZE];
+};
+
+/* The names of all rules that ask, with spaces between them. RAY_ETOOBIG. */
+static int name_rules(struct fsm_apply *apply, const struct fsm_verdict *verdict,
+                      char out[static RULES_SIZE])
+{
+    const struct coord_policy *policy;
+    size_t size = 0;
+    int rc = coord_fsm_policy(apply->fsm, &policy, apply->err);
+
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    if (verdict->asking_count > COORD_OPERATION_RULES_MAX) {
+        (void)ray_fail(apply->err, RAY_ETOOBIG, "%u rules ask about it, at most %d",
+                       verdict->asking_count, COORD_OPERATION_RULES_MAX);
+        (void)ray_next(apply->err, "make several commands of it");
+        return RAY_ETOOBIG;
+    }
+    out[0] = '\0';
+    for (uint32_t rule = 1; policy != NULL && rule <= coord_policy_rule_count(policy); rule++) {
+        if (fsm_verdict_asks(verdict, rule)) {
+            size += (size_t)snprintf(out + size, RULES_SIZE - size, "%s%s", size > 0 ? " " : "",
+                                     coord_policy_rule_name(policy, rule));
+        }
+    }
+    assert(size < RULES_SIZE);
+    return RAY_OK;
+}
+
+static int keep(struct fsm_apply *apply, struct fsm_object *object, const struct kept *kept,
+                const struct fsm_verdict *verdict)
 {
     struct coord_operation *operation = &object->pub.operation;
     char text[COORD_MESSAGE_SIZE];
@@ -132,28 +186,31 @@ static int keep(struct fsm_apply *apply, struct fsm_object *object, const uint8_
     set_text(operation->asker, sizeof operation->asker, apply->header->principal);
     set_text(operation->action, sizeof operation->action, verdict->action);
     operation->expires_at_us = apply->fsm->clock_us + COORD_FSM_APPROVAL_US;
-    if (!fsm_bytes_set(&operation->command, bytes, size)) {
+    if (!fsm_bytes_set(&operation->command, kept->bytes, kept->size) ||
+        !fsm_bytes_set(&operation->rules, kept->rules, strlen(kept->rules))) {
         return RAY_ENOMEM;
     }
     (void)snprintf(text, sizeof text, "%.40s: %.190s", object->pub.name, verdict->detail);
-    return fsm_happen(apply, "approval-asked", COORD_OPERATION, &object->pub.id, text);
+    return fsm_happen_bounded(apply, "approval-asked", COORD_OPERATION, &object->pub.id, text);
 }
 
 int fsm_operation_ask(struct fsm_apply *apply, const Rayos__Registry__Command *command,
                       const struct fsm_verdict *verdict)
 {
     struct fsm_object *object;
-    const uint8_t *bytes;
+    struct kept kept;
     char name[COORD_NAME_SIZE];
     struct ray_id id;
-    size_t size;
     int rc;
 
     fsm_happening_id(apply->index, &id);
     (void)snprintf(name, sizeof name, "op-%" PRIu64, apply->index);
     rc = check_free(apply, &id, name);
     if (rc == RAY_OK) {
-        rc = pack(apply, command, &bytes, &size);
+        rc = pack(apply, command, &kept.bytes, &kept.size);
+    }
+    if (rc == RAY_OK) {
+        rc = name_rules(apply, verdict, kept.rules);
     }
     if (rc == RAY_OK) {
         rc = make_room(apply);
@@ -162,7 +219,7 @@ int fsm_operation_ask(struct fsm_apply *apply, const Rayos__Registry__Command *c
         rc = fsm_object_new(apply, COORD_OPERATION, &id, name, &object);
     }
     if (rc == RAY_OK) {
-        rc = keep(apply, object, bytes, size, verdict);
+        rc = keep(apply, object, &kept, verdict);
     }
     if (rc != RAY_OK) {
         return rc;
@@ -211,23 +268,35 @@ static int find_waiting(struct fsm_apply *apply, const ProtobufCBinaryData *id,
     return RAY_OK;
 }
 
-/* Whether the rule that asks now lets this one decide. */
+/* Who approves may do so for each rule that asks; who denies, for one of them. */
 static int check_decider(struct fsm_apply *apply, const struct fsm_object *object,
                          const struct coord_policy_actor *decider,
-                         const struct fsm_verdict *verdict)
+                         const struct fsm_verdict *verdict, bool is_approved)
 {
     const struct coord_policy *policy;
+    const char *refusing = NULL;
+    bool has_agreed = false;
     int rc = coord_fsm_policy(apply->fsm, &policy, apply->err);
 
     if (rc != RAY_OK) {
         return rc;
     }
-    if (policy != NULL && verdict->rule != COORD_POLICY_NO_RULE &&
-        coord_policy_may_approve(policy, verdict->rule, decider)) {
+    for (uint32_t rule = 1; policy != NULL && rule <= coord_policy_rule_count(policy); rule++) {
+        if (!fsm_verdict_asks(verdict, rule)) {
+            continue;
+        }
+        if (coord_policy_may_approve(policy, rule, decider)) {
+            has_agreed = true;
+        } else if (refusing == NULL && !RAY_MUTANT(FSM_APPROVED_FOR_ONE_RULE)) {
+            refusing = coord_policy_rule_name(policy, rule);
+        }
+    }
+    if (has_agreed && (refusing == NULL || !is_approved)) {
         return RAY_OK;
     }
     (void)ray_fail(apply->err, RAY_EDENIED, "rule '%s' does not let %s decide about %s",
-                   verdict->rule_name, decider->name, object->pub.name);
+                   refusing != NULL ? refusing : verdict->rule_name, decider->name,
+                   object->pub.name);
     (void)ray_next(apply->err, "clusterctl policy show");
     return RAY_EDENIED;
 }
@@ -245,6 +314,35 @@ static int refuse_changed(struct fsm_apply *apply, const struct fsm_object *obje
     return RAY_ECONFLICT;
 }
 
+/* Who approves has seen an operation, and what it is about, as both were when it was asked for. */
+static int check_same(struct fsm_apply *apply, const struct fsm_object *object,
+                      const struct fsm_verdict *verdict)
+{
+    const struct coord_operation *operation = &object->pub.operation;
+    char rules[RULES_SIZE];
+    int rc = name_rules(apply, verdict, rules);
+
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    if (strcmp(operation->action, verdict->action) != 0 || operation->rules.size != strlen(rules) ||
+        memcmp(operation->rules.data, rules, operation->rules.size) != 0) {
+        rc = fsm_refuse(apply->err, RAY_ECONFLICT,
+                        "it is no longer what was asked: '%.60s' by '%.60s' now", verdict->action,
+                        rules);
+    } else if (verdict->changed_revision > object->pub.created_revision &&
+               !RAY_MUTANT(FSM_APPROVED_UNSEEN)) {
+        rc = fsm_refuse(apply->err, RAY_ECONFLICT,
+                        "what it is about was changed at revision %" PRIu64 ", after it was asked",
+                        verdict->changed_revision);
+    }
+    if (rc != RAY_OK) {
+        (void)ray_next(apply->err, "'clusterctl op deny %s', and let %s do it again",
+                       object->pub.name, operation->asker);
+    }
+    return rc;
+}
+
 static int happen(struct fsm_apply *apply, const struct fsm_object *object, const char *what)
 {
     const struct coord_operation *operation = &object->pub.operation;
@@ -252,7 +350,9 @@ static int happen(struct fsm_apply *apply, const struct fsm_object *object, cons
 
     (void)snprintf(text, sizeof text, "%.40s: %.64s %.120s", object->pub.name, operation->asker,
                    operation->action);
-    return fsm_happen(apply, what, COORD_OPERATION, &object->pub.id, text);
+    return strcmp(operation->asker, operation->decider) == 0 /* taken back */
+               ? fsm_happen_bounded(apply, what, COORD_OPERATION, &object->pub.id, text)
+               : fsm_happen(apply, what, COORD_OPERATION, &object->pub.id, text);
 }
 
 /* Its refusal is the result of the approval, too, and the operation keeps it. */
@@ -294,6 +394,8 @@ static int check_approval(struct fsm_apply *apply, const struct fsm_object *obje
                           const struct coord_policy_actor *decider, bool is_asker,
                           const struct fsm_verdict *verdict)
 {
+    int rc;
+
     if (is_asker && !RAY_MUTANT(FSM_APPROVED_BY_ASKER)) {
         (void)ray_fail(apply->err, RAY_EDENIED, "%s asked for %s: somebody else approves it",
                        decider->name, object->pub.name);
@@ -303,7 +405,8 @@ static int check_approval(struct fsm_apply *apply, const struct fsm_object *obje
     if (verdict->effect != COORD_POLICY_ASK) {
         return refuse_changed(apply, object, verdict);
     }
-    return check_decider(apply, object, decider, verdict);
+    rc = check_decider(apply, object, decider, verdict, true);
+    return rc == RAY_OK ? check_same(apply, object, verdict) : rc;
 }
 
 int fsm_operation_decide(struct fsm_apply *apply, const void *command)
@@ -335,7 +438,7 @@ int fsm_operation_decide(struct fsm_apply *apply, const void *command)
     rc = fsm_kept_judge(apply, kept, &verdict);
     if (rc == RAY_OK) {
         rc = decision->is_approved ? check_approval(apply, object, &decider, is_asker, &verdict)
-                                   : check_decider(apply, object, &decider, &verdict);
+                                   : check_decider(apply, object, &decider, &verdict, false);
     }
     if (rc != RAY_OK) {
         return rc;

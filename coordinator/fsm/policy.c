@@ -43,6 +43,15 @@ uint32_t coord_fsm_roles(const struct coord_principal *principal)
     return 0;
 }
 
+int fsm_policy_check_new(uint32_t level, const struct coord_bytes *rules, struct ray_err *err)
+{
+    struct coord_policy *policy = NULL;
+    int rc = coord_policy_create_new(level, rules->data, rules->size, &policy, err);
+
+    coord_policy_destroy(policy);
+    return rc;
+}
+
 static int read_rules(const struct coord_bytes *rules, struct coord_policy **out,
                       struct ray_err *err)
 {
@@ -217,36 +226,67 @@ int fsm_policy_first(struct fsm_apply *apply, const ProtobufCBinaryData *rules)
 
 /* ---- commands ---- */
 
-/* Whoever writes rules must not lock everybody out: some admin that there is may set the next. */
-static bool has_way_back(const struct coord_fsm *fsm, const struct coord_policy *policy)
+/* Whether an admin of that name may set the next rules. */
+static bool may_set(const struct coord_policy *policy, const char *name)
 {
     const struct coord_policy_object object = {.kind = "policy", .name = ""};
+    const struct coord_policy_actor actor = {
+        .kind = "principal", .name = name, .roles = COORD_POLICY_ADMIN};
+
+    return coord_fsm_decide(policy, &actor, COORD_POLICY_POLICY_SET, &object).effect ==
+           COORD_POLICY_ALLOW;
+}
+
+/* Nobody locks everybody out, neither by rules nor by taking admins away: some admin that there is,
+ * `except` apart, may set the next rules. */
+static bool has_way_back(const struct coord_fsm *fsm, const struct coord_policy *policy,
+                         const struct fsm_object *except)
+{
     const struct fsm_order *order = &fsm->order[COORD_PRINCIPAL];
 
     for (size_t i = 0; i < order->count; i++) {
-        const struct coord_object *principal = &fsm_object_of(order->items[i])->pub;
-        const struct coord_policy_actor actor = {.kind = "principal",
-                                                 .name = principal->name,
-                                                 .roles = coord_fsm_roles(&principal->principal)};
+        const struct fsm_object *object = fsm_object_of(order->items[i]);
 
-        if (principal->principal.is_admin &&
-            coord_policy_decide(policy, &actor, COORD_POLICY_POLICY_SET, &object).effect ==
-                COORD_POLICY_ALLOW) {
+        if (object != except && object->pub.principal.is_admin &&
+            may_set(policy, object->pub.name)) {
             return true;
         }
     }
     return false;
 }
 
+int fsm_policy_check_admin(struct fsm_apply *apply, const struct fsm_object *principal,
+                           const char *name, bool is_admin)
+{
+    const struct coord_policy *policy;
+    int rc;
+
+    if (!principal->pub.principal.is_admin) {
+        return RAY_OK;
+    }
+    rc = coord_fsm_policy(apply->fsm, &policy, apply->err);
+    if (rc != RAY_OK || (name != NULL && is_admin && may_set(policy, name)) ||
+        has_way_back(apply->fsm, policy, principal)) {
+        return rc;
+    }
+    (void)ray_fail(apply->err, RAY_ECONFLICT,
+                   "%s is the last admin who may set the policy under the rules in force",
+                   principal->pub.name);
+    (void)ray_next(apply->err, "let another admin do that first: 'clusterctl policy show', "
+                               "'clusterctl principal list'");
+    return RAY_ECONFLICT;
+}
+
 static int check_rules(struct fsm_apply *apply, const struct coord_bytes *rules)
 {
+    uint32_t level = apply->fsm->cluster->pub.cluster.feature_level;
     struct coord_policy *policy;
-    int rc = read_rules(rules, &policy, apply->err);
+    int rc = coord_policy_create_new(level, rules->data, rules->size, &policy, apply->err);
 
     if (rc != RAY_OK) {
         return rc;
     }
-    if (!has_way_back(apply->fsm, policy)) {
+    if (!has_way_back(apply->fsm, policy, NULL)) {
         (void)ray_fail(apply->err, RAY_EINVAL, "under these rules no admin may set the policy");
         (void)ray_next(apply->err, "add a rule that allows policy.set to role:admin");
         rc = RAY_EINVAL;

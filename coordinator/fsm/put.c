@@ -78,6 +78,13 @@ static int check_room(struct fsm_apply *apply, const struct put *put,
     return RAY_OK;
 }
 
+static int check_principal_name(struct fsm_apply *apply, const char *name)
+{
+    return strchr(name, '@') == NULL
+               ? RAY_OK
+               : fsm_refuse(apply->err, RAY_EINVAL, "names with '@' are those of nodes' consoles");
+}
+
 int fsm_principal_check(struct fsm_apply *apply, const Rayos__Registry__Object *message)
 {
     struct put put;
@@ -91,8 +98,8 @@ int fsm_principal_check(struct fsm_apply *apply, const Rayos__Registry__Object *
     if (rc == RAY_OK && put.name[0] == '\0') {
         rc = fsm_refuse(apply->err, RAY_EINVAL, "a principal has a name");
     }
-    if (rc == RAY_OK && strchr(put.name, '@') != NULL) {
-        rc = fsm_refuse(apply->err, RAY_EINVAL, "names with '@' are those of nodes' consoles");
+    if (rc == RAY_OK) {
+        rc = check_principal_name(apply, put.name);
     }
     if (rc == RAY_OK && !fsm_is_role(message->principal)) {
         rc = fsm_refuse(apply->err, RAY_EINVAL,
@@ -224,12 +231,32 @@ static size_t count_admins(const struct coord_fsm *fsm)
     return count;
 }
 
-static int check_not_last_admin(struct fsm_apply *apply, const struct fsm_object *principal)
+/* `name` NULL: it is to go. */
+static int check_not_last_admin(struct fsm_apply *apply, const struct fsm_object *principal,
+                                const char *name, bool is_admin)
 {
-    if (principal->pub.principal.is_admin && count_admins(apply->fsm) == 1) {
+    if (principal->pub.principal.is_admin && !is_admin && count_admins(apply->fsm) == 1) {
         return fsm_refuse(apply->err, RAY_ECONFLICT, "%s is the last admin", principal->pub.name);
     }
-    return RAY_OK;
+    return fsm_policy_check_admin(apply, principal, name, is_admin);
+}
+
+/* A put that leaves its body or name out leaves them as they are. */
+static int check_principal(struct fsm_apply *apply, const struct put *put,
+                           const struct fsm_object *object)
+{
+    bool has_body = put->message->body_case == RAYOS__REGISTRY__OBJECT__BODY_PRINCIPAL;
+    int rc = check_principal_name(apply, put->name);
+
+    if (rc == RAY_OK && (object == NULL || has_body)) {
+        rc = fsm_principal_check(apply, put->message);
+    }
+    if (rc != RAY_OK || object == NULL) {
+        return rc;
+    }
+    return check_not_last_admin(apply, object, put->name[0] != '\0' ? put->name : object->pub.name,
+                                has_body ? put->message->principal->is_admin
+                                         : object->pub.principal.is_admin);
 }
 
 static int check_presentation(struct fsm_apply *apply, const struct put *put,
@@ -324,15 +351,7 @@ static int check_body(struct fsm_apply *apply, const struct put *put,
         }
         return RAY_OK;
     case COORD_PRINCIPAL:
-        if (object != NULL && object->pub.principal.is_admin &&
-            body == RAYOS__REGISTRY__OBJECT__BODY_PRINCIPAL && !put->message->principal->is_admin &&
-            check_not_last_admin(apply, object) != RAY_OK) {
-            return RAY_ECONFLICT;
-        }
-        if (object != NULL && body == RAYOS__REGISTRY__OBJECT__BODY__NOT_SET) {
-            return RAY_OK;
-        }
-        return fsm_principal_check(apply, put->message);
+        return check_principal(apply, put, object);
     case COORD_TOKEN:
         if (object != NULL) {
             return fsm_refuse(apply->err, RAY_EEXISTS, "a token is made once");
@@ -532,7 +551,7 @@ int fsm_object_put(struct fsm_apply *apply, const void *command)
     return object != NULL ? update(apply, &put, object) : create(apply, &put);
 }
 
-static bool is_removed(const Rayos__Registry__ObjectLabel *command, const char *key)
+bool fsm_label_is_removed(const Rayos__Registry__ObjectLabel *command, const char *key)
 {
     for (size_t i = 0; i < command->n_remove; i++) {
         if (strcmp(command->remove[i], key) == 0) {
@@ -562,7 +581,7 @@ static size_t merge_labels(const struct coord_object *object,
             order = strcmp(object->labels[old].key, set[added].key);
         }
         if (order < 0) {
-            if (!is_removed(command, object->labels[old].key)) {
+            if (!fsm_label_is_removed(command, object->labels[old].key)) {
                 out[count++] = object->labels[old];
             }
             old++;
@@ -673,7 +692,7 @@ int fsm_object_delete(struct fsm_apply *apply, const void *command)
     case COORD_VOLUME:
         return fsm_volume_delete(apply, object);
     case COORD_PRINCIPAL:
-        rc = check_not_last_admin(apply, object);
+        rc = check_not_last_admin(apply, object, NULL, false);
         return rc == RAY_OK ? fsm_remove(apply, object) : rc;
     case COORD_MIGRATION:
         return object->pub.migration.state != COORD_MIGRATION_OPEN

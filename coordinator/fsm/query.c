@@ -16,6 +16,7 @@ struct question {
     Rayos__Registry__Entry **entries;
     size_t count;
     size_t size;
+    bool is_one; /* asked for by id or name */
 };
 
 static bool has_label(const struct coord_object *object, const Rayos__Registry__Label *wanted)
@@ -56,6 +57,7 @@ static int add_entry(struct question *question, const struct fsm_object *object)
 {
     Rayos__Registry__Entry *entry = ray_arena_alloc(question->arena, sizeof *entry);
     size_t size;
+    int rc;
 
     if (entry == NULL) {
         return RAY_ENOMEM;
@@ -65,7 +67,15 @@ static int add_entry(struct question *question, const struct fsm_object *object)
     if (entry->object == NULL) {
         return RAY_ENOMEM;
     }
-    (void)fsm_object_hide(entry->object);
+    if (question->is_one && object->pub.kind == COORD_OPERATION &&
+        object->pub.operation.command.size > 0) {
+        rc = fsm_operation_show(entry->object, question->arena);
+        if (rc != RAY_OK) {
+            return rc;
+        }
+    } else {
+        (void)fsm_object_hide(entry->object);
+    }
     if (question->query->with_changes) {
         entry->changes = fsm_changes_message(object, question->arena, &entry->n_changes);
         if (entry->changes == NULL) {
@@ -137,6 +147,7 @@ static int find_one(const struct coord_fsm *fsm, struct question *question, stru
     if (object == NULL) {
         return fsm_refuse(err, RAY_ENOTFOUND, "no such object");
     }
+    question->is_one = true;
     return add_entry(question, object);
 }
 

@@ -208,11 +208,14 @@ static Rayos__Registry__Operation *operation_message(const struct coord_operatio
     message->node = ray_proto_optional_id(&operation->node);
     message->command = blob(&operation->command);
     message->rule = (char *)operation->rule;
+    message->rules = ray_arena_strndup(
+        arena, operation->rules.size > 0 ? (const char *)operation->rules.data : "",
+        operation->rules.size);
     message->asker = (char *)operation->asker;
     message->decider = (char *)operation->decider;
     message->action = (char *)operation->action;
     message->expires_at_us = operation->expires_at_us;
-    return message;
+    return message->rules != NULL ? message : NULL;
 }
 
 static Rayos__Registry__PolicyVersion *policy_message(const struct coord_policy_version *policy,
@@ -327,19 +330,41 @@ Rayos__Registry__Object *fsm_object_message(const struct coord_object *object,
 /* A token's hash is all that a joiner has to know; a command that waits may make a token. */
 bool fsm_object_hide(Rayos__Registry__Object *message)
 {
-    if (message->body_case == RAYOS__REGISTRY__OBJECT__BODY_TOKEN) {
+    switch (message->body_case) {
+    case RAYOS__REGISTRY__OBJECT__BODY_TOKEN:
         message->token->hash = (ProtobufCBinaryData){0};
         return true;
-    }
-    if (message->body_case == RAYOS__REGISTRY__OBJECT__BODY_NODE) {
+    case RAYOS__REGISTRY__OBJECT__BODY_NODE:
         message->node->join_token = (ProtobufCBinaryData){0};
         return true;
-    }
-    if (message->body_case == RAYOS__REGISTRY__OBJECT__BODY_OPERATION) {
+    case RAYOS__REGISTRY__OBJECT__BODY_OPERATION:
         message->operation->command = (ProtobufCBinaryData){0};
         return true;
+    default:
+        return false;
     }
-    return false;
+}
+
+int fsm_operation_show(Rayos__Registry__Object *message, struct ray_arena *arena)
+{
+    ProtobufCBinaryData *bytes = &message->operation->command;
+    ProtobufCMessage *unpacked;
+    Rayos__Registry__Command *command;
+    const uint8_t *shown;
+    size_t size;
+    int rc = ray_proto_unpack(&rayos__registry__command__descriptor, bytes->data, bytes->len, arena,
+                              &unpacked, NULL);
+
+    if (rc == RAY_OK) {
+        command = (Rayos__Registry__Command *)unpacked;
+        if (command->body_case == RAYOS__REGISTRY__COMMAND__BODY_OBJECT_PUT &&
+            command->object_put->object != NULL) {
+            (void)fsm_object_hide(command->object_put->object);
+        }
+        rc = ray_proto_pack(unpacked, COORD_FSM_KEPT_COMMAND_SIZE_MAX, arena, &shown, &size, NULL);
+    }
+    *bytes = rc == RAY_OK ? ray_proto_bytes(shown, size) : (ProtobufCBinaryData){0};
+    return rc == RAY_ENOMEM ? rc : RAY_OK;
 }
 
 Rayos__Registry__Change **fsm_changes_message(const struct fsm_object *object,

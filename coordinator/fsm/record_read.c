@@ -290,6 +290,7 @@ static int read_presentation(struct coord_presentation *out,
 static int read_operation(struct coord_operation *out, const Rayos__Registry__Operation *in,
                           struct ray_err *err)
 {
+    char rules[COORD_OPERATION_RULES_MAX * COORD_NAME_SIZE];
     int rc = fsm_word(in->state, "operation's state", out->state, sizeof out->state, err);
 
     if (rc == RAY_OK) {
@@ -313,11 +314,17 @@ static int read_operation(struct coord_operation *out, const Rayos__Registry__Op
     if (rc == RAY_OK && in->command.len > COORD_FSM_KEPT_COMMAND_SIZE_MAX) {
         rc = fsm_refuse(err, RAY_EINVAL, "a command of %zu bytes that waits", in->command.len);
     }
+    if (rc == RAY_OK) {
+        rc = fsm_line(in->rules, "rules", rules, sizeof rules, err);
+    }
     out->expires_at_us = in->expires_at_us;
     if (rc != RAY_OK) {
         return rc;
     }
-    return fsm_bytes_set(&out->command, in->command.data, in->command.len) ? RAY_OK : RAY_ENOMEM;
+    return fsm_bytes_set(&out->command, in->command.data, in->command.len) &&
+                   fsm_bytes_set(&out->rules, rules, strlen(rules))
+               ? RAY_OK
+               : RAY_ENOMEM;
 }
 
 static int read_policy(struct coord_object *object, const Rayos__Registry__PolicyVersion *in,

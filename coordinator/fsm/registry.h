@@ -32,6 +32,7 @@ enum {
     COORD_UNKNOWN_NODES_MAX = 4096,
     COORD_CHANGES_MAX = 32,
     COORD_EVENTS_KEPT_MAX = 4096,
+    COORD_OPERATION_RULES_MAX = 16, /* that ask about one command */
 };
 
 enum coord_kind {
@@ -203,6 +204,7 @@ struct coord_operation {
     struct ray_id node;
     /* Of what a rule asks about (operation.c). */
     struct coord_bytes command; /* as long as it waits */
+    struct coord_bytes rules;   /* names with spaces between them, no NUL */
     char rule[COORD_NAME_SIZE];
     char asker[COORD_NAME_SIZE];
     char decider[COORD_NAME_SIZE];

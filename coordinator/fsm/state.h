@@ -251,8 +251,11 @@ int fsm_remove(struct fsm_apply *apply, struct fsm_object *object);
 /* An object of kind event; the oldest makes room. Not twice the same in a row. */
 int fsm_happen(struct fsm_apply *apply, const char *what, enum coord_kind kind,
                const struct ray_id *id, const char *text);
-/* An event "policy-denied", that never pushes those of others out: of so many by one principal only
- * the newest is written anew. */
+/* One that a principal brings about at will, and that never pushes those of others out: of so many
+ * by one only the newest is written anew. */
+int fsm_happen_bounded(struct fsm_apply *apply, const char *what, enum coord_kind kind,
+                       const struct ray_id *id, const char *text);
+/* Such an event "policy-denied". */
 int fsm_happen_denied(struct fsm_apply *apply, const char *text);
 extern const char fsm_denied_word[];
 int fsm_finish(struct fsm_apply *apply);
@@ -362,6 +365,9 @@ Rayos__Registry__Change **fsm_changes_message(const struct fsm_object *object,
                                               struct ray_arena *arena, size_t *out_count);
 /* What is told to those who ask or watch: without what lets a node in. Whether there is such. */
 bool fsm_object_hide(Rayos__Registry__Object *message);
+/* Instead, of an operation that waits: its command in `arena`, without the same. What cannot be
+ * shown is left out. RAY_ENOMEM. */
+int fsm_operation_show(Rayos__Registry__Object *message, struct ray_arena *arena);
 /* Which member of the message's oneof the kind has; NOT_SET: none. */
 Rayos__Registry__Object__BodyCase fsm_body_of(enum coord_kind kind);
 /* All of it, from a record; the object has kind, id and no name. RAY_EMALFORMED, RAY_ENOMEM. */
@@ -397,6 +403,12 @@ int fsm_strict(const ProtobufCMessage *message, struct ray_err *err);
 bool fsm_is_role(const Rayos__Registry__Principal *message);
 /* Whether packed rules can be read. RAY_EMALFORMED, RAY_EUNSUPPORTED, RAY_EINVAL, RAY_ETOOBIG. */
 int fsm_policy_check(const struct coord_bytes *rules, struct ray_err *err);
+/* The same of new ones, at a feature level. */
+int fsm_policy_check_new(uint32_t level, const struct coord_bytes *rules, struct ray_err *err);
+/* Whether an admin who may set the policy is left when `principal` becomes that: `name` NULL: it
+ * goes. RAY_ECONFLICT with the next step; RAY_ENOMEM. */
+int fsm_policy_check_admin(struct fsm_apply *apply, const struct fsm_object *principal,
+                           const char *name, bool is_admin);
 /* The version in force; NULL: none. */
 struct fsm_object *fsm_policy_newest(struct coord_fsm *fsm);
 /* The first version, from cluster-create: its rules were checked. */
@@ -431,6 +443,10 @@ typedef void fsm_subject(struct fsm_judge *judge, const void *command);
 struct fsm_verdict {
     enum coord_policy_effect effect;
     uint32_t rule; /* from 1; COORD_POLICY_NO_RULE */
+    /* All rules that ask, a bit each: what a command names is not bounded by its answer's size. */
+    uint8_t asking[COORD_POLICY_RULES_MAX / 8];
+    uint32_t asking_count;
+    uint64_t changed_revision; /* when somebody has last changed one of its objects; 0: none is */
     const char *rule_name;
     const char *reason;
     char detail[FSM_DETAIL_SIZE]; /* "ann guest.stop guest:web-1" */
@@ -443,8 +459,12 @@ int fsm_actor(struct fsm_apply *apply, const Rayos__Registry__Header *header,
 /* Fatal: RAY_ENOMEM. `subject` NULL: no operator may say that. */
 int fsm_judge_command(struct fsm_apply *apply, const Rayos__Registry__Header *header,
                       fsm_subject *subject, const void *command, struct fsm_verdict *out);
+bool fsm_verdict_asks(const struct fsm_verdict *verdict, uint32_t rule);
 /* RAY_EDENIED for a verdict that denies, with text, next step, event and reply. */
 int fsm_deny(struct fsm_apply *apply, const struct fsm_verdict *verdict);
+
+/* ---- subject.c ---- */
+
 fsm_subject fsm_subject_put, fsm_subject_label, fsm_subject_delete, fsm_subject_session;
 fsm_subject fsm_subject_cluster, fsm_subject_recover, fsm_subject_confirm_off, fsm_subject_event;
 fsm_subject fsm_subject_approve, fsm_subject_drain, fsm_subject_remove;
@@ -489,6 +509,7 @@ int fsm_first_node_add(struct fsm_apply *apply, const Rayos__Registry__Object *m
 /* It is back, or off: nothing if it was not unknown. */
 int fsm_unknown_remove(struct fsm_apply *apply, const struct ray_id *node);
 
+bool fsm_label_is_removed(const Rayos__Registry__ObjectLabel *command, const char *key);
 int fsm_object_put(struct fsm_apply *apply, const void *command);
 int fsm_object_label(struct fsm_apply *apply, const void *command);
 int fsm_object_delete(struct fsm_apply *apply, const void *command);

@@ -9,7 +9,7 @@
 #include "coordinator/mutant.h"
 #include "net/proto_codec.h"
 
-enum { EVENT_HEAD_SIZE_MAX = 24, DENIALS_AMONG = 512, DENIALS_MAX = 4 };
+enum { EVENT_HEAD_SIZE_MAX = 24, BOUNDED_AMONG = 512, BOUNDED_MAX = 4 };
 
 const char fsm_denied_word[] = "policy-denied";
 
@@ -173,47 +173,60 @@ int fsm_happen(struct fsm_apply *apply, const char *what, enum coord_kind kind,
     return remove_oldest(apply);
 }
 
-/* The newest denial of who asks, of the events that are looked at; NULL when there are few. */
-static struct fsm_object *find_denied(const struct fsm_apply *apply)
+/* The newest of that kind by who asks, of the events that are looked at; NULL when there are few.
+ */
+static struct fsm_object *find_own(const struct fsm_apply *apply, const char *what)
 {
     const struct coord_fsm *fsm = apply->fsm;
     struct fsm_object *newest = NULL;
     size_t count = 0;
 
-    for (uint64_t i = 0; i < DENIALS_AMONG && i < fsm->event_sequence; i++) {
+    for (uint64_t i = 0; i < BOUNDED_AMONG && i < fsm->event_sequence; i++) {
         struct fsm_object *object = find_happening(fsm, fsm->event_sequence - i);
 
-        if (object == NULL || strcmp(object->pub.happening.what, fsm_denied_word) != 0 ||
+        if (object == NULL || strcmp(object->pub.happening.what, what) != 0 ||
             strcmp(object->pub.happening.principal, apply->header->principal) != 0) {
             continue;
         }
         newest = newest == NULL ? object : newest;
-        if (++count == DENIALS_MAX) {
+        if (++count == BOUNDED_MAX) {
             return newest;
         }
     }
     return NULL;
 }
 
-int fsm_happen_denied(struct fsm_apply *apply, const char *text)
+int fsm_happen_bounded(struct fsm_apply *apply, const char *what, enum coord_kind kind,
+                       const struct ray_id *id, const char *text)
 {
-    const struct ray_id none = {0};
-    struct fsm_object *object = find_denied(apply);
+    struct fsm_object *object = find_own(apply, what);
+    struct coord_happening *happening;
     int rc;
 
     if (object == NULL) {
-        return fsm_happen(apply, fsm_denied_word, COORD_NONE, &none, text);
+        return fsm_happen(apply, what, kind, id, text);
     }
-    if (strcmp(object->pub.happening.text, text) == 0) {
+    happening = &object->pub.happening;
+    if (strcmp(happening->text, text) == 0 && happening->object_kind == kind &&
+        ray_id_equal(&happening->object_id, id)) {
         return RAY_OK;
     }
     rc = fsm_touch_quiet(apply, object);
     if (rc == RAY_OK) {
-        memset(object->pub.happening.text, 0, sizeof object->pub.happening.text);
-        copy_text(object->pub.happening.text, sizeof object->pub.happening.text, text);
-        object->pub.happening.time_us = apply->header->time_us;
+        memset(happening->text, 0, sizeof happening->text);
+        copy_text(happening->text, sizeof happening->text, text);
+        happening->object_kind = kind;
+        happening->object_id = *id;
+        happening->time_us = apply->header->time_us;
     }
     return rc;
+}
+
+int fsm_happen_denied(struct fsm_apply *apply, const char *text)
+{
+    const struct ray_id none = {0};
+
+    return fsm_happen_bounded(apply, fsm_denied_word, COORD_NONE, &none, text);
 }
 
 static int add_change(struct fsm_apply *apply, struct fsm_object *object)

@@ -15,6 +15,12 @@ static const struct row rows[COORD_POLICY_ACTION_COUNT] = {
 #undef ROW
 };
 
+uint32_t coord_policy_action_level(enum coord_policy_action action)
+{
+    (void)action; /* none has come later */
+    return 1;
+}
+
 int coord_policy_action_find(const char *text, enum coord_policy_action *out, struct ray_err *err)
 {
     for (int i = 0; i < COORD_POLICY_ACTION_COUNT; i++) {

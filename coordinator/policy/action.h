@@ -4,7 +4,8 @@
 #ifndef RAY_COORDINATOR_POLICY_ACTION_H
 #define RAY_COORDINATOR_POLICY_ACTION_H
 
-/* X(NAME, text, kind of its object, is_read: changes nothing) */
+/* X(NAME, text, kind of its object, is_read: changes nothing). All have come with feature level 1;
+ * one that comes later is named in level_of (action.c). */
 #define COORD_POLICY_ACTION_MAP(X)                                                                 \
     X(REGISTRY_READ, "registry.read", "", true)                                                    \
     X(REGISTRY_LABEL, "registry.label", "", false)                                                 \
@@ -23,6 +24,7 @@
     X(PRINCIPAL_CREATE, "principal.create", "principal", false)                                    \
     X(PRINCIPAL_SET, "principal.set", "principal", false)                                          \
     X(PRINCIPAL_DELETE, "principal.delete", "principal", false)                                    \
+    X(PRINCIPAL_ADMIN, "principal.admin", "principal", false)                                      \
     X(POLICY_SET, "policy.set", "policy", false)                                                   \
     X(OPERATION_DECIDE, "op.decide", "op", false)                                                  \
     X(IMAGE_IMPORT, "image.import", "image", false)                                                \

@@ -3,13 +3,14 @@
 #include "coordinator/policy/policy.h"
 #include "net/proto/policy.pb-c.h"
 
-enum { PATTERNS_MAX = 14 };
+enum { PATTERNS_MAX = 8 };
 
 struct row {
     const char *name;
     Rayos__Policy__Effect effect;
     const char *who;
     const char *actions[PATTERNS_MAX];
+    const char *objects[PATTERNS_MAX];
     const char *reason;
 };
 
@@ -43,7 +44,15 @@ static const struct row rows[] = {
         .effect = RAYOS__POLICY__EFFECT__EFFECT_ALLOW,
         .who = "role:operator",
         .actions = {"guest.*", "volume.*", "image.*", "node.drain", "node.reboot", "node.log",
-                    "registry.*"},
+                    "registry.read"},
+    },
+    {
+        /* Labels of nodes and principals are what rules go by. */
+        .name = "operators-label",
+        .effect = RAYOS__POLICY__EFFECT__EFFECT_ALLOW,
+        .who = "role:operator",
+        .actions = {"registry.label"},
+        .objects = {"guest:*", "volume:*", "image:*", "network:*"},
     },
     {
         .name = "viewers",
@@ -73,6 +82,17 @@ static int pack(const Rayos__Policy__Policy *message, struct ray_buf *out, struc
     return RAY_OK;
 }
 
+static size_t copy_list(const char *const from[PATTERNS_MAX], char *to[PATTERNS_MAX])
+{
+    size_t count = 0;
+
+    while (count < PATTERNS_MAX && from[count] != NULL) {
+        to[count] = text_field(from[count]);
+        count++;
+    }
+    return count;
+}
+
 int coord_policy_default(struct ray_buf *out, struct ray_err *err)
 {
     Rayos__Policy__Policy message = RAYOS__POLICY__POLICY__INIT;
@@ -80,6 +100,7 @@ int coord_policy_default(struct ray_buf *out, struct ray_err *err)
     Rayos__Policy__Rule *list[ROW_COUNT];
     char *who[ROW_COUNT];
     char *actions[ROW_COUNT][PATTERNS_MAX];
+    char *objects[ROW_COUNT][PATTERNS_MAX];
 
     for (size_t i = 0; i < ROW_COUNT; i++) {
         rayos__policy__rule__init(&rules[i]);
@@ -89,10 +110,9 @@ int coord_policy_default(struct ray_buf *out, struct ray_err *err)
         rules[i].who = &who[i];
         rules[i].n_who = rows[i].who != NULL;
         rules[i].action = actions[i];
-        while (rules[i].n_action < PATTERNS_MAX && rows[i].actions[rules[i].n_action] != NULL) {
-            actions[i][rules[i].n_action] = text_field(rows[i].actions[rules[i].n_action]);
-            rules[i].n_action++;
-        }
+        rules[i].n_action = copy_list(rows[i].actions, actions[i]);
+        rules[i].object = objects[i];
+        rules[i].n_object = copy_list(rows[i].objects, objects[i]);
         if (rows[i].reason != NULL) {
             rules[i].reason = text_field(rows[i].reason);
         }

@@ -29,6 +29,7 @@ enum {
     COORD_POLICY_NAME_SIZE_MAX = 64,
     COORD_POLICY_REASON_SIZE_MAX = 256,
     COORD_POLICY_SIZE_MAX = 256 << 10, /* packed */
+    COORD_POLICY_LEVEL = 1, /* the highest feature level that this build has actions of */
 };
 
 enum coord_policy_effect {
@@ -74,6 +75,12 @@ struct coord_policy;
  * RAY_EINVAL (says which rule, its line, and what to write instead), RAY_ETOOBIG, RAY_ENOMEM. */
 int coord_policy_create(const uint8_t *bytes, size_t size, struct coord_policy **out_policy,
                         struct ray_err *err);
+/* The same of rules that are to be set, at a cluster's feature level: an action that comes with a
+ * later one is none, in the words of a build that does not know it, so that all replicas accept and
+ * refuse the same rules. RAY_EINVAL also for a rule about registry.read alone that is narrowed by
+ * what a look does not have. */
+int coord_policy_create_new(uint32_t level, const uint8_t *bytes, size_t size,
+                            struct coord_policy **out_policy, struct ray_err *err);
 void coord_policy_destroy(struct coord_policy *policy);
 
 /* Parts of a rule that are texts. */
@@ -91,6 +98,10 @@ enum coord_policy_field {
 /* One of them by itself, for who knows where it is written: RAY_EINVAL with what and what to write
  * instead, without a place. */
 int coord_policy_check_text(enum coord_policy_field field, const char *text, struct ray_err *err);
+
+/* Whether a rule with these patterns of actions is about registry.read alone, which has no object:
+ * it would never match by object, labels, node or amount. */
+bool coord_policy_is_only_read(char *const *actions, size_t count);
 
 /* The rules that a new cluster has, packed: admins may do everything, operators may run guests,
  * viewers may look; guests get no network, no device and no display. RAY_ENOMEM. */
@@ -135,6 +146,7 @@ int coord_policy_action_find(const char *text, enum coord_policy_action *out, st
 const char *coord_policy_action_text(enum coord_policy_action action);
 const char *coord_policy_action_object(enum coord_policy_action action); /* kind; may be empty */
 bool coord_policy_action_is_read(enum coord_policy_action action);
+uint32_t coord_policy_action_level(enum coord_policy_action action); /* that it comes with */
 const char *coord_policy_effect_text(enum coord_policy_effect effect);
 
 /* `*` stands for any number of characters; all else for itself. O(pattern x text), no recursion. */

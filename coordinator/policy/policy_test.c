@@ -191,6 +191,75 @@ static void test_typing_errors_are_refused(void **state)
         "label without a key");
 }
 
+static int make_new(uint32_t level, const struct policy_fix_rule *rule, struct ray_err *err)
+{
+    struct coord_policy *policy = NULL;
+    size_t size;
+    uint8_t *bytes = policy_fix_pack(rule, 1, &size);
+    int rc = coord_policy_create_new(level, bytes, size, &policy, err);
+
+    free(bytes);
+    coord_policy_destroy(policy);
+    return rc;
+}
+
+/* A look has no object: a rule that denies some looks would deny none. */
+static void test_a_look_has_no_object(void **state)
+{
+    const struct policy_fix_rule narrow[] = {
+        {.name = "a", .effect = DENY, .action = "registry.read", .object = "guest:x"},
+        {.name = "a", .effect = DENY, .action = "registry.r*", .on = "n1"},
+        {.name = "a",
+         .effect = DENY,
+         .action = "registry.read",
+         .label_key = "k",
+         .label_value = "v"},
+        {.name = "a", .effect = ALLOW, .action = "registry.read", .vcpus = 1},
+    };
+    const struct policy_fix_rule wide[] = {
+        {.name = "a", .effect = DENY, .action = "registry.read", .who = "role:viewer"},
+        {.name = "a", .effect = DENY, .action = "registry.*", .object = "guest:x"},
+        {.name = "a", .effect = DENY, .object = "guest:x"},
+    };
+    struct coord_policy *policy;
+    struct ray_err err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof narrow / sizeof narrow[0]; i++) {
+        assert_int_equal(make_new(COORD_POLICY_LEVEL, &narrow[i], &err), RAY_EINVAL);
+        assert_non_null(strstr(err.text, "registry.read has no object"));
+        /* what was set before is still read */
+        assert_int_equal(policy_fix_make(&narrow[i], 1, &policy, &err), RAY_OK);
+        coord_policy_destroy(policy);
+    }
+    for (size_t i = 0; i < sizeof wide / sizeof wide[0]; i++) {
+        assert_int_equal(make_new(COORD_POLICY_LEVEL, &wide[i], &err), RAY_OK);
+    }
+}
+
+/* As a build says it that does not know the action at all. */
+static void test_actions_come_with_a_feature_level(void **state)
+{
+    const struct policy_fix_rule rule = {.name = "a", .effect = ALLOW, .action = "guest.start"};
+    struct ray_err later = {0};
+    struct ray_err unknown = {0};
+
+    (void)state;
+    assert_int_equal(make_new(1, &rule, NULL), RAY_OK);
+    assert_int_equal(make_new(0, &rule, &later), RAY_EINVAL);
+    assert_int_equal(
+        make_new(1, &(struct policy_fix_rule){.name = "a", .effect = ALLOW, .action = "guest.fly"},
+                 &unknown),
+        RAY_EINVAL);
+    assert_string_equal(later.text, "rule 1 'a': no such action: 'guest.start'");
+    assert_string_equal(unknown.text, "rule 1 'a': no such action: 'guest.fly'");
+    assert_string_equal(later.next_step, unknown.next_step);
+    for (int i = 0; i < COORD_POLICY_ACTION_COUNT; i++) {
+        assert_in_range(coord_policy_action_level((enum coord_policy_action)i), 1,
+                        COORD_POLICY_LEVEL);
+    }
+}
+
 static void test_two_of_a_name(void **state)
 {
     const struct policy_fix_rule rules[] = {
@@ -305,6 +374,12 @@ static void test_the_default_is_safe(void **state)
     assert_string_equal(effect_of(policy, &bob, "guest.start", "guest"), "allow");
     assert_string_equal(effect_of(policy, &bob, "policy.set", "policy"), "deny");
     assert_string_equal(effect_of(policy, &bob, "token.create", "token"), "deny");
+    assert_string_equal(effect_of(policy, &bob, "principal.admin", "principal"), "deny");
+    assert_string_equal(effect_of(policy, &bob, "registry.read", ""), "allow");
+    assert_string_equal(effect_of(policy, &bob, "registry.label", "network"), "allow");
+    assert_string_equal(effect_of(policy, &bob, "registry.label", "node"), "deny");
+    assert_string_equal(effect_of(policy, &bob, "registry.label", "principal"), "deny");
+    assert_string_equal(effect_of(policy, &bob, "registry.label", "cluster"), "deny");
     assert_string_equal(effect_of(policy, &viewer, "registry.read", "guest"), "allow");
     assert_string_equal(effect_of(policy, &guest, "registry.read", "guest"), "deny");
     /* Who may only look changes nothing. */
@@ -395,6 +470,8 @@ int main(void)
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_foreign_bytes),
         cmocka_unit_test(test_globs),
+        cmocka_unit_test(test_a_look_has_no_object),
+        cmocka_unit_test(test_actions_come_with_a_feature_level),
         cmocka_unit_test(test_the_default_is_safe),
         cmocka_unit_test(test_print),
         cmocka_unit_test(test_actions),

@@ -20,6 +20,8 @@ static const char *const kinds_of_object[] = {
 struct place {
     const Rayos__Policy__Rule *rule; /* NULL: nothing but the text */
     size_t number;                   /* from 1 */
+    uint32_t level;                  /* actions of later ones are none */
+    bool is_new;                     /* they are to be set; else they were */
 };
 
 static int refuse(const struct place *place, struct ray_err *err, const char *what,
@@ -121,11 +123,14 @@ static int check_action(const struct place *place, const char *text, struct ray_
     for (int i = 0; i < COORD_POLICY_ACTION_COUNT; i++) {
         const char *action = coord_policy_action_text((enum coord_policy_action)i);
 
-        if (coord_policy_glob(text, action, strlen(action))) {
+        if (coord_policy_action_level((enum coord_policy_action)i) <= place->level &&
+            coord_policy_glob(text, action, strlen(action))) {
             return RAY_OK;
         }
     }
-    return refuse(place, err, "no such action:", text, "docs/reference/policy.md lists them all");
+    return refuse(place, err, "no such action:", text,
+                  "docs/reference/policy.md lists them all, with the feature level that new ones "
+                  "come with");
 }
 
 static int check_object(const struct place *place, const char *text, struct ray_err *err)
@@ -235,7 +240,7 @@ int coord_policy_check_text(enum coord_policy_field field, const char *text, str
         [COORD_POLICY_FIELD_LABEL_VALUE] = check_nothing,
         [COORD_POLICY_FIELD_REASON] = check_nothing,
     };
-    const struct place nowhere = {.rule = NULL};
+    const struct place nowhere = {.rule = NULL, .level = COORD_POLICY_LEVEL};
     size_t size_max = field == COORD_POLICY_FIELD_REASON ? COORD_POLICY_REASON_SIZE_MAX
                                                          : COORD_POLICY_PATTERN_SIZE_MAX;
     int rc = check_text(&nowhere, text, size_max, err);
@@ -263,6 +268,43 @@ static int check_head(const struct place *place, struct ray_err *err)
     return check_text(place, rule->reason, COORD_POLICY_REASON_SIZE_MAX, err);
 }
 
+static bool has_other(const char *pattern, enum coord_policy_action than)
+{
+    for (int i = 0; i < COORD_POLICY_ACTION_COUNT; i++) {
+        const char *action = coord_policy_action_text((enum coord_policy_action)i);
+
+        if (i != (int)than && coord_policy_glob(pattern, action, strlen(action))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool coord_policy_is_only_read(char *const *actions, size_t count)
+{
+    const char *read = coord_policy_action_text(COORD_POLICY_REGISTRY_READ);
+    bool result = count > 0;
+
+    for (size_t i = 0; i < count && result; i++) {
+        result = coord_policy_glob(actions[i], read, strlen(read)) &&
+                 !has_other(actions[i], COORD_POLICY_REGISTRY_READ);
+    }
+    return result;
+}
+
+/* Such a rule never matches: one that denies would let through what it was written against. */
+static int check_read(const struct place *place, struct ray_err *err)
+{
+    const Rayos__Policy__Rule *rule = place->rule;
+    bool is_narrow =
+        rule->n_object > 0 || rule->n_labels > 0 || rule->n_on > 0 || rule->at_most != NULL;
+
+    return !place->is_new || !is_narrow || !coord_policy_is_only_read(rule->action, rule->n_action)
+               ? RAY_OK
+               : refuse(place, err, "registry.read has no object:", rule->name,
+                        "leave 'object', 'labels', 'on' and 'at_most' out");
+}
+
 static int check_rule(const struct place *place, struct ray_err *err)
 {
     const Rayos__Policy__Rule *rule = place->rule;
@@ -283,7 +325,10 @@ static int check_rule(const struct place *place, struct ray_err *err)
     if (rc == RAY_OK) {
         rc = check_list(place, rule->approvers, rule->n_approvers, check_who, err);
     }
-    return rc == RAY_OK ? check_labels(place, err) : rc;
+    if (rc == RAY_OK) {
+        rc = check_labels(place, err);
+    }
+    return rc == RAY_OK ? check_read(place, err) : rc;
 }
 
 static int check_unique(const struct place *place, const Rayos__Policy__Policy *message,
@@ -298,14 +343,15 @@ static int check_unique(const struct place *place, const Rayos__Policy__Policy *
     return RAY_OK;
 }
 
-int coord_policy_check(const Rayos__Policy__Policy *message, struct ray_err *err)
+int coord_policy_check(const Rayos__Policy__Policy *message, uint32_t level, bool is_new,
+                       struct ray_err *err)
 {
     if (message->n_rules > COORD_POLICY_RULES_MAX) {
         return ray_fail(err, RAY_ETOOBIG, "a policy of %zu rules, at most %d", message->n_rules,
                         COORD_POLICY_RULES_MAX);
     }
     for (size_t i = 0; i < message->n_rules; i++) {
-        struct place place = {message->rules[i], i + 1};
+        struct place place = {message->rules[i], i + 1, level, is_new};
         int rc = check_rule(&place, err);
 
         if (rc == RAY_OK) {
@@ -351,11 +397,11 @@ static int read(struct coord_policy *policy, const uint8_t *bytes, size_t size, 
     if (has_unknown(policy->message)) {
         return ray_fail(err, RAY_EUNSUPPORTED, "the policy is written for a later version");
     }
-    return coord_policy_check(policy->message, err);
+    return RAY_OK;
 }
 
-int coord_policy_create(const uint8_t *bytes, size_t size, struct coord_policy **out_policy,
-                        struct ray_err *err)
+static int create(const uint8_t *bytes, size_t size, uint32_t level, bool is_new,
+                  struct coord_policy **out_policy, struct ray_err *err)
 {
     struct coord_policy *policy;
     int rc;
@@ -370,12 +416,27 @@ int coord_policy_create(const uint8_t *bytes, size_t size, struct coord_policy *
     }
     ray_arena_init(&policy->arena, ARENA_SIZE_MAX);
     rc = read(policy, bytes, size, err);
+    if (rc == RAY_OK) {
+        rc = coord_policy_check(policy->message, level, is_new, err);
+    }
     if (rc != RAY_OK) {
         coord_policy_destroy(policy);
         return rc;
     }
     *out_policy = policy;
     return RAY_OK;
+}
+
+int coord_policy_create(const uint8_t *bytes, size_t size, struct coord_policy **out_policy,
+                        struct ray_err *err)
+{
+    return create(bytes, size, COORD_POLICY_LEVEL, false, out_policy, err);
+}
+
+int coord_policy_create_new(uint32_t level, const uint8_t *bytes, size_t size,
+                            struct coord_policy **out_policy, struct ray_err *err)
+{
+    return create(bytes, size, level, true, out_policy, err);
 }
 
 void coord_policy_destroy(struct coord_policy *policy)

@@ -16,7 +16,8 @@ struct coord_policy {
 };
 
 /* RAY_EINVAL, with rule, line and remedy. */
-int coord_policy_check(const Rayos__Policy__Policy *message, struct ray_err *err);
+int coord_policy_check(const Rayos__Policy__Policy *message, uint32_t level, bool is_new,
+                       struct ray_err *err);
 
 /* Words before the colon of `who`; roles have bits. False: no such role. */
 bool coord_policy_role_find(const char *name, uint32_t *out_bit);

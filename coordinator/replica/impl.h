@@ -161,6 +161,7 @@ struct replica_request {
     bool is_orphan; /* appended in a leadership that was lost */
     bool has_session;
     bool was_tried; /* it may have been appended somewhere */
+    bool was_lost;  /* and has run, perhaps, with a result that nobody here has heard */
     uint64_t deadline_ns;
     uint64_t index;
     uint64_t term;

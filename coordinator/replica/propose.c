@@ -59,10 +59,16 @@ static void finish(struct coord_replica *r, struct replica_request *request, int
                    const struct coord_fsm_result *result)
 {
     struct replica_request ended = *request;
+    struct coord_fsm_result heard;
 
     request->command = NULL;
     free_request(r, request);
     free(ended.command);
+    if (result != NULL && ended.was_lost) { /* the retry was ours: it is news to who asked */
+        heard = *result;
+        heard.is_retry = false;
+        result = &heard;
+    }
     if (ended.is_remote) {
         answer_remote(r, &ended, status, result);
     } else if (ended.done != NULL) {
@@ -84,6 +90,7 @@ static void try_again(struct coord_replica *r, struct replica_request *request)
 /* It may or may not be in a log that lives on. */
 static void lose(struct coord_replica *r, struct replica_request *request)
 {
+    request->was_lost = true;
     if (request->has_session || RAY_MUTANT(REPLICA_RETRY_WITHOUT_SESSION)) {
         try_again(r, request);
     } else {
@@ -411,6 +418,7 @@ void replica_propose_deposed(struct coord_replica *r)
 
     while (request != NULL) {
         request->was_tried = true; /* what is in our log may yet be committed */
+        request->was_lost = true;
         if (request->has_session) {
             try_again(r, request);
         } else {
@@ -446,6 +454,7 @@ void replica_propose_leader_changed(struct coord_replica *r)
         struct replica_request *next = replica_request_after(&r->proposals, request);
 
         if (request->peer != leader && request->has_session) {
+            request->was_lost = true;
             try_again(r, request);
         }
         request = next;
@@ -461,7 +470,8 @@ static void finish_with(struct coord_replica *r, struct replica_request *request
                                       .next_step = answer->next_step,
                                       .revision = answer->revision,
                                       .body = answer->body.data,
-                                      .body_size = answer->body.len};
+                                      .body_size = answer->body.len,
+                                      .is_retry = answer->is_retry};
 
     finish(r, request, RAY_OK, &result);
 }

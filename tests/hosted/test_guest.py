@@ -6,7 +6,17 @@ import pytest
 from cluster import Group
 from conftest import wait_until
 
-NOT_FOUND, USAGE, REFUSED = 3, 2, 1
+NOT_FOUND, USAGE, REFUSED, DENIED = 3, 2, 1, 6
+
+LAN = """
+[[rule]]
+name = "lan"
+effect = "allow"
+who = ["role:admin"]
+action = ["guest.network"]
+object = ["network:lan"]
+
+"""
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +96,11 @@ def test_a_spec_from_a_file(three):
     """What is shown can be written back, at another member."""
     node = three["a"]
     node.do("network", "create", "lan", "--vlan", "10", "--description", "the lab")
+    refused(node.run("guest", "create", "edited", "--network", "lan"), DENIED,
+            "rule 'no-guest-network' denies")  # until a rule allows it
+    rules = three.folder / "lan.toml"
+    rules.write_text(LAN + node.do("policy", "show"))
+    node.do("policy", "set", rules)
     made = node.json("guest", "create", "edited", "--network", "lan", "--node-label", "disk=nvme",
                      "--display", "1280x800")
     spec = made["spec"]

@@ -39,6 +39,7 @@ def group():
     made.create()
     made.join("b", "c")
     made.wait_for_voters(3)
+    made["a"].do("network", "create", "lan")
     yield made
     made.end()
 
@@ -80,11 +81,11 @@ def refused(who, status, *words):
 
 
 def label(who, value):
-    return who.run("label", "node", "b", f"team={value}")
+    return who.run("label", "network", "lan", f"team={value}")
 
 
 def label_of(group):
-    found = group["a"].json("query", "node", "b", "--linearizable")["objects"][0]
+    found = group["a"].json("query", "network", "lan", "--linearizable")["objects"][0]
     return found["labels"].get("team")
 
 
@@ -95,22 +96,23 @@ def violations(group):
 
 def test_a_viewer_looks_and_changes_nothing(group, people):
     before = len(violations(group))
-    assert people["eve"].json("query", "node", "b")["objects"][0]["name"] == "b"
+    assert people["eve"].json("query", "network", "lan")["objects"][0]["name"] == "lan"
     done = label(people["eve"], "red")
     assert done.returncode == DENIED
-    assert "rule 'default' denies eve registry.label node:b" in done.stderr
-    assert "next: clusterctl policy test --as eve registry.label node:b" in done.stderr
+    assert "rule 'default' denies eve registry.label network:lan" in done.stderr
+    assert "next: clusterctl policy test --as eve registry.label network:lan" in done.stderr
     wait_until(lambda: len(violations(group)) > before)
     assert violations(group)[before:] == [  # once, where she asked
-        "RAYOS_POLICY_VIOLATION:default:eve registry.label node:b"]
+        "RAYOS_POLICY_VIOLATION:default:eve registry.label network:lan"]
     event = group["a"].do("events").splitlines()[-1]
-    assert "policy-denied" in event and "eve registry.label node:b" in event
+    assert "policy-denied" in event and "eve registry.label network:lan" in event
     assert label(people["bob"], "blue").returncode == 0
-    said = people["ann"].do("policy", "test", "--as", "eve", "registry.label", "node:b")
+    said = people["ann"].do("policy", "test", "--as", "eve", "registry.label", "network:lan")
     assert said.startswith("deny: rule 'default'") and "not 'operators': its 'who'" in said
     assert people["ann"].json("policy", "test", "--as", "bob", "registry.label",
-                              "node:b")["rule"] == "operators"
+                              "network:lan")["rule"] == "operators"
     refused(people["bob"], DENIED, "token", "create")
+    refused(people["bob"], DENIED, "label", "node", "b", "rack=1")  # nodes are not his to label
     refused(people["eve"], DENIED, "policy", "set", rules(group, ADMINS))
 
 
@@ -123,12 +125,12 @@ def test_what_a_rule_asks_about_waits_for_somebody_else(group, people):
     assert label_of(group) == "before"
     shown = people["eve"].json("op", "list")["operations"]
     assert [(o["name"], o["asker"], o["action"]) for o in shown] == [
-        (name, "bob", "registry.label node:b")]
+        (name, "bob", "registry.label network:lan")]
     assert "somebody else approves it" in refused(people["bob"], DENIED, "op", "approve", name)
     refused(people["ann"], DENIED, "op", "approve", name)  # the rule names viewers
     assert "approved" in people["eve"].do("op", "approve", name)
     assert label_of(group) == "after"
-    changes = group["a"].json("query", "node", "b", "--changes")["objects"][0]["changes"]
+    changes = group["a"].json("query", "network", "lan", "--changes")["objects"][0]["changes"]
     assert changes[-1]["principal"] == "bob"
     shown = people["bob"].json("op", "show", name)
     assert (shown["state"], shown["asker"], shown["decider"]) == ("done", "bob", "eve")
@@ -139,6 +141,55 @@ def test_what_a_rule_asks_about_waits_for_somebody_else(group, people):
     assert people["bob"].json("op", "show", name)["message"] == "not now"
     assert people["eve"].json("op", "list")["operations"] == []
     refused(people["eve"], NOT_FOUND, "op", "show", "op-1")
+
+
+BOTH = """
+[[rule]]
+name = "makes"
+effect = "ask"
+who = ["principal:bob"]
+action = ["guest.create"]
+approvers = ["principal:eve"]
+
+[[rule]]
+name = "nets"
+effect = "ask"
+who = ["principal:bob"]
+action = ["guest.network"]
+approvers = ["principal:ann"]
+
+[[rule]]
+name = "rest"
+effect = "allow"
+who = ["role:*"]
+"""
+
+
+def asked(done):
+    assert done.returncode == DENIED and " as op-" in done.stderr, done.stderr
+    return done.stderr.split(" as ")[1].split()[0]
+
+
+def test_each_rule_that_asks_has_a_say(group, people):
+    people["ann"].do("policy", "set", rules(group, BOTH))
+    name = asked(people["bob"].run("guest", "create", "web", "--network", "lan"))
+    told = refused(people["eve"], DENIED, "op", "approve", name)
+    assert "rule 'nets' does not let eve decide" in told
+    assert "rule 'makes' does not let ann" in refused(people["ann"], DENIED, "op", "approve", name)
+    people["ann"].do("op", "deny", name)
+    name = asked(people["bob"].run("guest", "create", "web"))
+    people["eve"].do("op", "approve", name)
+    people["ann"].do("guest", "delete", "web", "--yes")
+
+
+def test_an_approval_is_for_what_was_seen(group, people):
+    people["ann"].do("policy", "set", rules(group, ASKING))
+    name = asked(label(people["bob"], "late"))
+    label(people["ann"], "meanwhile")
+    told = refused(people["eve"], CONFLICT, "op", "approve", name)
+    assert "after it was asked" in told and "let bob do it again" in told
+    assert label_of(group) == "meanwhile"
+    people["bob"].do("op", "deny", name)
 
 
 def test_unconfirmed_rules_go_back_by_themselves(group, people):
@@ -182,7 +233,7 @@ def test_rules_from_a_file(group, people):
     good = rules(group, ASKING)
     assert "3 rules" in people["ann"].do("policy", "check", good)
     assert people["ann"].do("policy", "test", "--file", good, "--as", "x", "--role", "operator",
-                            "registry.label", "node:b").startswith("ask: rule 'two-eyes'")
+                            "registry.label", "network:lan").startswith("ask: rule 'two-eyes'")
     diff = people["ann"].do("policy", "diff", good)
     assert '+ name = "two-eyes"' in diff and '- name = "operators"' in diff
     version = people["ann"].json("policy", "history")["versions"][-1]["version"]

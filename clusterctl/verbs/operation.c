@@ -7,6 +7,7 @@
 #include "clusterctl/verbs/cluster_call.h"
 #include "clusterctl/verbs/complete.h"
 #include "clusterctl/verbs/node_call.h"
+#include "clusterctl/verbs/operation_command.h"
 #include "clusterctl/verbs/policy.h"
 #include "clusterctl/verbs/registry_call.h"
 #include "net/proto_codec.h"
@@ -21,6 +22,7 @@ static bool add_operation(yyjson_mut_doc *doc, yyjson_mut_val *value,
            yyjson_mut_obj_add_strcpy(doc, value, "asker", operation->asker) &&
            yyjson_mut_obj_add_strcpy(doc, value, "action", operation->action) &&
            yyjson_mut_obj_add_strcpy(doc, value, "rule", operation->rule) &&
+           yyjson_mut_obj_add_strcpy(doc, value, "rules", operation->rules) &&
            yyjson_mut_obj_add_strcpy(doc, value, "decider", operation->decider) &&
            yyjson_mut_obj_add_strcpy(doc, value, "message", operation->message) &&
            yyjson_mut_obj_add_uint(doc, value, "revision", object->revision);
@@ -121,9 +123,28 @@ static int fetch_one(const struct ray_args *args, struct registry_page *page,
     return rc;
 }
 
+/* A tree within it, which tables cannot show, comes behind them as lines. */
+static int print_one(enum output_form form, yyjson_mut_doc *doc, yyjson_mut_val *root,
+                     yyjson_mut_val *command, struct ray_err *err)
+{
+    bool is_table = form == OUTPUT_TABLE || form == OUTPUT_WIDE;
+    int rc;
+
+    if (command != NULL && !is_table && !yyjson_mut_obj_add_val(doc, root, "command", command)) {
+        return ray_fail(err, RAY_ENOMEM, "the output");
+    }
+    rc = output_print(stdout, form, root, NULL, err);
+    if (rc == RAY_OK && command != NULL && is_table) {
+        (void)printf("\n");
+        rc = output_print(stdout, OUTPUT_YAML, command, NULL, err);
+    }
+    return rc;
+}
+
 static int run_show(const struct ray_args *args, void *context)
 {
     const Rayos__Registry__Object *object = NULL;
+    yyjson_mut_val *command = NULL;
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *root = yyjson_mut_obj(doc);
     enum output_form form = OUTPUT_TABLE;
@@ -135,11 +156,14 @@ static int run_show(const struct ray_args *args, void *context)
     if (rc == RAY_OK && !add_operation(doc, root, object)) {
         rc = ray_fail(&err, RAY_ENOMEM, "the output");
     }
+    if (rc == RAY_OK && object->operation->command.len > 0) {
+        rc = operation_command_show(doc, &object->operation->command, &command, &err);
+    }
     if (rc == RAY_OK) {
         rc = output_form_parse(ray_args_value(args, "output"), &form, &err);
     }
     if (rc == RAY_OK) {
-        rc = output_print(stdout, form, root, NULL, &err);
+        rc = print_one(form, doc, root, command, &err);
     }
     registry_page_fini(&page);
     yyjson_mut_doc_free(doc);
@@ -204,7 +228,7 @@ static const struct ray_args_command operation_commands[] = {
      .positional = "NAME",
      .positional_min = 1,
      .positional_max = 1,
-     .help = "one of them",
+     .help = "one of them, and what it will run",
      .options = show_options,
      .run = run_show,
      .complete = complete_operation},

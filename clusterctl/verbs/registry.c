@@ -26,14 +26,14 @@ static char *text(const char *constant)
 
 /* ---- query ---- */
 
-/* Labels as {key: text}: their values are bytes, in practice texts. */
-static yyjson_mut_val *show_labels(yyjson_mut_doc *doc, const Rayos__Registry__Object *object)
+yyjson_mut_val *registry_show_labels(yyjson_mut_doc *doc, Rayos__Registry__Label *const *list,
+                                     size_t count)
 {
     yyjson_mut_val *labels = yyjson_mut_obj(doc);
     char value[TEXT_SIZE_MAX];
 
-    for (size_t i = 0; labels != NULL && i < object->n_labels; i++) {
-        const Rayos__Registry__Label *label = object->labels[i];
+    for (size_t i = 0; labels != NULL && i < count; i++) {
+        const Rayos__Registry__Label *label = list[i];
 
         (void)ray_escape(value, sizeof value, label->value.data, label->value.len);
         if (!yyjson_mut_obj_add(labels, yyjson_mut_strcpy(doc, label->key),
@@ -55,12 +55,12 @@ static yyjson_mut_val *show_entry(yyjson_mut_doc *doc, const Rayos__Registry__En
     for (size_t i = 0; is_ok && i < entry->n_changes; i++) {
         is_ok = yyjson_mut_arr_append(changes, output_from_message(doc, &entry->changes[i]->base));
     }
-    is_ok =
-        is_ok &&
-        yyjson_mut_obj_replace(value, yyjson_mut_str(doc, "kind"),
-                               yyjson_mut_str(doc, registry_kind_name(object->kind))) &&
-        yyjson_mut_obj_replace(value, yyjson_mut_str(doc, "labels"), show_labels(doc, object)) &&
-        yyjson_mut_obj_add_val(doc, value, "changes", changes);
+    is_ok = is_ok &&
+            yyjson_mut_obj_replace(value, yyjson_mut_str(doc, "kind"),
+                                   yyjson_mut_str(doc, registry_kind_name(object->kind))) &&
+            yyjson_mut_obj_replace(value, yyjson_mut_str(doc, "labels"),
+                                   registry_show_labels(doc, object->labels, object->n_labels)) &&
+            yyjson_mut_obj_add_val(doc, value, "changes", changes);
     return is_ok ? value : NULL;
 }
 

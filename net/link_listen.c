@@ -283,21 +283,64 @@ static uint16_t port_of(int fd)
                                                : ((const struct sockaddr_in *)&address)->sin_port);
 }
 
+/* All addresses of IPv6 are all of IPv4, too, whatever the machine's default for that is; where the
+ * kernel has no IPv6 they are those of IPv4 alone. */
+static void take_both_families(int fd, const struct sockaddr_storage *address)
+{
+    int zero = 0;
+
+    if (address->ss_family == AF_INET6) {
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof zero);
+    }
+}
+
+static void fall_back(struct sockaddr_storage *address)
+{
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = v6->sin6_port};
+
+    v4.sin_addr.s_addr = htonl(INADDR_ANY);
+    *address = (struct sockaddr_storage){0};
+    memcpy(address, &v4, sizeof v4);
+}
+
+static bool is_any_v6(const struct sockaddr_storage *address)
+{
+    return address->ss_family == AF_INET6 &&
+           IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)address)->sin6_addr);
+}
+
+static int open_socket(struct sockaddr_storage *address, struct ray_err *err)
+{
+    enum { TYPE = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC };
+    int fault = ray_fault(RAY_FAULT_SOCKET);
+    int fd = fault != 0 ? -1 : socket(address->ss_family, TYPE, 0);
+
+    if (fd < 0 && fault == 0 && errno == EAFNOSUPPORT && is_any_v6(address)) {
+        fall_back(address);
+        fd = socket(address->ss_family, TYPE, 0);
+    }
+    if (fd < 0) {
+        return ray_fail_errno(err, fault != 0 ? fault : errno, "socket");
+    }
+    take_both_families(fd, address);
+    return fd;
+}
+
 int link_listen(struct link_set *set, const char *text, struct ray_err *err)
 {
     struct sockaddr_storage address;
     int rc = link_address_parse(text, &address, err);
-    int fault;
+    int fd;
 
     if (rc != RAY_OK) {
         return rc;
     }
-    fault = ray_fault(RAY_FAULT_SOCKET);
-    set->listen_fd =
-        fault != 0 ? -1 : socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (set->listen_fd < 0) {
-        return ray_fail_errno(err, fault != 0 ? fault : errno, "socket");
+    fd = open_socket(&address, err);
+    if (fd < 0) {
+        return fd;
     }
+    set->listen_fd = fd;
     rc = bind_socket(set->listen_fd, &address, text, err);
     if (rc == RAY_OK) {
         rc = ray_timer_init(&set->accept_pause, set->loop, on_pause_end, set, err);

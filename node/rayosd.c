@@ -399,7 +399,8 @@ static const struct ray_args_option options[] = {
      .help = "the address that others are told, when it is another one"},
     {.name = "interface",
      .value_name = "NAME",
-     .help = "they are told its first IPv4 address, whatever that is at the time"},
+     .help =
+         "they are told its first IPv4 address, else an IPv6 one, whatever that is at the time"},
     {.name = "name", .value_name = "NAME", .help = "of this node (default: of its key)"},
     {.name = "domain", .value_name = "NAME", .help = "failure domain (default: the node's own)"},
     {.name = "credential",

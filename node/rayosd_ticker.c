@@ -10,47 +10,76 @@
 
 enum { TICK_MS = 1000 };
 
-static bool format(const struct ifaddrs *entry, const char *interface,
-                   char out[static INET_ADDRSTRLEN])
+static bool format_v4(const struct sockaddr *address, char out[static RAYOSD_HOST_SIZE])
 {
     uint8_t bytes[sizeof(struct in_addr)];
 
-    if (entry->ifa_addr == NULL || entry->ifa_addr->sa_family != AF_INET ||
+    memcpy(bytes, (const uint8_t *)address + offsetof(struct sockaddr_in, sin_addr), sizeof bytes);
+    return inet_ntop(AF_INET, bytes, out, RAYOSD_HOST_SIZE) != NULL;
+}
+
+/* An address of the link alone says nothing to others: which link? */
+static bool format_v6(const struct sockaddr *address, char out[static RAYOSD_HOST_SIZE])
+{
+    struct in6_addr in;
+    char text[INET6_ADDRSTRLEN];
+
+    memcpy(&in, (const uint8_t *)address + offsetof(struct sockaddr_in6, sin6_addr), sizeof in);
+    if (IN6_IS_ADDR_LINKLOCAL(&in) || inet_ntop(AF_INET6, &in, text, sizeof text) == NULL) {
+        return false;
+    }
+    (void)snprintf(out, RAYOSD_HOST_SIZE, "[%s]", text);
+    return true;
+}
+
+static bool format(const struct ifaddrs *entry, const char *interface, int family,
+                   char out[static RAYOSD_HOST_SIZE])
+{
+    if (entry->ifa_addr == NULL || entry->ifa_addr->sa_family != family ||
         strcmp(entry->ifa_name, interface) != 0) {
         return false;
     }
-    memcpy(bytes, (const uint8_t *)entry->ifa_addr + offsetof(struct sockaddr_in, sin_addr),
-           sizeof bytes);
-    return inet_ntop(AF_INET, bytes, out, INET_ADDRSTRLEN) != NULL;
+    return family == AF_INET ? format_v4(entry->ifa_addr, out) : format_v6(entry->ifa_addr, out);
+}
+
+/* The first of that family, unless the one of before is still there. */
+static bool choose(const struct ifaddrs *all, const char *interface, int family, const char *before,
+                   char out[static RAYOSD_HOST_SIZE])
+{
+    bool is_found = false;
+
+    for (const struct ifaddrs *entry = all; entry != NULL; entry = entry->ifa_next) {
+        char text[RAYOSD_HOST_SIZE] = "";
+
+        if (format(entry, interface, family, text) && (!is_found || strcmp(text, before) == 0)) {
+            memcpy(out, text, sizeof text);
+            is_found = true;
+        }
+    }
+    return is_found;
 }
 
 bool rayosd_address_choose(const struct ifaddrs *all, const char *interface, const char *before,
-                           char out[static INET_ADDRSTRLEN])
+                           char out[static RAYOSD_HOST_SIZE])
 {
-    char first[INET_ADDRSTRLEN] = "";
+    int first = before[0] == '[' ? AF_INET6 : AF_INET;
+    char text[RAYOSD_HOST_SIZE];
 
-    for (const struct ifaddrs *entry = all; entry != NULL; entry = entry->ifa_next) {
-        char text[INET_ADDRSTRLEN];
-
-        if (!format(entry, interface, text)) {
-            continue;
-        }
-        if (first[0] == '\0' || strcmp(text, before) == 0) {
-            memcpy(first, text, sizeof first);
-        }
+    /* What others know goes on being told, also when another family comes. */
+    if (before[0] != '\0' && choose(all, interface, first, before, text) &&
+        strcmp(text, before) == 0) {
+        memcpy(out, text, sizeof text);
+        return true;
     }
-    if (first[0] == '\0') {
-        return false;
-    }
-    memcpy(out, first, sizeof first);
-    return true;
+    return choose(all, interface, AF_INET, before, out) ||
+           choose(all, interface, AF_INET6, before, out);
 }
 
 /* An address that has gone is told on: there is no better one. */
 static void update_address(struct rayosd_ticker *ticker)
 {
     struct ifaddrs *all = NULL;
-    char host[INET_ADDRSTRLEN];
+    char host[RAYOSD_HOST_SIZE];
     char address[RAYOSD_ADDRESS_SIZE];
     struct ray_err err = {0};
 
@@ -101,7 +130,7 @@ int rayosd_ticker_init(struct rayosd_ticker *ticker, struct ray_loop *loop,
 
     *ticker = (struct rayosd_ticker){
         .logger = logger, .member = member, .interface = interface, .port = strrchr(listen, ':')};
-    if (ticker->port == NULL || strlen(ticker->port) >= RAYOSD_ADDRESS_SIZE - INET_ADDRSTRLEN) {
+    if (ticker->port == NULL || strlen(ticker->port) >= RAYOSD_ADDRESS_SIZE - RAYOSD_HOST_SIZE) {
         return ray_fail(err, RAY_EUSAGE, "--listen '%s' is no HOST:PORT", listen);
     }
     rc = ray_timer_init(&ticker->timer, loop, on_tick, ticker, err);

@@ -15,7 +15,10 @@
 #include "base/loop.h"
 #include "coordinator/api/member_api.h"
 
-enum { RAYOSD_ADDRESS_SIZE = INET_ADDRSTRLEN + 8 }; /* with a port */
+enum {
+    RAYOSD_HOST_SIZE = INET6_ADDRSTRLEN + 2,    /* an IPv6 address is in brackets */
+    RAYOSD_ADDRESS_SIZE = RAYOSD_HOST_SIZE + 8, /* with a port */
+};
 
 struct rayosd_ticker {
     struct ray_timer timer;
@@ -23,14 +26,15 @@ struct rayosd_ticker {
     struct coord_member *member;
     const char *interface; /* NULL: the address is known; borrowed */
     const char *port;      /* ":7297"; into --listen */
-    char host[INET_ADDRSTRLEN];
+    char host[RAYOSD_HOST_SIZE];
     char standing[COORD_MEMBER_STANDING_SIZE];
 };
 
-/* Which IPv4 address of `interface` others are told: the one of before as long as it has that, else
- * its first. False: it has none, *out is untouched. Pure. */
+/* Which address of `interface` others are told: the one of before as long as it has that, else its
+ * first of IPv4, else its first of IPv6 that is good beyond the link. False: it has none, *out is
+ * untouched. Pure. */
 bool rayosd_address_choose(const struct ifaddrs *all, const char *interface, const char *before,
-                           char out[static INET_ADDRSTRLEN]);
+                           char out[static RAYOSD_HOST_SIZE]);
 
 /* `listen` is HOST:PORT. The first tick comes at once. */
 int rayosd_ticker_init(struct rayosd_ticker *ticker, struct ray_loop *loop,

@@ -41,7 +41,7 @@ static void add(struct list *list, const char *name, const char *address)
 static void test_the_first_of_the_interface(void **state)
 {
     struct list list = {.count = 0};
-    char out[INET_ADDRSTRLEN] = "untouched";
+    char out[RAYOSD_HOST_SIZE] = "untouched";
 
     (void)state;
     assert_false(rayosd_address_choose(NULL, "ray0", "", out));
@@ -61,7 +61,7 @@ static void test_the_first_of_the_interface(void **state)
 static void test_the_one_of_before_stays(void **state)
 {
     struct list list = {.count = 0};
-    char out[INET_ADDRSTRLEN] = "";
+    char out[RAYOSD_HOST_SIZE] = "";
 
     (void)state;
     add(&list, "ray0", "192.168.1.5");
@@ -70,6 +70,32 @@ static void test_the_one_of_before_stays(void **state)
     assert_string_equal(out, "10.77.0.21");
     assert_true(rayosd_address_choose(list.entries, "ray0", "10.77.0.99", out));
     assert_string_equal(out, "192.168.1.5");
+}
+
+/* Where there is IPv4 it is told; without it an address that is good beyond the link. */
+static void test_without_ipv4(void **state)
+{
+    struct list list = {.count = 0};
+    char out[RAYOSD_HOST_SIZE] = "untouched";
+
+    (void)state;
+    add(&list, "ray0", "fe80::1");
+    assert_false(rayosd_address_choose(list.entries, "ray0", "", out));
+    assert_string_equal(out, "untouched");
+    add(&list, "ray0", "2001:db8::21");
+    add(&list, "ray0", "fd00::21");
+    assert_true(rayosd_address_choose(list.entries, "ray0", "", out));
+    assert_string_equal(out, "[2001:db8::21]");
+    assert_true(rayosd_address_choose(list.entries, "ray0", "[fd00::21]", out));
+    assert_string_equal(out, "[fd00::21]");
+    add(&list, "ray0", "10.77.0.21");
+    assert_true(rayosd_address_choose(list.entries, "ray0", "", out));
+    assert_string_equal(out, "10.77.0.21");
+    /* Others were told already. */
+    assert_true(rayosd_address_choose(list.entries, "ray0", "[fd00::21]", out));
+    assert_string_equal(out, "[fd00::21]");
+    assert_true(rayosd_address_choose(list.entries, "ray0", "[fd00::99]", out));
+    assert_string_equal(out, "10.77.0.21");
 }
 
 static void test_listen_without_port(void **state)
@@ -92,6 +118,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_first_of_the_interface),
         cmocka_unit_test(test_the_one_of_before_stays),
+        cmocka_unit_test(test_without_ipv4),
         cmocka_unit_test(test_listen_without_port),
     };
 

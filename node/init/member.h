@@ -21,7 +21,7 @@
 #include "node/init/system/identity.h"
 #include "node/init/system/smbios.h"
 
-#define INIT_MEMBER_LISTEN "0.0.0.0:" RAY_CLUSTER_PORT
+#define INIT_MEMBER_LISTEN "[::]:" RAY_CLUSTER_PORT /* and all of IPv4 */
 #define INIT_MEMBER_FOLDER "run/rayos/member"
 #define INIT_MEMBER_CREDENTIAL_FILE INIT_MEMBER_FOLDER "/credential"
 

@@ -90,7 +90,7 @@ static mode_t mode_of(const struct fixture *fixture, const char *path)
 }
 
 #define PLAIN_ARGV "/usr/lib/rayos/rayosd"
-#define MEMBER_ARGV PLAIN_ARGV " --listen 0.0.0.0:7297 --interface ray0 --name node1"
+#define MEMBER_ARGV PLAIN_ARGV " --listen [::]:7297 --interface ray0 --name node1"
 
 static void test_before_there_is_a_key(void **state)
 {

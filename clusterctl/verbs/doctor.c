@@ -19,6 +19,7 @@ struct visit {
     ProtobufCMessage *health;
     struct registry_page cluster;
     struct registry_page node_objects;
+    struct registry_page policies; /* the last page: versions come in their order */
     struct doctor_report report;
 };
 
@@ -34,6 +35,7 @@ static void visit_fini(struct visit *visit)
     node_list_free(visit->nodes);
     registry_page_fini(&visit->cluster);
     registry_page_fini(&visit->node_objects);
+    registry_page_fini(&visit->policies);
 }
 
 static void note_failure(struct visit *visit, const char *what, const struct ray_err *err)
@@ -68,6 +70,37 @@ static void ask_query(const struct ray_args *args, Rayos__Registry__Kind kind,
     query.count_max = 1000;
     if (registry_fetch(args, &query, false, page, &err) != RAY_OK) {
         note_failure(visit, "registry", &err);
+    }
+}
+
+/* Two versions a page, as each has its rules with it. */
+static int keep_page(void *arg, const struct registry_page *page, bool is_first,
+                     struct ray_err *err)
+{
+    struct visit *visit = arg;
+    struct registry_page copy = {.revision = page->revision};
+
+    (void)is_first;
+    ray_buf_init(&copy.bytes, page->bytes.size);
+    copy.answer = rayos__registry__answer__unpack(NULL, page->bytes.size, page->bytes.data);
+    if (copy.answer == NULL) {
+        registry_page_fini(&copy);
+        return ray_fail(err, RAY_ENOMEM, "a page of the registry");
+    }
+    registry_page_fini(&visit->policies);
+    visit->policies = copy;
+    return RAY_OK;
+}
+
+static void ask_policies(const struct ray_args *args, struct visit *visit)
+{
+    Rayos__Registry__Query query = RAYOS__REGISTRY__QUERY__INIT;
+    struct ray_err err = {0};
+
+    query.kind = RAYOS__REGISTRY__KIND__KIND_POLICY;
+    query.count_max = 2;
+    if (registry_fetch_all(args, &query, false, keep_page, visit, &err) != RAY_OK) {
+        note_failure(visit, "policy", &err);
     }
 }
 
@@ -114,6 +147,7 @@ static int ask(const struct ray_args *args, struct visit *visit)
     }
     ask_query(args, RAYOS__REGISTRY__KIND__KIND_CLUSTER, &visit->cluster, visit);
     ask_query(args, RAYOS__REGISTRY__KIND__KIND_NODE, &visit->node_objects, visit);
+    ask_policies(args, visit);
     ask_tokens(args, visit);
     return RAY_OK;
 }
@@ -167,6 +201,7 @@ static int run_doctor(const struct ray_args *args, void *context)
                                            .tokens = (const Rayos__Cluster__Tokens *)visit.tokens,
                                            .cluster = visit.cluster.answer,
                                            .node_objects = visit.node_objects.answer,
+                                           .policies = visit.policies.answer,
                                            .health = (const Rayos__Node__Health *)visit.health};
 
         doctor_judge(&input, &visit.report);

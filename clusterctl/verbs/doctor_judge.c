@@ -109,6 +109,81 @@ static void judge_cluster(const struct doctor_input *input, struct doctor_report
     }
 }
 
+/* Voters fail together with their domain; one without a name is its own. */
+static void judge_domains(const struct doctor_input *input, struct doctor_report *out)
+{
+    size_t voters = count_voters(input->nodes, false);
+
+    for (size_t i = 0; i < input->nodes->n_nodes; i++) {
+        const Rayos__Cluster__NodeStatus *one = input->nodes->nodes[i];
+        bool is_first = true;
+        size_t count = 0;
+
+        for (size_t j = 0; j < input->nodes->n_nodes; j++) {
+            const Rayos__Cluster__NodeStatus *other = input->nodes->nodes[j];
+            bool is_there = strcmp(other->role, "voter") == 0 && one->domain[0] != '\0' &&
+                            strcmp(one->domain, other->domain) == 0;
+
+            is_first = is_first && (j >= i || !is_there);
+            count += is_there;
+        }
+        if (is_first && count > 1 && count > (voters - 1) / 2) {
+            addf(out, "domains", DOCTOR_NOTE,
+                 "clusterctl node set NAME --domain DOMAIN, as they stand; and nodes elsewhere",
+                 "%zu of %zu voters are in the failure domain %s: without it there is no quorum",
+                 count, voters, one->domain);
+        }
+    }
+}
+
+/* Who takes the place of a voter that is lost; of two nodes one is always a standby. */
+static void judge_standbys(const struct doctor_input *input, struct doctor_report *out)
+{
+    size_t voters = count_voters(input->nodes, false);
+    size_t standbys = 0;
+
+    for (size_t i = 0; i < input->nodes->n_nodes; i++) {
+        standbys += strcmp(input->nodes->nodes[i]->role, "standby") == 0;
+    }
+    if (voters > 1 && standbys == 0) {
+        addf(out, "standbys", DOCTOR_NOTE, "clusterctl token create, for one node more",
+             "none: a voter that is lost is not replaced");
+    }
+}
+
+static void judge_level(const struct doctor_input *input, struct doctor_report *out)
+{
+    if (input->status->level_waits_for[0] != '\0') {
+        addf(out, "feature level", DOCTOR_NOTE, "boot it with the image of the others",
+             "%u, held back: %s", input->status->feature_level, input->status->level_waits_for);
+    }
+}
+
+/* ---- policy ---- */
+
+static void judge_policy(const struct doctor_input *input, struct doctor_report *out)
+{
+    const Rayos__Registry__PolicyVersion *newest = NULL;
+    char next_step[DOCTOR_TEXT_SIZE];
+
+    for (size_t i = 0; i < input->policies->n_entries; i++) {
+        const Rayos__Registry__Object *object = input->policies->entries[i]->object;
+
+        if (object != NULL && object->body_case == RAYOS__REGISTRY__OBJECT__BODY_POLICY &&
+            (newest == NULL || object->policy->version > newest->version)) {
+            newest = object->policy;
+        }
+    }
+    if (newest != NULL && newest->confirm_by_us != 0) {
+        (void)snprintf(next_step, sizeof next_step,
+                       "clusterctl policy confirm %llu, if it is right",
+                       (unsigned long long)newest->version);
+        addf(out, "policy", DOCTOR_DEGRADED, next_step,
+             "version %llu is not confirmed: version %llu comes back by itself",
+             (unsigned long long)newest->version, (unsigned long long)newest->restores);
+    }
+}
+
 /* ---- nodes ---- */
 
 static void judge_node(const Rayos__Cluster__NodeStatus *node, struct doctor_report *out)
@@ -272,7 +347,13 @@ void doctor_judge(const struct doctor_input *input, struct doctor_report *out)
 {
     judge_quorum(input, out);
     judge_cluster(input, out);
+    judge_domains(input, out);
+    judge_standbys(input, out);
+    judge_level(input, out);
     judge_nodes(input, out);
+    if (input->policies != NULL) {
+        judge_policy(input, out);
+    }
     if (input->node_objects != NULL) {
         judge_clocks(input, out);
         judge_versions(input, out);

@@ -48,6 +48,7 @@ struct doctor_input {
     const Rayos__Cluster__Tokens *tokens;
     const Rayos__Registry__Answer *cluster;      /* the object of the cluster */
     const Rayos__Registry__Answer *node_objects; /* a page of nodes */
+    const Rayos__Registry__Answer *policies;     /* the newest of its versions among them */
     const Rayos__Node__Health *health;           /* of the node that this runs on */
 };
 

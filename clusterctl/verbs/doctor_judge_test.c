@@ -77,8 +77,8 @@ static void test_all_is_well(void **state)
     begin(&f);
     expect(&f, "quorum", DOCTOR_OK, "a leads, 3 voters", "");
     expect(&f, "nodes", DOCTOR_OK, "3, all heard and well", "");
-    assert_int_equal(f.report.count, 2);
-    assert_int_equal(f.report.state, DOCTOR_OK);
+    assert_int_equal(f.report.count, 3); /* and no standby */
+    assert_int_equal(f.report.state, DOCTOR_NOTE);
 }
 
 static void test_quorum(void **state)
@@ -230,10 +230,75 @@ static void test_more_than_fit_still_count(void **state)
     assert_int_equal(report.state, DOCTOR_FAILED);
 }
 
+static void test_domains_and_standbys(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    expect(&f, "standbys", DOCTOR_NOTE, "not replaced", "token create");
+    assert_null(judge(&f, "domains"));
+    f.node[0].domain = text("rack1");
+    f.node[1].domain = text("rack1");
+    f.node[2].domain = text("rack2");
+    expect(&f, "domains", DOCTOR_NOTE, "2 of 3 voters are in the failure domain rack1", "--domain");
+    f.node[1].role = text("standby");
+    assert_null(judge(&f, "standbys"));
+    f.node[1].domain = text("rack3");
+    f.node[1].role = text("voter");
+    assert_null(judge(&f, "domains"));
+}
+
+static void test_feature_level(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    assert_null(judge(&f, "feature level"));
+    f.status.feature_level = 3;
+    f.status.level_waits_for = text("node b (version 0.1) has feature level 3");
+    expect(&f, "feature level", DOCTOR_NOTE, "3, held back: node b", "image");
+}
+
+/* Only the newest counts, wherever it stands. */
+static void test_policy(void **state)
+{
+    Rayos__Registry__Answer answer = RAYOS__REGISTRY__ANSWER__INIT;
+    Rayos__Registry__Entry entry[2] = {RAYOS__REGISTRY__ENTRY__INIT, RAYOS__REGISTRY__ENTRY__INIT};
+    Rayos__Registry__Entry *entries[] = {&entry[0], &entry[1]};
+    Rayos__Registry__Object object[2] = {RAYOS__REGISTRY__OBJECT__INIT,
+                                         RAYOS__REGISTRY__OBJECT__INIT};
+    Rayos__Registry__PolicyVersion version[2] = {RAYOS__REGISTRY__POLICY_VERSION__INIT,
+                                                 RAYOS__REGISTRY__POLICY_VERSION__INIT};
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    for (size_t i = 0; i < 2; i++) {
+        entry[i].object = &object[i];
+        object[i].body_case = RAYOS__REGISTRY__OBJECT__BODY_POLICY;
+        object[i].policy = &version[i];
+        version[i].version = 6 - i;
+    }
+    answer.entries = entries;
+    answer.n_entries = 2;
+    f.input.policies = &answer;
+    version[1].confirm_by_us = 1;
+    assert_null(judge(&f, "policy"));
+    version[0].confirm_by_us = 1;
+    version[0].restores = 5;
+    expect(&f, "policy", DOCTOR_DEGRADED, "version 6 is not confirmed: version 5 comes back",
+           "policy confirm 6");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_is_well),
+        cmocka_unit_test(test_domains_and_standbys),
+        cmocka_unit_test(test_feature_level),
+        cmocka_unit_test(test_policy),
         cmocka_unit_test(test_quorum),
         cmocka_unit_test(test_nodes),
         cmocka_unit_test(test_voters),

@@ -323,6 +323,21 @@ def test_doctor(three, admin):
     wait_until(lambda: f"token {token}" in checks_of(admin.run("doctor", "-o", "json")))
     here = checks_of(three["a"].run("doctor", "-o", "json"))
     assert any(name.startswith("here: ") for name in here)
+    three.wait_for_voters(3)
+    here = checks_of(three["a"].run("doctor", "-o", "json"))
+    assert here["standbys"]["state"] == "note" and "domains" not in here and "policy" not in here
+
+    rules = three.folder / "rules.toml"
+    rules.write_text(three["a"].do("policy", "show"))
+    three["a"].do("policy", "set", rules, "--confirm-within", "3600s")
+    waiting = checks_of(three["a"].run("doctor", "-o", "json"))["policy"]
+    assert waiting["state"] == "degraded" and "clusterctl policy confirm" in waiting["next_step"]
+    three["a"].do("policy", "confirm")
+    assert "policy" not in checks_of(three["a"].run("doctor", "-o", "json"))
+    for name in ("a", "b"):
+        three["a"].do("node", "set", name, "--domain", "rack1")
+    wait_until(lambda: "rack1" in checks_of(three["a"].run("doctor", "-o", "json"))
+               .get("domains", {"message": ""})["message"])
 
     three["c"].kill()
     wait_until(lambda: "node c" in checks_of(admin.run("doctor", "-o", "json")))

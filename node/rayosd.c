@@ -27,6 +27,7 @@
 #include "coordinator/api/member_api.h"
 #include "net/rpc.h"
 #include "node/rayosd_facts.h"
+#include "node/rayosd_markers.h"
 #include "node/rayosd_methods.h"
 #include "node/rayosd_metrics.h"
 #include "node/rayosd_orders.h"
@@ -34,7 +35,7 @@
 #include "node/rayosd_ticker.h"
 #include "node/rayosd_watchdog.h"
 
-enum { SOCKET_PATH_SIZE = 256, FACTS_SIZE_MAX = 32 << 10 };
+enum { MARKERS_AGAIN_MS = 200, SOCKET_PATH_SIZE = 256, FACTS_SIZE_MAX = 32 << 10 };
 
 static const char socket_name[] = "node.sock"; /* of the file, and of the kept descriptor */
 
@@ -50,6 +51,8 @@ struct rayosd {
     bool is_fit_for_leases;
     struct rayosd_metrics *metrics; /* NULL: not told to show any */
     struct rayosd_ticker ticker;
+    struct rayosd_markers markers; /* without PID 1 */
+    struct ray_timer marker_timer;
     struct rayosd_watchdog watchdog;
     bool is_leaving;
     bool has_failed;
@@ -150,6 +153,22 @@ static int open_socket(struct rayosd *rayosd, int *out_fd, struct ray_err *err)
 
 /* ---- the cluster ---- */
 
+static void flush_markers(void *arg)
+{
+    struct rayosd *rayosd = arg;
+    uint64_t lost_count;
+
+    rayosd_markers_flush(&rayosd->markers);
+    lost_count = rayosd_markers_take_lost(&rayosd->markers);
+    if (lost_count > 0) {
+        ray_log(rayosd->logger, RAY_LOG_WARN, "main", "nobody takes markers lost=%llu",
+                (unsigned long long)lost_count);
+    }
+    if (rayosd->markers.size > 0) {
+        ray_timer_start(&rayosd->marker_timer, MARKERS_AGAIN_MS, 0);
+    }
+}
+
 static void tell_marker(struct rayosd *rayosd, enum ray_marker marker, const char *detail)
 {
     char line[RAY_MARKER_LINE_SIZE_MAX];
@@ -160,9 +179,8 @@ static void tell_marker(struct rayosd *rayosd, enum ray_marker marker, const cha
         return;
     }
     size = ray_marker_format(line, marker, detail);
-    if (write(STDOUT_FILENO, line, size) < 0) {
-        ray_log(rayosd->logger, RAY_LOG_WARN, "main", "nobody takes markers");
-    }
+    rayosd_markers_tell(&rayosd->markers, line, size);
+    flush_markers(rayosd);
 }
 
 static void on_quorate(void *arg, size_t voter_count)
@@ -268,8 +286,12 @@ static int start_loop(struct rayosd *rayosd, const struct ray_args *args, struct
         return rc;
     }
     ray_buf_init(&rayosd->facts, FACTS_SIZE_MAX);
+    rayosd_markers_init(&rayosd->markers, STDOUT_FILENO);
     rayosd_context_init(&rayosd->context, &rayosd->loop, rayosd->root_fd, rayosd->init_path);
-    rc = ray_signal_init(&rayosd->sigterm, &rayosd->loop, SIGTERM, on_signal, rayosd, err);
+    rc = ray_timer_init(&rayosd->marker_timer, &rayosd->loop, flush_markers, rayosd, err);
+    if (rc == RAY_OK) {
+        rc = ray_signal_init(&rayosd->sigterm, &rayosd->loop, SIGTERM, on_signal, rayosd, err);
+    }
     if (rc == RAY_OK) {
         rc = ray_signal_init(&rayosd->sigint, &rayosd->loop, SIGINT, on_signal, rayosd, err);
     }
@@ -332,6 +354,7 @@ static void stop(struct rayosd *rayosd)
     coord_member_destroy(rayosd->member);
     rayosd_context_fini(&rayosd->context);
     rayosd_watchdog_fini(&rayosd->watchdog);
+    ray_timer_fini(&rayosd->marker_timer);
     ray_signal_fini(&rayosd->sigterm);
     ray_signal_fini(&rayosd->sigint);
     ray_loop_fini(&rayosd->loop);

@@ -91,6 +91,16 @@ static const struct entry *entry_of(const ProtobufCMessage *input)
     return NULL;
 }
 
+/* As the registry calls this node, which may be another name than it was started with. */
+static const char *own_name(struct coord_member *m)
+{
+    const struct coord_object *self =
+        m->replica == NULL ? NULL
+                           : coord_fsm_find(coord_replica_fsm(m->replica), COORD_NODE, &m->id);
+
+    return self != NULL && self->name[0] != '\0' ? self->name : m->name;
+}
+
 /* On the node's own socket the kernel says who it is, over a link its key. */
 static void caller_of(struct coord_member *m, const struct ray_rpc_call *call,
                       struct member_caller *out)
@@ -118,7 +128,7 @@ static void caller_of(struct coord_member *m, const struct ray_rpc_call *call,
         out->roles = COORD_POLICY_ADMIN;
         out->kind = RAYOS__REGISTRY__CALLER__CALLER_CONSOLE;
     }
-    (void)snprintf(out->name, sizeof out->name, out->is_admin ? "root@%s" : "user@%s", m->name);
+    (void)snprintf(out->name, sizeof out->name, out->is_admin ? "root@%s" : "user@%s", own_name(m));
 }
 
 static void run(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)

@@ -5,6 +5,7 @@
 
 #include "base/test.h"
 #include "coordinator/api/member_fixture.h"
+#include "net/proto_codec.h"
 
 static int open_fix(void **state)
 {
@@ -120,6 +121,36 @@ static void test_denials_fill_nothing(void **state)
     assert_non_null(strstr(fix->denied, " more denials"));
 }
 
+static int rename_node(struct member_fix *fix, const char *name)
+{
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__ObjectPut put = RAYOS__REGISTRY__OBJECT_PUT__INIT;
+    Rayos__Registry__Object object = RAYOS__REGISTRY__OBJECT__INIT;
+
+    object.kind = RAYOS__REGISTRY__KIND__KIND_NODE;
+    object.id = ray_proto_id(&fix->member->id);
+    object.name = (char *)(uintptr_t)name;
+    put.object = &object;
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_OBJECT_PUT;
+    command.object_put = &put;
+    return member_fix_propose(fix, &command);
+}
+
+static void test_root_is_that_of_the_registrys_node(void **state)
+{
+    struct member_fix *fix = *state;
+    Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
+    Rayos__Registry__EventAdd add = RAYOS__REGISTRY__EVENT_ADD__INIT;
+
+    assert_int_equal(rename_node(fix, "renamed"), RAY_OK);
+    add.what = (char *)(uintptr_t)"seen";
+    command.body_case = RAYOS__REGISTRY__COMMAND__BODY_EVENT_ADD;
+    command.event_add = &add;
+    assert_int_equal(member_fix_propose(fix, &command), RAY_OK);
+    assert_string_equal(last_event(fix)->happening.what, "seen");
+    assert_string_equal(last_event(fix)->happening.principal, "root@renamed");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,6 +158,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_another_node_has_judged, open_fix, close_fix),
         cmocka_unit_test_setup_teardown(test_a_node_that_is_not_there, open_fix, close_fix),
         cmocka_unit_test_setup_teardown(test_denials_fill_nothing, open_fix, close_fix),
+        cmocka_unit_test_setup_teardown(test_root_is_that_of_the_registrys_node, open_fix,
+                                        close_fix),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,9 @@
 
 const struct member_caller member_self = {.name = "rayos"};
 
+/* No change without one: who looks at it later sees that nobody said why. */
+static const char no_reason[] = "(no reason given)";
+
 static void complete_header(const struct coord_member *m, const struct member_caller *caller,
                             Rayos__Registry__Header *header)
 {
@@ -19,6 +22,9 @@ static void complete_header(const struct coord_member *m, const struct member_ca
     header->caller = caller->kind;
     header->time_us = 0; /* the leader's */
     header->incarnation = ray_proto_id(&m->incarnation);
+    if (header->reason[0] == '\0') {
+        header->reason = (char *)(uintptr_t)no_reason;
+    }
 }
 
 int member_command_pack(const struct coord_member *m, Rayos__Registry__Command *command,
@@ -31,10 +37,10 @@ int member_command_pack(const struct coord_member *m, Rayos__Registry__Command *
     uint8_t *bytes;
     size_t size;
 
-    complete_header(m, caller, header);
     if (reason != NULL && header->reason[0] == '\0') {
         header->reason = (char *)(uintptr_t)reason;
     }
+    complete_header(m, caller, header);
     command->header = header;
     size = rayos__registry__command__get_packed_size(command);
     bytes = malloc(size);

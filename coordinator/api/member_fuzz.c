@@ -53,6 +53,7 @@ static const struct subject subjects[] = {
     {"place.ask", &rayos__cluster__query_part__descriptor, &rayos__cluster__query_end__descriptor},
     {"node.power", NULL, &rayos__init__done__descriptor},
     {"node.logs", &rayos__init__log_line__descriptor, &rayos__init__log_tail_end__descriptor},
+    {"node.code", NULL, &rayos__cluster__code__descriptor},
 };
 
 enum { JOIN_INDEX = 255 }; /* as the first byte: node.join, wherever the list ends */

@@ -39,10 +39,10 @@ struct entry {
     X("node.plan", plan_request, member_node_plan, GATE_READ, &relayed_plan)                       \
     X("cluster.members", members_request, member_cluster_members, GATE_ALL, &relayed_members)      \
     X("cluster.recover", recover_request, member_cluster_recover, GATE_ADMIN, NULL)                \
-    X("node.code", code_request, member_node_code, GATE_ADMIN, NULL)                               \
     X("place.ask", place_request, member_place_ask, GATE_READ, &relayed_place)                     \
     X("node.power", power_request, member_order, GATE_PRINCIPAL, NULL)                             \
-    X("node.logs", logs_request, member_order, GATE_PRINCIPAL, NULL)
+    X("node.logs", logs_request, member_order, GATE_PRINCIPAL, NULL)                               \
+    X("node.code", code_request, member_node_code, GATE_ADMIN, NULL)
 
 /* What a node outside of the log has from a member. Sorted as above. */
 static const struct member_relayed relayed_status = {.method = "cluster.status",

@@ -19,8 +19,8 @@ enum {
 /* ---- registry.query, place.ask: what the state says, in parts ---- */
 
 /* Of the state here; appends to `out`. */
-typedef int query_answer(struct coord_member *m, const uint8_t *bytes, size_t size,
-                         struct ray_buf *out, struct ray_err *err);
+typedef int query_answer(struct coord_member *m, const struct member_caller *caller,
+                         const struct ray_buf *query, struct ray_buf *out, struct ray_err *err);
 
 struct query_sort {
     query_answer *run;
@@ -90,8 +90,8 @@ static void on_query_shown(struct member_ask *ask, bool is_linearizable)
     struct coord_fsm *fsm = coord_replica_fsm(ask->member->replica);
     struct ray_err err = {0};
 
-    if (query_ask->run(ask->member, query_ask->query.data, query_ask->query.size,
-                       &query_ask->answer, &err) != RAY_OK) {
+    if (query_ask->run(ask->member, &ask->caller, &query_ask->query, &query_ask->answer, &err) !=
+        RAY_OK) {
         member_ask_fail(ask, &err);
         return;
     }
@@ -122,19 +122,26 @@ static void ask_state(struct query_ask *query_ask, const struct query_sort *sort
     member_ask_show(&query_ask->ask, is_linearizable);
 }
 
-static int answer_query(struct coord_member *m, const uint8_t *bytes, size_t size,
-                        struct ray_buf *out, struct ray_err *err)
+static int answer_query(struct coord_member *m, const struct member_caller *caller,
+                        const struct ray_buf *query, struct ray_buf *out, struct ray_err *err)
 {
-    return coord_fsm_query(coord_replica_fsm(m->replica), bytes, size, out, err);
+    (void)caller; /* who may look sees all */
+    return coord_fsm_query(coord_replica_fsm(m->replica), query->data, query->size, out, err);
 }
 
-static int answer_place(struct coord_member *m, const uint8_t *bytes, size_t size,
-                        struct ray_buf *out, struct ray_err *err)
+/* For whom another node asks is not known here: then the rules are left out. */
+static int answer_place(struct coord_member *m, const struct member_caller *caller,
+                        const struct ray_buf *query, struct ray_buf *out, struct ray_err *err)
 {
+    const struct coord_policy_actor actor = {
+        .kind = "principal", .name = caller->name, .roles = caller->roles};
+    bool is_known = caller->kind != RAYOS__REGISTRY__CALLER__CALLER_NONE;
+
     if (m->place == NULL && coord_place_cache_create(&m->place, err) != RAY_OK) {
         return RAY_ENOMEM;
     }
-    return coord_place_answer(coord_replica_fsm(m->replica), m->place, bytes, size, out, err);
+    return coord_place_answer(coord_replica_fsm(m->replica), m->place, is_known ? &actor : NULL,
+                              query->data, query->size, out, err);
 }
 
 void member_query(struct coord_member *m, const struct member_caller *caller,

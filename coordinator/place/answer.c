@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "coordinator/place/rules.h"
 #include "coordinator/place/view.h"
 #include "coordinator/place/whatif.h"
 #include "net/proto/place.pb-c.h"
@@ -14,6 +15,7 @@ enum { ARENA_SIZE_MAX = 64 << 20, WHY_SIZE = 256 };
 struct answering {
     struct coord_fsm *fsm;
     struct coord_place_cache *cache;
+    const struct coord_policy_actor *actor; /* NULL: the rules are not asked */
     struct ray_arena arena;
     struct coord_place_view *view;
     struct coord_place *place;
@@ -58,6 +60,24 @@ static int find_guest(struct answering *answering, const Rayos__Place__Ask *ask,
     return RAY_OK;
 }
 
+/* Of one that is not there yet nobody knows the name, which rules go by. */
+static int ask_rules(struct answering *answering, const struct coord_object *guest)
+{
+    uint32_t count = coord_place_view_cluster(answering->view)->node_count;
+    uint32_t *denied_by;
+
+    if (guest == NULL || answering->actor == NULL) {
+        return RAY_OK;
+    }
+    denied_by = ray_arena_alloc(&answering->arena, count * sizeof *denied_by);
+    if (denied_by == NULL) {
+        return no_memory(answering);
+    }
+    answering->request.denied_by = denied_by;
+    return coord_place_rules(answering->fsm, answering->view, answering->actor, guest, denied_by,
+                             answering->err);
+}
+
 static int find_place(struct answering *answering, const Rayos__Place__Ask *ask)
 {
     const struct coord_object *guest = NULL;
@@ -71,6 +91,9 @@ static int find_place(struct answering *answering, const Rayos__Place__Ask *ask)
     if (rc == RAY_OK) {
         rc = coord_place_view_request(answering->view, guest, spec, &answering->request,
                                       answering->err);
+    }
+    if (rc == RAY_OK) {
+        rc = ask_rules(answering, guest);
     }
     if (rc == RAY_OK) {
         rc = coord_place_create(coord_place_view_cluster(answering->view)->node_count,
@@ -103,6 +126,18 @@ static int show_terms(struct answering *answering, const struct coord_place_verd
     return RAY_OK;
 }
 
+/* Rules have names that only the registry knows. */
+static void say_change(struct answering *answering, const struct coord_place_change *change,
+                       uint32_t node, char out[static COORD_PLACE_TEXT_SIZE])
+{
+    if (change->barrier == COORD_PLACE_BARRIER_POLICY) {
+        (void)snprintf(out, COORD_PLACE_TEXT_SIZE, "denied by rule '%s'",
+                       coord_place_rule_name(answering->fsm, change->rule));
+    } else {
+        (void)coord_place_change_text(change, coord_place_view_cluster(answering->view), node, out);
+    }
+}
+
 static int show_changes(struct answering *answering, uint32_t node, Rayos__Place__Verdict *out)
 {
     const struct coord_place_cluster *cluster = coord_place_view_cluster(answering->view);
@@ -121,7 +156,7 @@ static int show_changes(struct answering *answering, uint32_t node, Rayos__Place
 
         rayos__place__change__init(&messages[i]);
         messages[i].barrier = text(coord_place_barrier_name(changes[i].barrier));
-        (void)coord_place_change_text(&changes[i], cluster, node, sentence);
+        say_change(answering, &changes[i], node, sentence);
         messages[i].text = ray_arena_strndup(&answering->arena, sentence, strlen(sentence));
         messages[i].lacking = changes[i].lacking;
         messages[i].count = changes[i].count;
@@ -280,10 +315,11 @@ static int answer_ask(struct answering *answering, const Rayos__Place__Ask *ask,
     return rc == RAY_OK ? show(answering, ask, out) : rc;
 }
 
-int coord_place_answer(struct coord_fsm *fsm, struct coord_place_cache *cache, const uint8_t *ask,
-                       size_t ask_size, struct ray_buf *out, struct ray_err *err)
+int coord_place_answer(struct coord_fsm *fsm, struct coord_place_cache *cache,
+                       const struct coord_policy_actor *actor, const uint8_t *ask, size_t ask_size,
+                       struct ray_buf *out, struct ray_err *err)
 {
-    struct answering answering = {.fsm = fsm, .cache = cache, .err = err};
+    struct answering answering = {.fsm = fsm, .cache = cache, .actor = actor, .err = err};
     ProtobufCMessage *message = NULL;
     int rc;
 

@@ -9,6 +9,7 @@
 #include "coordinator/place/answer.h"
 #include "coordinator/place/place_fixture.h"
 #include "coordinator/place/view.h"
+#include "coordinator/policy/policy_fixture.h"
 #include "net/proto/place.pb-c.h"
 #include "net/proto_codec.h"
 
@@ -25,7 +26,8 @@ enum {
 struct asked {
     struct fix fix;
     Rayos__Place__Answer *answer;
-    struct coord_place_cache *cache; /* of all questions to `fix` */
+    struct coord_place_cache *cache;        /* of all questions to `fix` */
+    const struct coord_policy_actor *actor; /* who asks; NULL: nobody whom the rules know */
     struct ray_err err;
 };
 
@@ -179,11 +181,12 @@ static void drain(struct asked *asked, unsigned node)
 
 /* ---- questions ---- */
 
-static int answer_of(struct coord_fsm *fsm, struct coord_place_cache *cache, const uint8_t *bytes,
-                     size_t size, struct ray_buf *out, struct ray_err *err)
+static int answer_of(struct coord_fsm *fsm, struct coord_place_cache *cache,
+                     const struct coord_policy_actor *actor, const uint8_t *bytes, size_t size,
+                     struct ray_buf *out, struct ray_err *err)
 {
     ray_buf_init(out, COORD_PLACE_ANSWER_SIZE_MAX);
-    return coord_place_answer(fsm, cache, bytes, size, out, err);
+    return coord_place_answer(fsm, cache, actor, bytes, size, out, err);
 }
 
 static int ask_bytes(struct asked *asked, const uint8_t *bytes, size_t size)
@@ -201,12 +204,15 @@ static int ask_bytes(struct asked *asked, const uint8_t *bytes, size_t size)
     if (asked->cache == NULL) {
         assert_int_equal(coord_place_cache_create(&asked->cache, NULL), RAY_OK);
     }
-    rc = answer_of(asked->fix.fsm, NULL, bytes, size, &answers[0], &asked->err);
-    assert_int_equal(answer_of(asked->fix.twin, NULL, bytes, size, &answers[1], NULL), rc);
-    assert_int_equal(answer_of(loaded, NULL, bytes, size, &answers[2], NULL), rc);
+    rc = answer_of(asked->fix.fsm, NULL, asked->actor, bytes, size, &answers[0], &asked->err);
+    assert_int_equal(answer_of(asked->fix.twin, NULL, asked->actor, bytes, size, &answers[1], NULL),
+                     rc);
+    assert_int_equal(answer_of(loaded, NULL, asked->actor, bytes, size, &answers[2], NULL), rc);
     /* Of what it has kept, with what has changed since; and again, when nothing has. */
-    assert_int_equal(answer_of(asked->fix.fsm, asked->cache, bytes, size, &answers[3], NULL), rc);
-    assert_int_equal(answer_of(asked->fix.fsm, asked->cache, bytes, size, &answers[4], NULL), rc);
+    assert_int_equal(
+        answer_of(asked->fix.fsm, asked->cache, asked->actor, bytes, size, &answers[3], NULL), rc);
+    assert_int_equal(
+        answer_of(asked->fix.fsm, asked->cache, asked->actor, bytes, size, &answers[4], NULL), rc);
     for (int i = 1; i < ANSWERS; i++) {
         assert_int_equal(answers[i].size, answers[0].size);
         if (answers[0].size > 0) {
@@ -850,6 +856,108 @@ static void test_only_what_has_changed_is_read(void **state)
     close_all(&asked);
 }
 
+/* ---- the policy ---- */
+
+static void set_rules(struct asked *asked, const struct policy_fix_rule *rules, size_t count)
+{
+    size_t size;
+    uint8_t *bytes = policy_fix_pack(rules, count, &size);
+
+    assert_int_equal(fix_policy_set(&asked->fix, bytes, size, 0, 0), RAY_OK);
+    free(bytes);
+}
+
+/* A rule that names nodes keeps a guest off those, for whom it is about. */
+static void test_rules_keep_a_guest_off_nodes(void **state)
+{
+    const struct coord_policy_actor bob = {"principal", "bob", COORD_POLICY_OPERATOR};
+    const struct coord_policy_actor ann = {"principal", "ann", COORD_POLICY_ADMIN};
+    struct policy_fix_rule rules[] = {
+        {.name = "not-there",
+         .effect = RAYOS__POLICY__EFFECT__EFFECT_DENY,
+         .who = "principal:bob",
+         .action = "guest.start"},
+        {.name = "asked",
+         .effect = RAYOS__POLICY__EFFECT__EFFECT_ASK,
+         .who = "principal:bob",
+         .action = "guest.migrate"},
+        {.name = "rest", .effect = RAYOS__POLICY__EFFECT__EFFECT_ALLOW, .who = "role:*"},
+    };
+    Rayos__Spec__GuestSpec spec = RAYOS__SPEC__GUEST_SPEC__INIT;
+    struct asked asked;
+
+    (void)state;
+    open_three(&asked);
+    put_guest(&asked, GUEST, &spec);
+    rules[0].on = fix_find(&asked.fix, COORD_NODE, FIX_NODE_B)->name;
+    set_rules(&asked, rules, 3);
+    asked.actor = &bob;
+    assert_int_equal(ask_guest(&asked, fix_find(&asked.fix, COORD_GUEST, GUEST)->name), RAY_OK);
+    assert_string_equal(change(&asked, FIX_NODE_B, "policy")->text, "denied by rule 'not-there'");
+    assert_int_equal(change(&asked, FIX_NODE_B, "policy")->rule, 1);
+    assert_true(verdict(&asked, FIX_NODE_C)->is_possible);
+    asked.actor = &ann;
+    assert_int_equal(ask_guest(&asked, fix_find(&asked.fix, COORD_GUEST, GUEST)->name), RAY_OK);
+    assert_true(verdict(&asked, FIX_NODE_B)->is_possible);
+    asked.actor = NULL;
+    assert_int_equal(ask_guest(&asked, fix_find(&asked.fix, COORD_GUEST, GUEST)->name), RAY_OK);
+    assert_true(verdict(&asked, FIX_NODE_B)->is_possible);
+    close_all(&asked);
+}
+
+static void test_what_no_rule_allows_goes_nowhere(void **state)
+{
+    const struct coord_policy_actor zoe = {"principal", "zoe", 0};
+    const struct coord_policy_actor bob = {"principal", "bob", COORD_POLICY_OPERATOR};
+    const struct policy_fix_rule rules[] = {
+        {.name = "asked",
+         .effect = RAYOS__POLICY__EFFECT__EFFECT_ASK,
+         .who = "principal:bob",
+         .action = "guest.start"},
+        {.name = "rest", .effect = RAYOS__POLICY__EFFECT__EFFECT_ALLOW, .who = "role:*"},
+    };
+    Rayos__Spec__GuestSpec spec = RAYOS__SPEC__GUEST_SPEC__INIT;
+    struct asked asked;
+
+    (void)state;
+    open_three(&asked);
+    put_guest(&asked, GUEST, &spec);
+    set_rules(&asked, rules, 2);
+    asked.actor = &zoe;
+    assert_int_equal(ask_guest(&asked, fix_find(&asked.fix, COORD_GUEST, GUEST)->name), RAY_OK);
+    assert_string_equal(asked.answer->best, "");
+    assert_string_equal(change(&asked, FIX_NODE_A, "policy")->text, "denied by rule 'default'");
+    asked.actor = &bob; /* what is asked about may still be approved */
+    assert_int_equal(ask_guest(&asked, fix_find(&asked.fix, COORD_GUEST, GUEST)->name), RAY_OK);
+    assert_true(verdict(&asked, FIX_NODE_A)->is_possible);
+    close_all(&asked);
+}
+
+/* It stays where it is whoever asks; where it would move to is guest.migrate. */
+static void test_a_guest_that_runs_is_moved(void **state)
+{
+    const struct coord_policy_actor bob = {"principal", "bob", COORD_POLICY_OPERATOR};
+    const struct policy_fix_rule rules[] = {
+        {.name = "stays",
+         .effect = RAYOS__POLICY__EFFECT__EFFECT_DENY,
+         .who = "principal:bob",
+         .action = "guest.migrate"},
+        {.name = "rest", .effect = RAYOS__POLICY__EFFECT__EFFECT_ALLOW, .who = "role:*"},
+    };
+    struct asked asked;
+
+    (void)state;
+    open_three(&asked);
+    assert_int_equal(fix_put_guest(&asked.fix, GUEST, true), RAY_OK);
+    assert_int_equal(fix_restart(&asked.fix, GUEST, FIX_NODE_A), RAY_OK);
+    set_rules(&asked, rules, 2);
+    asked.actor = &bob;
+    assert_int_equal(ask_guest(&asked, fix_find(&asked.fix, COORD_GUEST, GUEST)->name), RAY_OK);
+    assert_true(verdict(&asked, FIX_NODE_A)->is_possible);
+    assert_string_equal(change(&asked, FIX_NODE_B, "policy")->text, "denied by rule 'stays'");
+    close_all(&asked);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -866,6 +974,9 @@ int main(void)
         cmocka_unit_test(test_bad_questions),
         cmocka_unit_test(test_guests_of_a_node_go_elsewhere),
         cmocka_unit_test(test_disks_go_only_with_a_drain),
+        cmocka_unit_test(test_rules_keep_a_guest_off_nodes),
+        cmocka_unit_test(test_what_no_rule_allows_goes_nowhere),
+        cmocka_unit_test(test_a_guest_that_runs_is_moved),
         cmocka_unit_test(test_replicas_agree),
         cmocka_unit_test(test_kept_is_as_new),
         cmocka_unit_test(test_only_what_has_changed_is_read),

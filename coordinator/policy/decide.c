@@ -187,6 +187,11 @@ bool coord_policy_has_limits(const struct coord_policy *policy)
     return policy->has_limits;
 }
 
+bool coord_policy_has_places(const struct coord_policy *policy)
+{
+    return policy->has_places;
+}
+
 const char *coord_policy_rule_name(const struct coord_policy *policy, uint32_t rule)
 {
     return rule_at(policy, rule)->name;

@@ -135,6 +135,8 @@ const char *coord_policy_mismatch(const struct coord_policy *policy, uint32_t ru
 
 /* Whether any rule has `at_most`: else nobody needs to measure an object. */
 bool coord_policy_has_limits(const struct coord_policy *policy);
+/* Whether any rule names nodes: else all are alike to it. */
+bool coord_policy_has_places(const struct coord_policy *policy);
 uint32_t coord_policy_rule_count(const struct coord_policy *policy);
 const char *coord_policy_rule_name(const struct coord_policy *policy, uint32_t rule);
 

@@ -393,6 +393,7 @@ static int read(struct coord_policy *policy, const uint8_t *bytes, size_t size, 
     policy->message = (const Rayos__Policy__Policy *)message;
     for (size_t i = 0; i < policy->message->n_rules; i++) {
         policy->has_limits |= policy->message->rules[i]->at_most != NULL;
+        policy->has_places |= policy->message->rules[i]->n_on > 0;
     }
     if (has_unknown(policy->message)) {
         return ray_fail(err, RAY_EUNSUPPORTED, "the policy is written for a later version");

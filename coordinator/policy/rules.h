@@ -13,6 +13,7 @@ struct coord_policy {
     struct ray_arena arena;
     const Rayos__Policy__Policy *message; /* in the arena, checked */
     bool has_limits;
+    bool has_places;
 };
 
 /* RAY_EINVAL, with rule, line and remedy. */

@@ -189,6 +189,23 @@ def test_each_rule_that_asks_has_a_say(group, people):
     people["ann"].do("guest", "delete", "web", "--yes")
 
 
+def test_placement_asks_the_rules(group, people):
+    people["ann"].do("guest", "create", "placed")
+    people["ann"].do("policy", "set", rules(group, """
+[[rule]]
+name = "not-b"
+effect = "deny"
+who = ["principal:bob"]
+action = ["guest.start"]
+on = ["b"]
+""" + BOTH))
+    told = people["bob"].run("place", "placed", "--dry-run", "--linearizable").stdout
+    assert told.count("denied by rule 'not-b'") == 1, told
+    told = people["ann"].run("place", "placed", "--dry-run", "--linearizable").stdout
+    assert "denied by rule" not in told
+    people["ann"].do("guest", "delete", "placed", "--yes")
+
+
 def test_an_approval_is_for_what_was_seen(group, people):
     people["ann"].do("policy", "set", rules(group, ASKING))
     name = asked(label(people["bob"], "late"))

@@ -68,8 +68,8 @@ check: root ## layers, schema, format and clang-tidy over all files
 soak: root ## long runs: SOAK=boots|fuzz|join|standby|quorum|...|all MINUTES=n
 	@SOAK='$(SOAK)' MINUTES='$(MINUTES)' $(IN) tools/soak
 
-bench: $(if $(filter registry,$(BENCH)),build,image) ## measures the promises beside a peer: BENCH=boot|registry|all
-	@tools/buildroot ensure $(if $(filter registry,$(BENCH)),,peers) $(if $(filter boot,$(BENCH)),,peers-registry)
+bench: $(if $(filter operate registry,$(BENCH)),build,image) ## measures the promises beside a peer: BENCH=boot|operate|registry|all
+	@tools/buildroot ensure $(if $(filter operate registry,$(BENCH)),,peers) $(if $(filter boot,$(BENCH)),,peers-registry)
 	@$(IN) tests/bench/run '$(BENCH)'
 
 sim: root ## SEEDS=2000 runs of a simulated cluster under faults, judged by checkers

@@ -7,7 +7,11 @@
 #include "net/proto/init.pb-c.h"
 #include "net/rpc_pipe.h"
 
-enum { ORDER_TIMEOUT_MS = 20000, REASON_SIZE = 201 };
+enum {
+    ORDER_TIMEOUT_MS = 20000,
+    DISK_TIMEOUT_MS = 600000, /* the caller has a time of its own */
+    REASON_SIZE = 201,
+};
 
 static void refuse(struct ray_rpc_call *call, const struct ray_err *err)
 {
@@ -75,6 +79,35 @@ static void logs(struct ray_loop *loop, const char *init_path, struct ray_rpc_ca
     ask_init(loop, init_path, call, &to, request->is_kernel ? &kernel.base : &node.base);
 }
 
+static void disks(struct ray_loop *loop, const char *init_path, struct ray_rpc_call *call)
+{
+    static const struct ray_rpc_pipe_to to = {.method = "init.disks",
+                                              .output = &rayos__init__disks__descriptor,
+                                              .timeout_ms = DISK_TIMEOUT_MS,
+                                              .whom = "its PID 1"};
+    const Rayos__Init__DisksRequest order = RAYOS__INIT__DISKS_REQUEST__INIT;
+
+    ask_init(loop, init_path, call, &to, &order.base);
+}
+
+static void disk_prepare(struct ray_loop *loop, const char *init_path, struct ray_rpc_call *call,
+                         const Rayos__Cluster__DiskPrepareRequest *request)
+{
+    static const struct ray_rpc_pipe_to to = {.method = "init.disk_prepare",
+                                              .output = &rayos__init__disk_prepared__descriptor,
+                                              .timeout_ms = DISK_TIMEOUT_MS,
+                                              .whom = "its PID 1"};
+    Rayos__Init__DiskPrepareRequest order = RAYOS__INIT__DISK_PREPARE_REQUEST__INIT;
+    char reason[REASON_SIZE];
+
+    describe(request->order, reason);
+    order.disk = request->disk;
+    order.serial = request->serial;
+    order.is_wiped = request->is_wiped;
+    order.reason = reason;
+    ask_init(loop, init_path, call, &to, &order.base);
+}
+
 void rayosd_order(struct ray_loop *loop, const char *init_path, struct ray_rpc_call *call,
                   const ProtobufCMessage *input)
 {
@@ -84,6 +117,10 @@ void rayosd_order(struct ray_loop *loop, const char *init_path, struct ray_rpc_c
         power(loop, init_path, call, (const Rayos__Cluster__PowerRequest *)input);
     } else if (input->descriptor == &rayos__cluster__logs_request__descriptor) {
         logs(loop, init_path, call, (const Rayos__Cluster__LogsRequest *)input);
+    } else if (input->descriptor == &rayos__cluster__disks_request__descriptor) {
+        disks(loop, init_path, call);
+    } else if (input->descriptor == &rayos__cluster__disk_prepare_request__descriptor) {
+        disk_prepare(loop, init_path, call, (const Rayos__Cluster__DiskPrepareRequest *)input);
     } else {
         (void)ray_fail(&err, RAY_EUNSUPPORTED, "rayosd does not know this order");
         (void)ray_next(&err, "use a program and a node of the same version");

@@ -15,4 +15,9 @@
 int confirm_name(const struct ray_args *args, const char *why, const char *name,
                  struct ray_err *err);
 
+/* The same by something that is written on the thing itself, not shown here: `what` it is ("serial
+ * number"). `given`: by the command line, else NULL. RAY_EUSAGE; RAY_EDENIED: another. */
+int confirm_serial(const char *given, const char *why, const char *what, const char *serial,
+                   struct ray_err *err);
+
 #endif

@@ -10,6 +10,7 @@
 #include "clusterctl/verbs/complete.h"
 #include "clusterctl/verbs/membership.h"
 #include "clusterctl/verbs/node_call.h"
+#include "clusterctl/verbs/node_disk.h"
 #include "clusterctl/verbs/node_leave.h"
 #include "clusterctl/verbs/node_logs.h"
 #include "clusterctl/verbs/recovery.h"
@@ -355,6 +356,9 @@ static const struct ray_args_command node_subcommands[] = {
      .help = "stop a service in order and start it again",
      .options = node_service_restart_options,
      .run = node_service_restart},
+    {.name = "disk",
+     .help = "disks of a node of the cluster, or of this machine",
+     .subcommands = node_disk_commands},
     {.name = "logs",
      .positional = "NAME",
      .positional_min = 1,

@@ -97,23 +97,21 @@ static void on_denied(void *arg, const char *rule, const char *detail)
 /* It is done at once; a log has three lines. */
 static void on_order(void *arg, struct ray_rpc_call *call, const ProtobufCMessage *input)
 {
+    /* The order is the first field of all of them. */
+    const Rayos__Cluster__Order *order = ((const Rayos__Cluster__DisksRequest *)input)->order;
+    bool is_logs = input->descriptor == &rayos__cluster__logs_request__descriptor;
     struct member_fix *fix = arg;
-    bool is_power = input->descriptor == &rayos__cluster__power_request__descriptor;
-    const Rayos__Cluster__Order *order = is_power
-                                             ? ((const Rayos__Cluster__PowerRequest *)input)->order
-                                             : ((const Rayos__Cluster__LogsRequest *)input)->order;
-    Rayos__Init__Done done = RAYOS__INIT__DONE__INIT;
-    Rayos__Init__LogTailEnd end = RAYOS__INIT__LOG_TAIL_END__INIT;
+    Rayos__Init__Done done = RAYOS__INIT__DONE__INIT; /* as any other message, empty */
     Rayos__Init__LogLine line = RAYOS__INIT__LOG_LINE__INIT;
 
     fix->order_count++;
     (void)snprintf(fix->order, sizeof fix->order, "%s %s %s", order->principal,
-                   is_power ? "power" : "logs", order->reason);
+                   input->descriptor->short_name, order->reason);
     line.text = (char *)(uintptr_t)"a line";
-    for (int i = 0; !is_power && i < 3; i++) {
+    for (int i = 0; is_logs && i < 3; i++) {
         must(ray_rpc_send(call, &line.base) == RAY_OK, "no room for a line");
     }
-    (void)ray_rpc_reply(call, is_power ? &done.base : &end.base); /* the caller is gone, or not */
+    (void)ray_rpc_reply(call, &done.base); /* the caller is gone, or not */
 }
 
 static void on_failed(void *arg)

@@ -24,7 +24,7 @@ struct member_fix {
     bool has_left;
     size_t quorum;                     /* voters, as last told */
     size_t order_count;                /* that this machine was given */
-    char order[MEMBER_FIX_ORDER_SIZE]; /* the last: "PRINCIPAL METHOD REASON" */
+    char order[MEMBER_FIX_ORDER_SIZE]; /* the last: "PRINCIPAL REQUEST REASON" */
     unsigned denied_count;
     char denied[192]; /* "RULE:DETAIL", the last */
 };

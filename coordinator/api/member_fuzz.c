@@ -54,6 +54,8 @@ static const struct subject subjects[] = {
     {"node.power", NULL, &rayos__init__done__descriptor},
     {"node.logs", &rayos__init__log_line__descriptor, &rayos__init__log_tail_end__descriptor},
     {"node.code", NULL, &rayos__cluster__code__descriptor},
+    {"node.disks", NULL, &rayos__init__disks__descriptor},
+    {"node.disk_prepare", NULL, &rayos__init__disk_prepared__descriptor},
 };
 
 enum { JOIN_INDEX = 255 }; /* as the first byte: node.join, wherever the list ends */

@@ -42,7 +42,9 @@ struct entry {
     X("place.ask", place_request, member_place_ask, GATE_READ, &relayed_place)                     \
     X("node.power", power_request, member_order, GATE_PRINCIPAL, NULL)                             \
     X("node.logs", logs_request, member_order, GATE_PRINCIPAL, NULL)                               \
-    X("node.code", code_request, member_node_code, GATE_ADMIN, NULL)
+    X("node.code", code_request, member_node_code, GATE_ADMIN, NULL)                               \
+    X("node.disks", disks_request, member_order, GATE_PRINCIPAL, NULL)                             \
+    X("node.disk_prepare", disk_prepare_request, member_order, GATE_PRINCIPAL, NULL)
 
 /* What a node outside of the log has from a member. Sorted as above. */
 static const struct member_relayed relayed_status = {.method = "cluster.status",
@@ -166,6 +168,8 @@ const struct ray_rpc_method *member_link_methods(void)
         {"events", &rayos__cluster__events_request__descriptor, run},
         {"node.power", &rayos__cluster__power_request__descriptor, run},
         {"node.logs", &rayos__cluster__logs_request__descriptor, run},
+        {"node.disks", &rayos__cluster__disks_request__descriptor, run},
+        {"node.disk_prepare", &rayos__cluster__disk_prepare_request__descriptor, run},
         {NULL, NULL, NULL},
     };
 

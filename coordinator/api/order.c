@@ -22,6 +22,7 @@
 enum {
     ORDER_TIMEOUT_MS = 30000, /* for that node's answer, where the caller sets no time */
     ORDER_STREAMS_MAX = 8,    /* read through one member; a link has 16 connections */
+    DISK_SIZE = 32,
     WHOM_SIZE = COORD_NAME_SIZE + 8,
 };
 
@@ -40,13 +41,16 @@ struct order_kind {
     const char *event; /* NULL: it only looks */
     /* What the event says of it. NULL: it makes no sense. */
     const char *(*verb)(const ProtobufCMessage *input);
+    const char *prefix; /* of the event's text, before the verb */
 };
 
-static_assert(offsetof(Rayos__Cluster__PowerRequest, order) ==
-                      offsetof(struct order_request, order) &&
-                  offsetof(Rayos__Cluster__LogsRequest, order) ==
-                      offsetof(struct order_request, order),
-              "the order comes first");
+static_assert(
+    offsetof(Rayos__Cluster__PowerRequest, order) == offsetof(struct order_request, order) &&
+        offsetof(Rayos__Cluster__LogsRequest, order) == offsetof(struct order_request, order) &&
+        offsetof(Rayos__Cluster__DisksRequest, order) == offsetof(struct order_request, order) &&
+        offsetof(Rayos__Cluster__DiskPrepareRequest, order) ==
+            offsetof(struct order_request, order),
+    "the order comes first");
 
 static const char *power_verb(const ProtobufCMessage *input)
 {
@@ -55,11 +59,27 @@ static const char *power_verb(const ProtobufCMessage *input)
     return strcmp(mode, "reboot") == 0 || strcmp(mode, "poweroff") == 0 ? mode : NULL;
 }
 
+static const char *disk_verb(const ProtobufCMessage *input)
+{
+    const char *disk = ((const Rayos__Cluster__DiskPrepareRequest *)input)->disk;
+    size_t size = strlen(disk);
+
+    return size > 0 && size < DISK_SIZE &&
+                   strspn(disk, "abcdefghijklmnopqrstuvwxyz0123456789") == size
+               ? disk
+               : NULL;
+}
+
 static const struct order_kind kinds[] = {
     {&rayos__cluster__power_request__descriptor, "node.power", NULL, &rayos__init__done__descriptor,
-     COORD_POLICY_NODE_REBOOT, "node-power", power_verb},
+     COORD_POLICY_NODE_REBOOT, "node-power", power_verb, ""},
     {&rayos__cluster__logs_request__descriptor, "node.logs", &rayos__init__log_line__descriptor,
-     &rayos__init__log_tail_end__descriptor, COORD_POLICY_NODE_LOG, NULL, NULL},
+     &rayos__init__log_tail_end__descriptor, COORD_POLICY_NODE_LOG, NULL, NULL, NULL},
+    {&rayos__cluster__disks_request__descriptor, "node.disks", NULL,
+     &rayos__init__disks__descriptor, COORD_POLICY_NODE_DISK, NULL, NULL, NULL},
+    {&rayos__cluster__disk_prepare_request__descriptor, "node.disk_prepare", NULL,
+     &rayos__init__disk_prepared__descriptor, COORD_POLICY_NODE_DISK, "node-disk", disk_verb,
+     "prepare "},
 };
 
 static const struct order_kind *kind_of(const ProtobufCMessage *input)
@@ -225,9 +245,10 @@ static void describe(const struct order_ask *order, const struct coord_object *n
     char escaped[COORD_MESSAGE_SIZE / 2];
 
     (void)ray_escape(escaped, sizeof escaped, reason, strlen(reason));
-    (void)snprintf(
-        out, COORD_MESSAGE_SIZE, "%.64s (boot %llu)%s%s", order->kind->verb(&order->input->base),
-        (unsigned long long)node->node.boot_counter, escaped[0] != '\0' ? ": " : "", escaped);
+    (void)snprintf(out, COORD_MESSAGE_SIZE, "%s%.64s (boot %llu)%s%s", order->kind->prefix,
+                   order->kind->verb(&order->input->base),
+                   (unsigned long long)node->node.boot_counter, escaped[0] != '\0' ? ": " : "",
+                   escaped);
 }
 
 /* Said by this member, in the caller's name: that one needs the right to the order, and no other.

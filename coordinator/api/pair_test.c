@@ -462,11 +462,11 @@ static void test_orders_are_carried(void **state)
     assert_int_equal(ask_power(pair, &pair->home, &id, "reboot", &answer), RAY_OK);
     assert_int_equal(pair->home.order_count, 0);
     assert_int_equal(pair->away.order_count, 1);
-    assert_string_equal(pair->away.order, "root@fix power a new kernel");
+    assert_string_equal(pair->away.order, "root@fix PowerRequest a new kernel");
     assert_int_equal(count_orders(&pair->home, &id), 1);
     assert_int_equal(ask_logs(pair, &pair->home, &id, &answer), RAY_OK);
     assert_int_equal(answer.stream.item_count, 3);
-    assert_string_equal(pair->away.order, "root@fix logs ");
+    assert_string_equal(pair->away.order, "root@fix LogsRequest ");
     assert_int_equal(pair->home.member->order_stream_count, 0);
     /* To the machine that was asked itself. */
     assert_int_equal(ask_power(pair, &pair->home, &pair->home.member->id, "poweroff", &answer),

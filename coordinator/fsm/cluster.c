@@ -536,11 +536,11 @@ int fsm_confirm_off(struct fsm_apply *apply, const void *command)
 static bool is_own_word(const char *what)
 {
     static const char *const words[] = {
-        "approval-asked", "approval-denied",    "approved",         "cluster-recovered",
-        "confirmed-off",  "duplicate-identity", "feature-raised",   "node-approved",
-        "node-joined",    "node-power",         "node-quarantined", "node-removed",
-        "node-returned",  "policy-confirmed",   "policy-denied",    "policy-reverted",
-        "policy-set",
+        "approval-asked",  "approval-denied",    "approved",         "cluster-recovered",
+        "confirmed-off",   "duplicate-identity", "feature-raised",   "node-approved",
+        "node-disk",       "node-joined",        "node-power",       "node-quarantined",
+        "node-removed",    "node-returned",      "policy-confirmed", "policy-denied",
+        "policy-reverted", "policy-set",
     };
 
     for (size_t i = 0; i < RAY_ARRAY_COUNT(words); i++) {

@@ -415,6 +415,20 @@ static void run_log_level(struct ray_rpc_call *call, const ProtobufCMessage *inp
     (void)ray_rpc_reply(call, &reply.base); /* the peer may have left */
 }
 
+static void run_disks(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
+{
+    if (is_root_or_rayosd(arg, call)) {
+        disks_run_list(call, input, arg);
+    }
+}
+
+static void run_disk_prepare(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
+{
+    if (is_root_or_rayosd(arg, call)) {
+        disks_run_prepare(call, input, arg);
+    }
+}
+
 static const struct ray_rpc_method methods[] = {
     {"init.status", &rayos__init__status_request__descriptor, run_status},
     {"init.boot", &rayos__init__boot_request__descriptor, run_boot},
@@ -429,6 +443,8 @@ static const struct ray_rpc_method methods[] = {
      init_provision_enable},
     {"init.provision_disable", &rayos__init__provision_disable_request__descriptor,
      init_provision_disable},
+    {"init.disks", &rayos__init__disks_request__descriptor, run_disks},
+    {"init.disk_prepare", &rayos__init__disk_prepare_request__descriptor, run_disk_prepare},
     {"init.boot_image", &rayos__init__boot_image_request__descriptor, init_boot_image_run},
     {NULL, NULL, NULL},
 };

@@ -386,6 +386,7 @@ static int start_core(struct init *init, struct ray_err *err)
                       : marker_sink_init(&init->sink, &init->loop, init->root, &init->log,
                                          &init->timeline, err);
     rc = rc != RAY_OK ? rc : job_init(&init->job, &init->loop, err);
+    rc = rc != RAY_OK ? rc : disks_init(&init->disks, &init->loop, err);
     rc = rc != RAY_OK ? rc : start_supervise(init, err);
     rc = rc != RAY_OK ? rc : reaper_init(&init->reaper, &init->loop, find_child, init, err);
     rc = rc != RAY_OK
@@ -464,6 +465,7 @@ void init_fini(struct init *init)
     reaper_fini(&init->reaper);
     supervise_fini(&init->supervise);
     job_fini(&init->job);
+    disks_fini(&init->disks);
     notify_server_fini(&init->notify);
     ray_rpc_server_destroy(init->control);
     kernel_log_fini(&init->kernel_log);

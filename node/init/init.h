@@ -13,6 +13,7 @@
 #include "base/loop.h"
 #include "net/rpc.h"
 #include "node/init/boot.h"
+#include "node/init/disks.h"
 #include "node/init/job.h"
 #include "node/init/kernel_log.h"
 #include "node/init/log_tail.h"
@@ -51,7 +52,7 @@ enum init_state {
 
 enum {
     INIT_PATH_SIZE_MAX = 256,
-    INIT_METHOD_COUNT_MAX = 20,
+    INIT_METHOD_COUNT_MAX = 24,
     INIT_STOP_REASON_SIZE_MAX = 128,
     INIT_HEALTH_LOG_MS = 60000,    /* the log's writer may hang so long before the watchdog */
     INIT_HEALTH_WEDGED_MS = 60000, /* and a killed needed service may not die so long */
@@ -101,6 +102,7 @@ struct init {
     const char *fatal_stage;                     /* of the emergency; a literal of the table */
     uint64_t emergency_reboot_ns;                /* CLOCK_BOOTTIME */
     struct job job;                              /* of the prompt */
+    struct disks disks;
     struct terminal *job_terminal;               /* who asked for it */
     struct shutdown shutdown;
     struct boot boot;

@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-enum { READS_PER_TURN = 16 };
+enum { READS_PER_TURN = 16, TURNS_AT_END = 4 };
 
 /* Hands on what is there; false at the end of the stream. */
 static bool read_some(struct job *job)
@@ -48,9 +48,8 @@ static void on_child_exit(void *arg, const struct ray_child_exit *how)
 {
     struct job *job = arg;
 
-    if (job->fd > 0) {
-        (void)read_some(job);
-    }
+    for (int i = 0; i < TURNS_AT_END && job->fd > 0 && read_some(job); i++) {
+    } /* as much as a pipe holds */
     close_output(job);
     ray_timer_stop(&job->deadline);
     job->is_running = false;

@@ -87,6 +87,41 @@ static int take_argument(struct prompt_command *command, const char *argument, s
     }
 }
 
+/* What one needs at a machine that has no network: who sits here is root to its rayosd as well. */
+static bool is_node_word(const char *word)
+{
+    static const char *const words[] = {"approve", "confirm-off", "disk", "list", "show"};
+
+    for (size_t i = 0; i < RAY_ARRAY_COUNT(words); i++) {
+        if (strcmp(words[i], word) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int take_node(struct prompt_command *command, const char *line, struct ray_err *err)
+{
+    size_t used = 0;
+
+    line += strspn(line, " \t");
+    while (line[0] != '\0') {
+        if (command->word_count == PROMPT_NODE_WORD_COUNT_MAX ||
+            !take_word(&line, command->words + used, sizeof command->words - used)) {
+            return ray_fail(err, RAY_EUSAGE, "that is too much behind 'node'");
+        }
+        used += strlen(command->words + used) + 1;
+        command->word_count++;
+        line += strspn(line, " \t");
+    }
+    if (command->word_count == 0 || !is_node_word(command->words)) {
+        return ray_fail(err, RAY_EUSAGE,
+                        "node goes on with approve, confirm-off, disk, list or "
+                        "show; 'node disk list'");
+    }
+    return RAY_OK;
+}
+
 int prompt_command_parse(const char *line, struct prompt_command *out, struct ray_err *err)
 {
     struct prompt_command command = {0};
@@ -103,6 +138,13 @@ int prompt_command_parse(const char *line, struct prompt_command *out, struct ra
     }
     rc = find_word(word, &command.word, err);
     if (rc != RAY_OK) {
+        return rc;
+    }
+    if (command.word == PROMPT_NODE) {
+        rc = take_node(&command, line, err);
+        if (rc == RAY_OK) {
+            *out = command;
+        }
         return rc;
     }
     (void)take_word(&line, argument, sizeof argument);

@@ -20,6 +20,8 @@
     X(FACTS, "facts", "", false, "hardware and image, from rayosd")                                \
     X(WORDS, "words", "", false, "the node's fingerprint, as words and hex")                       \
     X(VERSION, "version", "", false, "image and kernel")                                           \
+    X(NODE, "node", "WORDS", false,                                                                \
+      "as 'clusterctl node WORDS': disk, list, show, approve, confirm-off")                        \
     X(RESTART, "restart", "SERVICE", false, "stop a service and start it again")                   \
     X(REPAIR, "repair", "[force]", true, "xfs_repair of a data disk that could not be used")       \
     X(REBOOT, "reboot", "", true, "ordered shutdown, then start again")                            \
@@ -39,13 +41,21 @@ struct prompt_word_info {
     const char *explanation;
 };
 
-enum { PROMPT_ARGUMENT_SIZE_MAX = 64, PROMPT_LOG_LINES_DEFAULT = 20, PROMPT_LOG_LINES_MAX = 1000 };
+enum {
+    PROMPT_ARGUMENT_SIZE_MAX = 64,
+    PROMPT_LOG_LINES_DEFAULT = 20,
+    PROMPT_LOG_LINES_MAX = 1000,
+    PROMPT_NODE_SIZE_MAX = 256,
+    PROMPT_NODE_WORD_COUNT_MAX = 12,
+};
 
 struct prompt_command {
     enum prompt_word word;
     char argument[PROMPT_ARGUMENT_SIZE_MAX]; /* RESTART: the name */
     uint32_t count;                          /* LOG */
     bool is_forced;                          /* REPAIR */
+    char words[PROMPT_NODE_SIZE_MAX];        /* NODE: each with its NUL, no empty ones */
+    uint32_t word_count;                     /* NODE */
 };
 
 const struct prompt_word_info *prompt_word_info(enum prompt_word word);

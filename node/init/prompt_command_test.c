@@ -27,7 +27,9 @@ static void test_every_word(void **state)
     for (size_t i = 0; i < PROMPT_WORD_COUNT; i++) {
         char line[64];
         (void)snprintf(line, sizeof line, " %s%s ", prompt_word_info((enum prompt_word)i)->word,
-                       i == PROMPT_RESTART ? " x" : "");
+                       i == PROMPT_RESTART ? " x"
+                       : i == PROMPT_NODE  ? " disk list"
+                                           : "");
         assert_int_equal(parsed(line).word, i);
     }
     assert_int_equal(parsed("fingerprint").word, PROMPT_WORDS);
@@ -42,6 +44,26 @@ static void test_arguments(void **state)
     assert_string_equal(parsed("restart  rayosd ").argument, "rayosd");
     assert_false(parsed("repair").is_forced);
     assert_true(parsed("repair force").is_forced);
+}
+
+static void test_node(void **state)
+{
+    struct prompt_command command = parsed("node  disk\tprepare vdb --serial 'a b' ");
+    char line[PROMPT_NODE_SIZE_MAX + 32] = "node show";
+
+    (void)state;
+    assert_int_equal(command.word, PROMPT_NODE);
+    assert_int_equal(command.word_count, 6); /* no shell: quotes mean nothing */
+    assert_memory_equal(command.words, "disk\0prepare\0vdb\0--serial\0'a\0b'", 33);
+    refused("node");
+    refused("node shutdown");
+    refused("node reboot b");
+    refused("node dis");
+    refused("node show 2 3 4 5 6 7 8 9 10 11 12 13");
+    memset(line + 9, ' ', sizeof line - 9);
+    memset(line + 10, 'x', sizeof line - 11);
+    line[sizeof line - 1] = '\0';
+    refused(line);
 }
 
 static void test_refusals(void **state)
@@ -89,11 +111,9 @@ static void test_dangerous_words_ask(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_word),
-        cmocka_unit_test(test_arguments),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_dangerous_words_ask),
+        cmocka_unit_test(test_every_word), cmocka_unit_test(test_arguments),
+        cmocka_unit_test(test_node),       cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_empty),      cmocka_unit_test(test_dangerous_words_ask),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

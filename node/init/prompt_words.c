@@ -1,12 +1,13 @@
 /* What the words of the emergency prompt do. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/utsname.h>
 
 #include "base/clock.h"
 #include "node/init/init.h"
 
-enum { FACTS_MS = 20000, REPAIR_MS = 3600000 };
+enum { FACTS_MS = 20000, NODE_MS = 900000, REPAIR_MS = 3600000 };
 
 void init_prompt_banner(void *arg, struct terminal *terminal)
 {
@@ -191,6 +192,20 @@ static bool run_program(struct init *init, struct terminal *terminal, const char
     return false;
 }
 
+/* Nobody types at it: what it wants to have confirmed is given by options. */
+static bool run_node(struct init *init, struct terminal *terminal,
+                     const struct prompt_command *command)
+{
+    const char *argv[PROMPT_NODE_WORD_COUNT_MAX + 3] = {"/usr/bin/clusterctl", "node"};
+    const char *word = command->words;
+
+    for (uint32_t i = 0; i < command->word_count; i++) {
+        argv[2 + i] = word;
+        word += strlen(word) + 1;
+    }
+    return run_program(init, terminal, argv, NODE_MS, on_end);
+}
+
 /* Only a partition that is found and not mounted: the kernel would refuse no tool that
  * writes beneath a mounted file system. */
 static bool run_repair(struct init *init, struct terminal *terminal, bool is_forced)
@@ -267,6 +282,8 @@ bool init_prompt_run(void *arg, struct terminal *terminal, const struct prompt_c
     case PROMPT_VERSION:
         print_version(init, terminal);
         return true;
+    case PROMPT_NODE:
+        return run_node(init, terminal, command);
     case PROMPT_RESTART:
         run_restart(init, terminal, command->argument);
         return true;

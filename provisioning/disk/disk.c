@@ -27,7 +27,7 @@ int provision_disk_open(struct provision_disk **out_disk,
     struct provision_disk *disk;
     int rc;
 
-    assert(request->target != NULL && request->image != NULL);
+    assert(request->target != NULL);
     disk = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : calloc(1, sizeof(*disk));
     if (disk == NULL) {
         return ray_fail(err, RAY_ENOMEM, "no memory for a disk");
@@ -35,7 +35,7 @@ int provision_disk_open(struct provision_disk **out_disk,
     disk->request = *request;
     disk->image_fd = -1;
     disk->target_fd = -1;
-    rc = disk_open_image(disk, err);
+    rc = request->image != NULL ? disk_open_image(disk, err) : RAY_OK;
     if (rc == RAY_OK) {
         rc = disk_open_target(disk, err);
     }
@@ -48,6 +48,25 @@ int provision_disk_open(struct provision_disk **out_disk,
     }
     *out_disk = disk;
     return RAY_OK;
+}
+
+int provision_disk_look(const char *target, struct provision_disk_plan *out, struct ray_err *err)
+{
+    struct provision_disk *disk = ray_fault(RAY_FAULT_ALLOC) != 0 ? NULL : calloc(1, sizeof(*disk));
+    int rc;
+
+    if (disk == NULL) {
+        return ray_fail(err, RAY_ENOMEM, "no memory for a disk");
+    }
+    disk->request.target = target;
+    disk->is_look = true;
+    disk->image_fd = -1;
+    disk->target_fd = -1;
+    rc = disk_open_target(disk, err);
+    disk->plan.is_read_only = disk->is_read_only;
+    *out = disk->plan;
+    provision_disk_close(disk);
+    return rc;
 }
 
 const struct provision_disk_plan *provision_disk_plan(const struct provision_disk *disk)

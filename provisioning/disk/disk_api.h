@@ -50,7 +50,7 @@ enum provision_disk_step {
 
 struct provision_disk_request {
     const char *target; /* a whole disk, or a file; a file that is not there is made */
-    const char *image;
+    const char *image;       /* NULL: none, and no ESP; RAYOS_DATA has all of the disk */
     uint64_t size_bytes;     /* of a file; 0: the size that it has. A disk has its own: 0 */
     uint64_t esp_size_bytes; /* 0: the default above */
     bool is_wiped;           /* write although there is content; a file is emptied first */
@@ -69,6 +69,7 @@ struct provision_disk_place {
 struct provision_disk_plan {
     bool is_block_device;
     bool is_new;         /* a file that is not there yet */
+    bool is_read_only;   /* of provision_disk_look alone */
     uint64_t size_bytes; /* of the whole disk */
     uint64_t image_size_bytes;
     char model[PROVISION_DISK_TEXT_SIZE];  /* "" when not known */
@@ -88,6 +89,10 @@ struct provision_disk;
  * RAY_EUNSUPPORTED (sectors that are not 512 bytes). */
 int provision_disk_open(struct provision_disk **out_disk,
                         const struct provision_disk_request *request, struct ray_err *err);
+
+/* Only looks at it; what is known is in `out` also when it could not be laid out (RAY_EUNSUPPORTED:
+ * other sectors). Without places. */
+int provision_disk_look(const char *target, struct provision_disk_plan *out, struct ray_err *err);
 
 const struct provision_disk_plan *provision_disk_plan(const struct provision_disk *disk);
 

@@ -22,6 +22,7 @@ struct provision_disk {
     uint8_t esp_head[FAT_HEAD_SIZE]; /* of the image, grown */
     uint32_t physical_sector_size;
     bool is_read_only;
+    bool is_look; /* nothing is going to be written: it is only opened for reading */
 };
 
 /* Opens the image and checks it, down to its FAT32. */

@@ -243,6 +243,49 @@ static void test_new_file(void **state)
     assert_true(st.st_blocks < 8 * MIB / 512); /* sparse */
 }
 
+/* A disk of a node that boots from elsewhere. */
+static void test_without_image(void **state)
+{
+    struct place *place = *state;
+    struct gpt *gpt = calloc(1, sizeof(*gpt));
+    uint8_t head[GPT_HEAD_SIZE];
+    struct ray_err err = {0};
+
+    assert_non_null(gpt);
+    place->request.image = NULL;
+    if (write_all(place, &err) != RAY_OK) {
+        fail_msg("%s", err.text);
+    }
+    read_at(place->target, head, sizeof(head), 0);
+    assert_int_equal(gpt_read(head, sizeof(head), disk_size / 512, gpt, NULL), RAY_OK);
+    assert_int_equal(gpt->partition_count, 1);
+    assert_string_equal(gpt->partitions[0].name, "RAYOS_DATA");
+    assert_int_equal(gpt->partitions[0].first_sector, 2048);
+    assert_int_equal(gpt->partitions[0].last_sector + 1, (disk_size / MIB - 1) * 2048);
+    expect_text(place->target, "XFSB", MIB);
+    expect_text(place->target, "EFI PART", disk_size - 512);
+    free(gpt);
+    place->request.is_wiped = true;
+    place->request.size_bytes = UINT64_C(300) * MIB;
+    assert_int_equal(open_only(place, &err), RAY_ENOSPC);
+    assert_non_null(strstr(err.text, "RAYOS_DATA needs"));
+}
+
+/* Looking changes nothing and needs no image. */
+static void test_look(void **state)
+{
+    struct place *place = *state;
+    struct provision_disk_plan plan;
+
+    write_at(place->target, "somebody's", 10, 0);
+    write_at(place->target, "x", 1, disk_size - 1);
+    assert_int_equal(provision_disk_look(place->target, &plan, NULL), RAY_OK);
+    assert_int_equal(plan.size_bytes, disk_size);
+    assert_string_not_equal(plan.content, "");
+    expect_text(place->target, "somebody's", 0);
+    assert_int_equal(provision_disk_look("/dev/no-such-disk", &plan, NULL), RAY_ENOTFOUND);
+}
+
 static void test_large_file(void **state)
 {
     struct place *place = *state;
@@ -552,6 +595,8 @@ int main(void)
 #define DISK_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         DISK_TEST(test_new_file),
+        DISK_TEST(test_without_image),
+        DISK_TEST(test_look),
         DISK_TEST(test_large_file),
         DISK_TEST(test_existing_file),
         DISK_TEST(test_disk_with_old_data),

@@ -129,26 +129,32 @@ static int choose_esp(struct provision_disk *disk, struct ray_err *err)
 int disk_lay_out(struct provision_disk *disk, struct ray_err *err)
 {
     struct provision_disk_plan *plan = &disk->plan;
-    uint64_t start;
+    bool has_esp = disk->request.image != NULL;
+    uint64_t start = DISK_ALIGNMENT;
     uint64_t end;
-    int rc = choose_esp(disk, err);
+    int rc = has_esp ? choose_esp(disk, err) : RAY_OK;
 
     if (rc != RAY_OK) {
         return rc;
     }
-    start = align_down(plan->esp.offset_bytes + plan->esp.size_bytes + DISK_ALIGNMENT - 1);
+    if (has_esp) {
+        start = align_down(plan->esp.offset_bytes + plan->esp.size_bytes + DISK_ALIGNMENT - 1);
+    }
     end = plan->size_bytes < GPT_TAIL_SIZE ? 0 : align_down(plan->size_bytes - GPT_TAIL_SIZE);
     if (end < start || end - start < PROVISION_DISK_DATA_SIZE_MIN) {
         char texts[2][16];
 
         (void)ray_fail(
-            err, RAY_ENOSPC, "%s has %s; ESP and %s need %s", disk->request.target,
-            ray_format_size(plan->size_bytes, texts[0]), PROVISION_DISK_DATA_NAME,
+            err, RAY_ENOSPC, "%s has %s; %s%s %s %s", disk->request.target,
+            ray_format_size(plan->size_bytes, texts[0]), has_esp ? "ESP and " : "",
+            PROVISION_DISK_DATA_NAME, has_esp ? "need" : "needs",
             ray_format_size(start + PROVISION_DISK_DATA_SIZE_MIN + DISK_ALIGNMENT, texts[1]));
-        (void)ray_next(err, "use a larger disk, or a smaller --esp-size");
+        (void)ray_next(err, "use a larger disk%s", has_esp ? ", or a smaller --esp-size" : "");
         return RAY_ENOSPC;
     }
     plan->data = (struct provision_disk_place){.offset_bytes = start, .size_bytes = end - start};
-    fat_grow(disk->esp_head, plan->esp.size_bytes / GPT_SECTOR_SIZE);
+    if (has_esp) {
+        fat_grow(disk->esp_head, plan->esp.size_bytes / GPT_SECTOR_SIZE);
+    }
     return RAY_OK;
 }

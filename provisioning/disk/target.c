@@ -112,7 +112,8 @@ static int open_block(struct provision_disk *disk, struct ray_err *err)
     int errnum = ray_fault(RAY_FAULT_OPEN);
 
     if (errnum == 0) {
-        disk->target_fd = open(target, O_RDWR | O_EXCL | O_CLOEXEC);
+        disk->target_fd =
+            open(target, disk->is_look ? O_RDONLY | O_CLOEXEC : O_RDWR | O_EXCL | O_CLOEXEC);
         errnum = disk->target_fd < 0 ? errno : 0;
     }
     if (errnum == EBUSY || errnum == EROFS) {

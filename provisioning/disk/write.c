@@ -81,7 +81,7 @@ static int make_tables(const struct provision_disk_plan *plan, uint8_t out[stati
     }
     gpt->sector_count = plan->size_bytes / GPT_SECTOR_SIZE;
     rc = make_guid(&gpt->disk_id, err);
-    if (rc == RAY_OK) {
+    if (rc == RAY_OK && plan->esp.size_bytes > 0) {
         rc = make_partition(gpt, &gpt_type_esp, "RAYOS_ESP", &plan->esp, err);
     }
     if (rc == RAY_OK) {
@@ -132,8 +132,13 @@ static int list_esp(struct write *write, struct ray_err *err)
     uint64_t source = disk->image_esp.offset_bytes + FAT_HEAD_SIZE;
     uint64_t target = disk->plan.esp.offset_bytes + FAT_HEAD_SIZE;
     uint64_t size = disk->image_esp.size_bytes - FAT_HEAD_SIZE;
-    int rc = extents_add(&write->esp, write->memory_fd, 0, disk->plan.esp.offset_bytes,
-                         FAT_HEAD_SIZE, err);
+    int rc;
+
+    if (disk->request.image == NULL) {
+        return RAY_OK;
+    }
+    rc = extents_add(&write->esp, write->memory_fd, 0, disk->plan.esp.offset_bytes, FAT_HEAD_SIZE,
+                     err);
 
     if (rc == RAY_OK) { /* holes of the image are zeros that count */
         rc = extents_add(&write->esp, disk->image_fd, source, target, size, err);
@@ -284,7 +289,7 @@ static int write_content(const struct write *write, struct ray_err *err)
     if (!write->is_blank) {
         rc = put(write, &write->clear, PROVISION_DISK_STEP_CLEAR, err);
     }
-    if (rc == RAY_OK) {
+    if (rc == RAY_OK && write->esp.count > 0) {
         rc = put(write, &write->esp, PROVISION_DISK_STEP_ESP, err);
     }
     if (rc == RAY_OK) {

@@ -34,6 +34,8 @@ class Pair(Group):
         folder = Path(tempfile.mkdtemp(dir=self.host_folder.name))
         self.host = Node(folder)
         (folder / "dev/kmsg").write_text("6,1,10,-;a device\x1b[2J\n", encoding="latin-1")
+        program = folder / "usr/lib/rayos/rayos-disk"
+        program.symlink_to(BIN / "rayos-disk")
         here = b.root / "run/rayos/init.sock"
         here.unlink(missing_ok=True)
         here.symlink_to(self.host.run_dir / "init.sock")
@@ -119,6 +121,18 @@ def test_reads_logs_from_afar(pair, people):
     assert "\x1b" not in line
     follower.terminate()
     follower.wait(LIMIT_S)
+
+
+def test_asks_for_disks_from_afar(pair, people):
+    """Disks of this machine, which stay as they are; the lab has some to be written."""
+    listed = people["ann"].json("node", "disk", "list", "b")
+    assert isinstance(listed.get("disks", []), list)
+    done = people["ann"].run("node", "disk", "prepare", "b", "nosuchdisk", "--serial", "1")
+    assert done.returncode == NOT_FOUND and "clusterctl node disk list" in done.stderr
+    done = people["bob"].run("node", "disk", "list", "b")
+    assert done.returncode == DENIED and "bob node.disk node:b" in done.stderr
+    assert not [event for event in pair["a"].json("why", "node", "b")["events"]
+                if event["what"] == "node-disk"]
 
 
 def test_rules_decide(pair, people):

@@ -75,7 +75,8 @@ def test_what_a_node_needs_is_there(image):
     members = image[2]
     for path in ("/init", "/dev/console", "/usr/lib/rayos/rayos-init", "/usr/lib/rayos/rayosd",
                  "/usr/bin/clusterctl", "/usr/sbin/dhcpcd", "/usr/sbin/chronyd",
-                 "/usr/sbin/xfs_repair", "/usr/lib/os-release"):
+                 "/usr/sbin/xfs_repair", "/usr/sbin/mkfs.xfs", "/usr/lib/rayos/rayos-disk",
+                 "/usr/lib/os-release"):
         assert path in members, path
     version = image[1]["kernel_version"]
     facts = json.loads(members["/usr/lib/rayos/image.json"].data)

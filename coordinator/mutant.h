@@ -57,6 +57,8 @@
       "test:coord_checkpoint")
 
 #define RAY_MUTANT_MAP_FSM(X)                                                                      \
+    X(FSM_VIEW_LAST_PAGE, "a view watches from its last page on, and misses what came before it",  \
+      "observer_view")                                                                             \
     X(FSM_CANCEL_KEEPS_EPOCH, "cancel keeps the epoch (c)", "test:coord_fsm_guest")                \
     X(FSM_STOPPED_KEEPS_EPOCH, "stopped keeps the epoch (hole 1)", "test:coord_fsm_guest")         \
     X(FSM_CLONE_ACCEPTED, "an incarnation comes in whatever its boot counter (e)",                 \

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "coordinator/fsm/state.h"
+#include "coordinator/mutant.h"
 #include "net/proto_codec.h"
 
 int coord_fsm_view_create(struct coord_fsm **out_view, const struct ray_id *node,
@@ -210,7 +211,7 @@ int coord_fsm_view_page(struct coord_fsm *view, const uint8_t *bytes, size_t siz
     for (size_t i = 0; rc == RAY_OK && i < answer->n_entries; i++) {
         rc = put(view, answer->entries[i]->object, &is_new, err);
     }
-    if (view->index == 0 || answer->revision < view->index) {
+    if (view->index == 0 || answer->revision < view->index || RAY_MUTANT(FSM_VIEW_LAST_PAGE)) {
         view->index = answer->revision;
     }
     view->grant_generation++;

@@ -15,6 +15,7 @@
 #include "tests/sim/world.h"
 
 enum { SIM_MACHINES_MAX = 7, SIM_CLIENTS_MAX = 16, SIM_KEYS_MAX = 16, SIM_WATCHERS_MAX = 3 };
+enum { SIM_VIEWERS_MAX = 2, SIM_VIEWERS_FIRST = 128 /* in numbers of watches */ };
 
 struct sim_run;
 
@@ -68,6 +69,25 @@ struct sim_watch_client {
 
 #define SIM_WATCH_ANY_NODE UINT32_MAX
 
+struct coord_fsm;
+
+/* A node outside of the log, which shows what members tell it. */
+struct sim_viewer {
+    struct sim_run *run;
+    uint32_t number;
+    uint32_t node;   /* a place: whose part it shows */
+    uint32_t target; /* the member that it talks to */
+    uint64_t talk_count;
+    struct coord_fsm *shown;   /* NULL: nothing yet */
+    struct coord_fsm *listing; /* NULL: none is under way */
+    struct ray_buf cursor;
+    bool is_partial;        /* something is missing in what is shown: it is listed anew */
+    uint64_t page_revision; /* of the last page that it took */
+    uint64_t served_index;  /* that it has shown */
+    uint64_t heard_ns;
+    uint64_t arrive_ns; /* of the last batch on its way */
+};
+
 struct sim_grants;
 
 struct sim_run {
@@ -94,6 +114,9 @@ struct sim_run {
     bool is_upgraded; /* all of them, when all is healed */
     struct sim_watch_client watchers[SIM_WATCHERS_MAX];
     uint32_t watcher_count;
+    struct sim_viewer viewers[SIM_VIEWERS_MAX];
+    uint32_t viewer_count;
+    struct sim_rng viewer_rng;
     struct sim_watch_log watch_log;
     uint64_t watch_index; /* committed by now: watchers must have it at the end */
     uint64_t think_ns;
@@ -150,5 +173,14 @@ void sim_watchers_begin(struct sim_run *run);
 void sim_watchers_judge(struct sim_run *run);
 /* A batch for a watch; as coord_watch_send says. */
 int sim_watch_sent(struct sim_machine *machine, uint64_t number, const uint8_t *bytes, size_t size);
+
+/* ---- viewers.c ---- */
+
+void sim_viewers_begin(struct sim_run *run, uint64_t seed);
+void sim_viewers_judge(struct sim_run *run);
+void sim_viewers_end(struct sim_run *run);
+/* As sim_watch_sent, for numbers from SIM_VIEWERS_FIRST on. */
+int sim_viewer_sent(struct sim_machine *machine, uint64_t number, const uint8_t *bytes,
+                    size_t size);
 
 #endif

@@ -94,7 +94,11 @@ static int on_watched(void *arg, uint64_t number, const uint8_t *bytes, size_t s
 {
     struct sim_machine *machine = arg;
 
-    return is_ghost(machine) ? RAY_EAGAIN : sim_watch_sent(machine, number, bytes, size);
+    if (is_ghost(machine)) {
+        return RAY_EAGAIN;
+    }
+    return (number & 255) >= SIM_VIEWERS_FIRST ? sim_viewer_sent(machine, number, bytes, size)
+                                               : sim_watch_sent(machine, number, bytes, size);
 }
 
 static void on_quarantined(void *arg, const char *why)

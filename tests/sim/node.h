@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/id.h"
 #include "coordinator/api/roster_list.h"
@@ -144,6 +145,9 @@ struct sim_node_ops {
     void (*watch)(struct sim_node *node, uint64_t number, const uint8_t *bytes, size_t size);
     void (*watch_credit)(struct sim_node *node, uint64_t number, const uint8_t *bytes, size_t size);
     void (*watch_end)(struct sim_node *node, uint64_t number);
+    /* A page of the registry (net/proto/registry.proto) into `out`; other than RAY_OK: it holds no
+     * registry of its own, or takes no part. NULL: it has none. */
+    int (*query)(struct sim_node *node, const uint8_t *bytes, size_t size, struct ray_buf *out);
 };
 
 extern const struct sim_node_ops sim_node_raft;

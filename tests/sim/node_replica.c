@@ -409,6 +409,18 @@ static void node_watch_end(struct sim_node *node, uint64_t number)
     }
 }
 
+static int node_query(struct sim_node *node, const uint8_t *bytes, size_t size, struct ray_buf *out)
+{
+    enum coord_replica_role role =
+        node->replica == NULL ? COORD_REPLICA_FAILED : coord_replica_role(node->replica);
+
+    if (role != COORD_REPLICA_FOLLOWER && role != COORD_REPLICA_CANDIDATE &&
+        role != COORD_REPLICA_LEADER) {
+        return RAY_EUNAVAILABLE;
+    }
+    return coord_fsm_query(coord_replica_fsm(node->replica), bytes, size, out, NULL);
+}
+
 static void node_turn(struct sim_node *node)
 {
     if (node->replica == NULL) {
@@ -503,7 +515,8 @@ const struct sim_node_ops sim_node_replica = {.name = "replica",
                                               .transfer = node_transfer,
                                               .watch = node_watch,
                                               .watch_credit = node_watch_credit,
-                                              .watch_end = node_watch_end};
+                                              .watch_end = node_watch_end,
+                                              .query = node_query};
 
 const struct sim_node_ops sim_node_grants = {.name = "grants",
                                              .needs_promises = true,
@@ -520,4 +533,5 @@ const struct sim_node_ops sim_node_grants = {.name = "grants",
                                              .transfer = node_transfer,
                                              .watch = node_watch,
                                              .watch_credit = node_watch_credit,
-                                             .watch_end = node_watch_end};
+                                             .watch_end = node_watch_end,
+                                             .query = node_query};

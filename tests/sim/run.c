@@ -131,6 +131,7 @@ static void begin(struct sim_run *run, const struct sim_options *options)
     }
     sim_clients_begin(run);
     sim_watchers_begin(run);
+    sim_viewers_begin(run, options->seed);
     sim_faults_begin(run);
 }
 
@@ -310,6 +311,7 @@ static void judge(struct sim_run *run, const struct sim_options *options)
     judge_end(run);
     judge_level(run);
     sim_watchers_judge(run);
+    sim_viewers_judge(run);
     if (run->grants != NULL && find_members(run) != UINT32_MAX) {
         sim_grants_judge(run->grants);
     }
@@ -328,6 +330,7 @@ static void end(struct sim_run *run)
         sim_machine_stop(&run->machines[i], false);
     }
     sim_world_drain(run->world);
+    sim_viewers_end(run);
     for (uint32_t i = 0; i < run->cluster.node_count; i++) {
         sim_machine_fini(&run->machines[i]);
     }

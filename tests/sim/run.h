@@ -36,8 +36,9 @@ struct sim_result {
     uint64_t linear_count;  /* 1: searched in full */
     uint64_t watched_count; /* events that watchers got */
     uint64_t resync_count;
-    uint64_t lost_count; /* 1: nobody can be elected any more (check_end.h) */
-    uint64_t run_count;  /* of guests: from a start or thaw to the next stop */
+    uint64_t compared_count; /* of what viewers show */
+    uint64_t lost_count;     /* 1: nobody can be elected any more (check_end.h) */
+    uint64_t run_count;      /* of guests: from a start or thaw to the next stop */
     uint64_t takeover_count;
     uint64_t migration_count;
 };

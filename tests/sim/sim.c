@@ -47,6 +47,7 @@ struct totals {
     uint64_t linear;
     uint64_t watched;
     uint64_t resyncs;
+    uint64_t compared; /* what viewers show */
     uint64_t lost;
     uint64_t runs; /* of guests */
     uint64_t takeovers;
@@ -252,6 +253,7 @@ static void add_up(struct totals *totals, uint64_t seed, const struct sim_result
     totals->linear += result->linear_count;
     totals->watched += result->watched_count;
     totals->resyncs += result->resync_count;
+    totals->compared += result->compared_count;
     totals->lost += result->lost_count;
     totals->runs += result->run_count;
     totals->takeovers += result->takeover_count;
@@ -341,10 +343,11 @@ static int run_all(struct arguments *arguments)
     (void)printf("sim: %" PRIu64 " seeds, %" PRIu64 " violations, %.0f seeds/s, %" PRIu64
                  " operations, %" PRIu64 " entries, %" PRIu64 " elections, %" PRIu64
                  " starts of processes, %" PRIu64 " searched in full, %" PRIu64
-                 " events watched, %" PRIu64 " resyncs, %" PRIu64 " left without anybody to lead\n",
+                 " events watched, %" PRIu64 " resyncs, %" PRIu64 " views compared, %" PRIu64
+                 " left without anybody to lead\n",
                  totals.seeds, totals.failed, (double)totals.seeds / seconds, totals.ops,
                  totals.commits, totals.elections, totals.starts, totals.linear, totals.watched,
-                 totals.resyncs, totals.lost);
+                 totals.resyncs, totals.compared, totals.lost);
     if (totals.runs > 0) {
         (void)printf("sim: %" PRIu64 " runs of guests, %" PRIu64 " taken over by death, %" PRIu64
                      " migrated\n",

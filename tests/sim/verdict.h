@@ -40,6 +40,8 @@
       "grants: a machine that stood still gives up what it had when it has looked twice")          \
     X(GRANT_KNOWN, "known_silent",                                                                 \
       "grants, recovery: who is known again runs nothing that was granted before")                 \
+    X(VIEW, "observer_view",                                                                       \
+      "what an observer shows is committed, goes forward only, and is what a member has")          \
     X(LEVEL, "feature_level", "the feature level rises when all members have it, not before")      \
     X(CRASH, "crash", "no assertion fails, no memory is misused")
 

@@ -13,6 +13,7 @@ enum {
     LIST_MS = 60000,
     PREPARE_MS = 600000,
     WORD_SIZE = 200, /* of an argument */
+    WORD_COUNT_MAX = 4,
     REASON_SIZE = 201,
 };
 
@@ -107,16 +108,20 @@ static void on_cancel(void *arg)
 
 /* ---- the order ---- */
 
-/* argv[0] is set here. */
-static void start(struct init *init, struct ray_rpc_call *call, const char **argv, bool is_prepare)
+/* `words`: behind the program's name; ends with NULL. */
+static void start(struct init *init, struct ray_rpc_call *call, const char *const *words,
+                  bool is_prepare)
 {
     struct disks *disks = &init->disks;
     char path[INIT_PATH_SIZE_MAX + sizeof(program)];
+    const char *argv[WORD_COUNT_MAX + 2] = {path};
     struct ray_err err = {0};
     int rc = RAY_ECONFLICT;
 
     (void)snprintf(path, sizeof path, "%s%s", init->root, program);
-    argv[0] = path;
+    for (size_t i = 0; i < WORD_COUNT_MAX && words[i] != NULL; i++) {
+        argv[1 + i] = words[i];
+    }
     if (disks->job.is_running) {
         (void)ray_fail(&err, rc, "another order about the disks is under way");
         (void)ray_next(&err, "wait until it has ended");
@@ -137,10 +142,10 @@ static void start(struct init *init, struct ray_rpc_call *call, const char **arg
 
 void disks_run_list(struct ray_rpc_call *call, const ProtobufCMessage *input, void *arg)
 {
-    const char *argv[] = {NULL, "list", NULL};
+    static const char *const words[] = {"list", NULL};
 
     (void)input; /* has no fields */
-    start(arg, call, argv, false);
+    start(arg, call, words, false);
 }
 
 /* What the program takes for an option, or for no disk. */
@@ -167,8 +172,8 @@ void disks_run_prepare(struct ray_rpc_call *call, const ProtobufCMessage *input,
     struct init *init = arg;
     char serial[WORD_SIZE + sizeof("--serial=")];
     char reason[REASON_SIZE];
-    const char *argv[] = {
-        NULL, "prepare", request->disk, serial, request->is_wiped ? "--wipe" : NULL, NULL};
+    const char *const words[] = {"prepare", request->disk, serial,
+                                 request->is_wiped ? "--wipe" : NULL, NULL};
     struct ray_err err = {0};
 
     if (check(request, &err) != RAY_OK) {
@@ -179,5 +184,5 @@ void disks_run_prepare(struct ray_rpc_call *call, const ProtobufCMessage *input,
     (void)ray_escape(reason, sizeof reason, request->reason, strlen(request->reason));
     ray_log(&init->logger, RAY_LOG_NOTICE, "init", "disk_prepare disk=%s wipe=%d reason=\"%s\"",
             request->disk, request->is_wiped, reason);
-    start(init, call, argv, true);
+    start(init, call, words, true);
 }

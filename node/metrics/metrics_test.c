@@ -243,12 +243,12 @@ static void test_checker(void **state)
         "# HELP rayos_a b\n# TYPE rayos_a gauge\nrayos_a{b=\"\\x\"} 1\n",
         "# HELP rayos_a b\n# TYPE rayos_a gauge\nrayos_a{b=\"\n\"} 1\n",
         "# HELP rayos_a b\n# TYPE rayos_a gauge\nrayos_a{b=\"1} 1\n",
-        "# HELP rayos_h b\n# TYPE rayos_h histogram\nrayos_h_bucket{le=\"1\"} 1\n"
-        "rayos_h_sum 1\nrayos_h_count 1\n",
-        "# HELP rayos_h b\n# TYPE rayos_h histogram\nrayos_h_bucket{le=\"1\"} 2\n"
-        "rayos_h_bucket{le=\"+Inf\"} 1\nrayos_h_sum 1\nrayos_h_count 1\n",
-        "# HELP rayos_h b\n# TYPE rayos_h histogram\nrayos_h_bucket{le=\"+Inf\"} 1\n"
-        "rayos_h_sum 1\nrayos_h_count 2\n",
+        ("# HELP rayos_h b\n# TYPE rayos_h histogram\nrayos_h_bucket{le=\"1\"} 1\n"
+         "rayos_h_sum 1\nrayos_h_count 1\n"),
+        ("# HELP rayos_h b\n# TYPE rayos_h histogram\nrayos_h_bucket{le=\"1\"} 2\n"
+         "rayos_h_bucket{le=\"+Inf\"} 1\nrayos_h_sum 1\nrayos_h_count 1\n"),
+        ("# HELP rayos_h b\n# TYPE rayos_h histogram\nrayos_h_bucket{le=\"+Inf\"} 1\n"
+         "rayos_h_sum 1\nrayos_h_count 2\n"),
     };
     char why[STRICT_WHY_SIZE];
 

@@ -1,5 +1,5 @@
-/* clusterctl/verbs/node_disk.h - `clusterctl node disk list|prepare`: the disks of a node of the cluster,
- * or of the machine that this runs on.
+/* clusterctl/verbs/node_disk.h - `clusterctl node disk list|prepare`: the disks of a node of the
+ * cluster, or of the machine that this runs on.
  *
  * Memory: none kept.  Threads: one.  Blocks: until the answer, or --timeout; for who types.
  * Trust: what nodes and disks say is escaped when it is printed. */

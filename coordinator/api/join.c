@@ -127,8 +127,8 @@ static int take_in(struct member_joining *joining, const Rayos__Cluster__Joined 
                    struct ray_err *err)
 {
     struct coord_member *m = joining->member;
-    /* The cluster has heard of this boot. Should it end before the first start as a member, the next
-     * one comes after it. */
+    /* The cluster has heard of this boot. Should it end before the first start as a member, the
+     * next one comes after it. */
     struct coord_replica_birth birth = {.node_id = m->id,
                                         .server_id = joined->raft_id,
                                         .cluster_epoch = joined->cluster_epoch,

@@ -103,7 +103,7 @@ struct init {
     uint64_t emergency_reboot_ns;                /* CLOCK_BOOTTIME */
     struct job job;                              /* of the prompt */
     struct disks disks;
-    struct terminal *job_terminal;               /* who asked for it */
+    struct terminal *job_terminal; /* who asked for it */
     struct shutdown shutdown;
     struct boot boot;
     struct ray_signal signals[6];

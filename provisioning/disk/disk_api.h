@@ -49,7 +49,7 @@ enum provision_disk_step {
 };
 
 struct provision_disk_request {
-    const char *target; /* a whole disk, or a file; a file that is not there is made */
+    const char *target;      /* a whole disk, or a file; a file that is not there is made */
     const char *image;       /* NULL: none, and no ESP; RAYOS_DATA has all of the disk */
     uint64_t size_bytes;     /* of a file; 0: the size that it has. A disk has its own: 0 */
     uint64_t esp_size_bytes; /* 0: the default above */

@@ -281,8 +281,8 @@ static int run(const struct ray_args *args, const char *mode)
     if (args->positional_count > 0) {
         return node_power(args, mode);
     }
-    if (ray_args_flag(args, "drain") || ray_args_value(args, "socket") != NULL ||
-        ray_args_value(args, "context") != NULL) {
+    if (ray_args_flag(args, "drain") || ray_args_flag(args, "yes") ||
+        ray_args_value(args, "socket") != NULL || ray_args_value(args, "context") != NULL) {
         (void)ray_fail(&err, RAY_EUSAGE, "without a name it is this machine, of no cluster");
         (void)ray_next(&err, "give the name of a node: clusterctl node list");
         return output_error(&err);

@@ -159,6 +159,14 @@ def test_a_second_order_is_refused(node):
     assert finish(first)[0] == 0
 
 
+def test_options_for_a_named_node_need_a_name(node):
+    """A variable that is empty in a script must not take down the machine that it runs on."""
+    for option in ("--yes", "--drain"):
+        status, lines, err = finish(node.start("reboot", option))
+        assert (status, lines) == (2, []) and "without a name it is this machine" in err
+    assert node.process.poll() is None
+
+
 def test_dry_run_changes_nothing(node):
     status, lines, _ = finish(node.start("shutdown", "--dry-run"))
     assert status == 0 and lines[0].startswith("would stop all services")

@@ -10,7 +10,7 @@
 #include "clusterctl/verbs/node_call.h"
 #include "clusterctl/verbs/node_find.h"
 
-enum { PAUSE_MS = 200 };
+enum { PAUSE_MS = 200, NAME_SIZE = 256 };
 
 struct view {
     char line[NODE_WAIT_LINE_SIZE];
@@ -21,25 +21,33 @@ struct view {
 static void show(struct view *view, const char *name, const char *line)
 {
     char escaped[NODE_WAIT_LINE_SIZE * 4];
+    char escaped_name[NAME_SIZE];
 
     if (strcmp(view->line, line) == 0) {
         return;
     }
     (void)snprintf(view->line, sizeof view->line, "%s", line);
     (void)ray_escape(escaped, sizeof escaped, (const uint8_t *)line, strlen(line));
-    (void)printf(view->is_live ? "\r\033[Knode %s: %s" : "node %s: %s\n", name, escaped);
+    (void)ray_escape(escaped_name, sizeof escaped_name, name, strlen(name));
+    (void)printf(view->is_live ? "\r\033[Knode %s: %s" : "node %s: %s\n", escaped_name, escaped);
     (void)fflush(stdout); /* whoever follows sees it now */
     view->is_open = view->is_live;
 }
 
-static const Rayos__Cluster__NodeStatus *find(const Rayos__Cluster__Nodes *nodes, const char *id)
+static const Rayos__Cluster__NodeStatus *find(const Rayos__Cluster__Nodes *nodes,
+                                              const struct node_wait *wait)
 {
+    const Rayos__Cluster__NodeStatus *namesake = NULL;
+
     for (size_t i = 0; i < nodes->n_nodes; i++) {
-        if (strcmp(nodes->nodes[i]->id, id) == 0) {
+        if (strcmp(nodes->nodes[i]->id, wait->id) == 0) {
             return nodes->nodes[i];
         }
+        if (wait->is_by_name && strcmp(nodes->nodes[i]->name, wait->name) == 0) {
+            namesake = nodes->nodes[i];
+        }
     }
-    return NULL;
+    return namesake;
 }
 
 static int look(const struct ray_args *args, const struct node_wait *wait, struct view *view,
@@ -50,7 +58,7 @@ static int look(const struct ray_args *args, const struct node_wait *wait, struc
     int rc = node_list_fetch(args, false, &nodes, err);
 
     if (rc == RAY_OK) {
-        rc = wait->look(wait->context, args, find(nodes, wait->id), out_done, line, err);
+        rc = wait->look(wait->context, args, find(nodes, wait), out_done, line, err);
         show(view, wait->name, line);
     } else if (ray_err_is_retryable(rc)) {
         show(view, wait->name, err->text); /* an election, or a member that starts */

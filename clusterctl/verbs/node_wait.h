@@ -29,6 +29,7 @@ struct node_wait {
     const char *name;
     node_wait_look *look;
     const void *context; /* of look; may be NULL */
+    bool is_by_name;     /* once that id is gone, another node of that name */
 };
 
 /* RAY_ETIMEOUT: not yet; the change goes on without us. */

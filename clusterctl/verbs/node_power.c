@@ -216,8 +216,7 @@ static int give_back(const struct ray_args *args, const struct power *power, str
 /* Whether the order may have been taken although the answer is an error. */
 static bool is_unsure(int code)
 {
-    return code != RAY_EAGAIN && code != RAY_ENOQUORUM &&
-           (code == RAY_ECANCELED || ray_err_is_retryable(code));
+    return code != RAY_ENOQUORUM && (code == RAY_ECANCELED || ray_err_is_retryable(code));
 }
 
 /* It was drained for an order that has failed. */

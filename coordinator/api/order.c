@@ -237,18 +237,20 @@ static void on_recorded(struct member_ask *ask, const struct coord_fsm_result *r
     }
 }
 
-/* "reboot (boot 12): a new kernel"; equal events in a row would be one. */
+/* "reboot (boot 12, revision 345, by ann): a new kernel". Equal events in a row would be one: the
+ * revision, and whom it is for, keep two orders apart. */
 static void describe(const struct order_ask *order, const struct coord_object *node,
                      char out[static COORD_MESSAGE_SIZE])
 {
     const char *reason = order->input->order->reason;
+    uint64_t revision = coord_fsm_index(coord_replica_fsm(order->ask.member->replica));
     char escaped[COORD_MESSAGE_SIZE / 2];
 
     (void)ray_escape(escaped, sizeof escaped, reason, strlen(reason));
-    (void)snprintf(out, COORD_MESSAGE_SIZE, "%s%.64s (boot %llu)%s%s", order->kind->prefix,
-                   order->kind->verb(&order->input->base),
-                   (unsigned long long)node->node.boot_counter, escaped[0] != '\0' ? ": " : "",
-                   escaped);
+    (void)snprintf(out, COORD_MESSAGE_SIZE, "%s%.32s (boot %llu, revision %llu, by %s)%s%s",
+                   order->kind->prefix, order->kind->verb(&order->input->base),
+                   (unsigned long long)node->node.boot_counter, (unsigned long long)revision,
+                   order->ask.caller.name, escaped[0] != '\0' ? ": " : "", escaped);
 }
 
 /* Said by this member, in the caller's name: that one needs the right to the order, and no other.
@@ -325,14 +327,29 @@ static int take_input(struct order_ask *order, const ProtobufCMessage *input, st
     return RAY_OK;
 }
 
-/* What this node has of the registry is less than the rules need. */
+/* What this node has of the registry is less than the rules need. Nothing was done: RAY_ENOQUORUM
+ * says that whoever knows another member may ask there. */
 static int require_voice(struct coord_member *m, struct ray_err *err)
 {
     int rc = member_require_cluster(m, err);
 
     if (rc == RAY_OK && member_is_observer(m)) {
-        rc = ray_fail(err, RAY_EDENIED, "node %s is an observer: it hands no orders on", m->name);
+        rc = ray_fail(err, RAY_ENOQUORUM, "node %s is an observer: it hands no orders on", m->name);
         (void)ray_next(err, "ask a voter or standby; 'clusterctl node list' shows them");
+    }
+    return rc;
+}
+
+/* What cannot reach its machine leaves no event. */
+static int check_way(struct order_ask *order, const char *name, struct ray_err *err)
+{
+    struct coord_member *m = order->ask.member;
+    struct ray_rpc_client *client = NULL;
+    int rc = RAY_OK;
+
+    if (!ray_id_equal(&order->node, &m->id)) {
+        rc = connect_to(m, order, name, &client, err);
+        ray_rpc_client_destroy(client);
     }
     return rc;
 }
@@ -357,6 +374,9 @@ static void take(struct coord_member *m, const struct member_caller *caller,
     }
     if (rc == RAY_OK) {
         node = judge(order, &err);
+    }
+    if (node != NULL && check_way(order, node->name, &err) != RAY_OK) {
+        node = NULL;
     }
     if (node == NULL) {
         member_ask_fail(&order->ask, &err);

@@ -1,6 +1,8 @@
 """Orders to a machine from another one: `node reboot|shutdown|logs|dmesg NAME`. Two members, b with a
 real PID 1, hosted in a folder, whose socket stands where b's rayosd looks for it."""
 import json
+import os
+import pty
 import subprocess
 import tempfile
 from pathlib import Path
@@ -12,7 +14,7 @@ from conftest import BIN, LIMIT_S, STATE_LIMIT_S, wait_until
 from test_context import Operator
 from test_shutdown import Node
 
-USAGE, NOT_FOUND, DENIED = 2, 3, 6
+USAGE, NOT_FOUND, DENIED, CONFLICT = 2, 3, 6, 7
 
 
 class Pair(Group):
@@ -184,6 +186,62 @@ def test_reboots_and_waits_until_it_is_back(pair, people):
     assert event["text"].startswith("reboot (boot ")
     told = json.loads(people["eve"].do("events", "-o", "json").splitlines()[-1])
     assert told["what"] and told["sequence"] >= event["sequence"]
+
+
+def state_of(pair, name):
+    return next(node["state"] for node in pair["a"].status()["nodes"] if node["name"] == name)
+
+
+def test_a_boot_before_the_order_is_not_its_effect(pair, people):
+    """The question stands for long, and the machine reboots by itself meanwhile."""
+    ours, theirs = pty.openpty()
+    caller = subprocess.Popen([BIN / "clusterctl-node", "node", "reboot", "b"], stdin=theirs,
+                              stderr=theirs, stdout=subprocess.PIPE, text=True,
+                              env=people["bob"].env)
+    os.close(theirs)
+    asked = b""
+    while b"Type b to go on: " not in asked:
+        asked += os.read(ours, 4096)
+    pair.boot()
+    wait_until(lambda: people["bob"].run("node", "dmesg", "b").returncode == 0)
+    os.write(ours, b"b\n")
+    assert caller.stdout.readline() == "node b: reboot has begun\n"
+    assert caller.stdout.readline() == "node b: goes down\n"
+    assert pair.host.process.wait(LIMIT_S) == 0
+    pair.boot()
+    out, _ = caller.communicate(timeout=STATE_LIMIT_S)
+    os.close(ours)
+    assert caller.returncode == 0
+    assert out.splitlines()[-1].startswith("node b: back, member, ")
+
+
+def test_drains_and_gives_back(pair, people):
+    """Also where the context prefers the node itself, which hands nothing on once it is drained."""
+    done = pair["b"].run("node", "reboot", "b", "--yes", "--drain")
+    assert done.returncode == CONFLICT and "is asked itself" in done.stderr
+    assert state_of(pair, "b") == "member"
+    address = next(node["address"] for node in pair["a"].status()["nodes"] if node["name"] == "b")
+    people["bob"].change(lambda context: context["members"].sort(
+        key=lambda member: member["address"] != address))
+    assert people["bob"].addresses()[0] == address
+    caller = popen(people["bob"], "node", "reboot", "b", "--yes", "--drain")
+    assert pair.host.process.wait(STATE_LIMIT_S) == 0
+    assert state_of(pair, "b") == "drained"
+    pair.boot()
+    out, err = caller.communicate(timeout=STATE_LIMIT_S)
+    assert caller.returncode == 0, err
+    assert "node b: reboot has begun" in out
+    assert state_of(pair, "b") == "member"
+
+
+def test_an_order_that_is_refused_leaves_nobody_drained(pair, people):
+    pair["a"].do("policy", "set", rules(pair, 'deny', '"node.reboot"'))
+    try:
+        done = people["bob"].run("node", "reboot", "b", "--yes", "--drain")
+    finally:
+        pair["a"].do("policy", "revert", "1")
+    assert done.returncode == DENIED and "bob node.reboot node:b" in done.stderr
+    assert state_of(pair, "b") == "member" and pair.host.process.poll() is None
 
 
 def test_switches_off(pair, people):

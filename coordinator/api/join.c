@@ -1,11 +1,13 @@
 /* join.c - the joiner's end: one seed after another, a second apart, until one lets it in. */
 #include "coordinator/api/join.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "coordinator/api/roster.h"
+#include "coordinator/api/seeds.h"
 #include "net/bulk_shake.h"
 #include "net/dial.h"
 #include "net/proto_codec.h"
@@ -16,6 +18,7 @@ enum { RETRY_MS = 1000, ANSWER_TIMEOUT_MS = 15000 };
 struct member_joining {
     struct coord_member *member;
     struct ray_timer timer;
+    struct member_seeds seeds;
     size_t seed; /* the next to ask */
     uint64_t boot_counter;
     struct ray_bulk_shake *shake;
@@ -254,8 +257,7 @@ static int shake(struct member_joining *joining, int fd, struct ray_err *err)
 static void try_next(void *arg)
 {
     struct member_joining *joining = arg;
-    const struct ray_token *token = joining->member->credential.token;
-    const char *seed = token->seeds[joining->seed % token->seed_count];
+    const char *seed = joining->seeds.at[joining->seed % joining->seeds.count];
     struct ray_err err = {0};
     int fd = -1;
     int rc;
@@ -300,6 +302,45 @@ static int count_boot(struct coord_member *m, uint64_t *out, struct ray_err *err
     return m->facts->ops->put(m->facts, MEMBER_FACT_BOOTS, &count, sizeof count, err);
 }
 
+static void say_seeds(const struct coord_member *m, const char *where, int rc,
+                      const struct ray_err *why)
+{
+    if (rc != RAY_OK && rc != RAY_ENOTFOUND) {
+        ray_log(m->config.logger, RAY_LOG_WARN, "join", "not all seeds of %s are used: %s", where,
+                why->text);
+    }
+}
+
+/* The token's own, those that lie on the disk, those of the command line. */
+static int find_seeds(struct member_joining *joining, struct ray_err *err)
+{
+    const struct coord_member *m = joining->member;
+    const struct ray_token *token = m->credential.token;
+    char path[MEMBER_PATH_SIZE + sizeof "/" MEMBER_SEEDS_FILE];
+    struct ray_err why = {0};
+    int rc = RAY_OK;
+
+    for (size_t i = 0; rc == RAY_OK && i < token->seed_count; i++) {
+        rc = member_seeds_add(&joining->seeds, token->seeds[i], err);
+    }
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    (void)snprintf(path, sizeof path, "%s/" MEMBER_SEEDS_FILE, m->data_dir);
+    rc = member_seeds_load(&joining->seeds, path, &why);
+    say_seeds(m, path, rc, &why);
+    if (m->config.seeds != NULL) {
+        rc = member_seeds_parse(&joining->seeds, m->config.seeds, strlen(m->config.seeds), &why);
+        say_seeds(m, "the command line", rc, &why);
+    }
+    if (joining->seeds.count == 0) {
+        (void)ray_fail(err, RAY_EINVAL, "the token names no member to go to");
+        (void)ray_next(err, "write a member's HOST:PORT into %s", path);
+        return RAY_EINVAL;
+    }
+    return RAY_OK;
+}
+
 int member_join_begin(struct coord_member *m, struct ray_err *err)
 {
     struct member_joining *joining = calloc(1, sizeof *joining);
@@ -311,10 +352,10 @@ int member_join_begin(struct coord_member *m, struct ray_err *err)
     joining->member = m;
     m->joining = joining;
     m->state = MEMBER_JOINING;
-    if (m->credential.token->seed_count == 0) {
-        return ray_fail(err, RAY_EINVAL, "the token names no member to go to");
+    rc = find_seeds(joining, err);
+    if (rc == RAY_OK) {
+        rc = count_boot(m, &joining->boot_counter, err);
     }
-    rc = count_boot(m, &joining->boot_counter, err);
     if (rc == RAY_OK) {
         rc = ray_timer_init(&joining->timer, m->config.loop, try_next, joining, err);
     }

@@ -9,7 +9,8 @@
  *      replica over disk, links, clocks, randomness (coordinator/replica)
  *
  * Below data_dir lie identity/node.key, raft/, facts/, checkpoint/ and policy/ (the rules in force,
- * to be read); below run_dir the incarnation of this boot.
+ * to be read), and seeds, when somebody has put it there; below run_dir the incarnation of this
+ * boot.
  *
  * Memory: create and destroy; strings are copied.  Threads: the loop's; the disk has its own.
  * Blocks: create, on the disk; making or loading a membership.
@@ -46,6 +47,7 @@ struct coord_member_config {
     const char *name;       /* NULL: the one of before, else n- and 8 digits of the fingerprint */
     const char *domain;     /* failure domain; NULL: the node is its own */
     const char *credential; /* file (coordinator/api/credential.h); NULL: none */
+    const char *seeds;      /* where a joiner looks, too (seeds.h); borrowed; NULL: nowhere */
     bool is_fit_for_leases; /* this machine's clock source is */
     bool is_ephemeral;      /* data_dir ends with this boot: no vote, no part of the log */
     const uint8_t *facts; /* of this machine for the registry, a packed rayos.node.Facts; copied */

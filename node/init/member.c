@@ -58,6 +58,9 @@ static void make_argv(struct init_member *member)
     if (member->metrics[0] != '\0') {
         add_option(member, &count, "--metrics", member->metrics);
     }
+    if (member->seeds[0] != '\0') {
+        add_option(member, &count, "--seeds", member->seeds);
+    }
     if (member->has_credential) {
         add_option(member, &count, "--credential", "/" INIT_MEMBER_CREDENTIAL_FILE);
     }
@@ -197,6 +200,21 @@ static void read_metrics(const struct init_member_inputs *inputs, struct init_me
     }
 }
 
+/* What is in it rayosd looks at. */
+static void take_seeds(const struct init_member_inputs *inputs, struct init_member *member)
+{
+    if (inputs->seeds == NULL) {
+        return;
+    }
+    if (strlen(inputs->seeds) >= sizeof member->seeds) {
+        ray_log(inputs->logger, RAY_LOG_WARN, "member",
+                "rayos.seed is not used: it has more than %zu characters",
+                sizeof member->seeds - 1);
+        return;
+    }
+    (void)snprintf(member->seeds, sizeof member->seeds, "%s", inputs->seeds);
+}
+
 int init_member_prepare(const struct init_member_inputs *inputs, struct init_member *out,
                         struct ray_err *err)
 {
@@ -220,6 +238,7 @@ int init_member_prepare(const struct init_member_inputs *inputs, struct init_mem
     (void)snprintf(out->name, sizeof out->name, "%s", inputs->identity->name);
     read_word(inputs, "rayos.domain", out->domain, sizeof out->domain);
     read_metrics(inputs, out);
+    take_seeds(inputs, out);
     out->is_ephemeral = !inputs->is_disk;
     if (write_credential(inputs, out, &why) != RAY_OK) {
         ray_log(inputs->logger, RAY_LOG_ERROR, "member", "the credential is not used: %s",

@@ -5,8 +5,10 @@
  *   identity/node.key: PID 1's, and rayosd's group may read it
  *
  * Order of discovery (DESIGN.md section 11): a membership on the data disk wins over a credential;
- * rayosd sees to that. Without either the node is unclaimed and serves. A node without a data disk
- * joins for this boot only, and makes no cluster.
+ * the seeds of the credential are tried first, then those of the file `seeds` on the data disk,
+ * then those of the command line. rayosd sees to that. Without either the node is unclaimed and
+ * serves. A node without a data disk joins for this boot only, and makes no cluster.
+ *
  * Memory: the struct owns its texts; argv points into it.  Threads: prepare on a boot thread, the
  * rest on the loop, after it.  Blocks: on the disk.
  * Trust: credentials are whoever makes the machine's; their values are secrets. */
@@ -26,9 +28,10 @@
 #define INIT_MEMBER_CREDENTIAL_FILE INIT_MEMBER_FOLDER "/credential"
 
 enum {
-    INIT_MEMBER_ARGC_MAX = 16,
+    INIT_MEMBER_ARGC_MAX = 20,
     INIT_MEMBER_DOMAIN_SIZE_MAX = 64,
     INIT_MEMBER_METRICS_SIZE_MAX = 64,
+    INIT_MEMBER_SEEDS_SIZE_MAX = 512,
 };
 
 struct init_member {
@@ -38,6 +41,7 @@ struct init_member {
     char name[INIT_IDENTITY_NAME_SIZE_MAX];
     char domain[INIT_MEMBER_DOMAIN_SIZE_MAX];   /* "": the node is its own */
     char metrics[INIT_MEMBER_METRICS_SIZE_MAX]; /* where numbers are shown; "": nowhere */
+    char seeds[INIT_MEMBER_SEEDS_SIZE_MAX];     /* where members may be; "": nowhere */
     const char *argv[INIT_MEMBER_ARGC_MAX];
 };
 
@@ -48,6 +52,7 @@ struct init_member_inputs {
     bool sets_owners; /* false in tests without root */
     const struct init_identity *identity;
     struct init_credentials *credentials; /* what was written to the file is forgotten */
+    const char *seeds;                    /* rayos.seed= of the command line; NULL: none */
     struct ray_logger *logger;
 };
 

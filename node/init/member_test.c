@@ -12,6 +12,7 @@ struct fixture {
     struct init_credentials credentials;
     struct ray_logger logger;
     struct init_member member;
+    const char *seeds; /* of the command line */
 };
 
 static int setup(void **state)
@@ -63,6 +64,7 @@ static int prepare(struct fixture *fixture, bool is_disk)
         .is_disk = is_disk,
         .identity = &fixture->identity,
         .credentials = &fixture->credentials,
+        .seeds = fixture->seeds,
         .logger = &fixture->logger,
     };
 
@@ -110,6 +112,21 @@ static void test_without_a_credential(void **state)
     assert_int_equal(mode_of(fixture, "identity"), 0750);
     assert_int_equal(mode_of(fixture, "identity/node.key"), 0640);
     assert_int_equal(mode_of(fixture, INIT_MEMBER_FOLDER), 0700);
+}
+
+static void test_seeds_of_the_command_line(void **state)
+{
+    struct fixture *fixture = *state;
+    char text[INIT_MEMBER_SEEDS_SIZE_MAX + 1];
+
+    fixture->seeds = "10.0.0.1:7297,[fd00::1]:7297";
+    assert_int_equal(prepare(fixture, true), RAY_OK);
+    expect_argv(fixture, MEMBER_ARGV " --seeds 10.0.0.1:7297,[fd00::1]:7297");
+    memset(text, '1', sizeof text);
+    text[INIT_MEMBER_SEEDS_SIZE_MAX] = '\0';
+    fixture->seeds = text;
+    assert_int_equal(prepare(fixture, true), RAY_OK);
+    expect_argv(fixture, MEMBER_ARGV);
 }
 
 static void test_a_credential_is_used_once(void **state)
@@ -248,11 +265,17 @@ int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     static const struct CMUnitTest tests[] = {
-        CASE(test_before_there_is_a_key),       CASE(test_without_a_credential),
-        CASE(test_a_credential_is_used_once),   CASE(test_both_are_handed_on),
-        CASE(test_what_is_no_text_is_not_used), CASE(test_without_a_disk_it_joins_for_this_boot),
-        CASE(test_where_metrics_are_shown),     CASE(test_metrics_that_are_no_address),
-        CASE(test_a_damaged_key_takes_no_part), CASE(test_faults),
+        CASE(test_before_there_is_a_key),
+        CASE(test_without_a_credential),
+        CASE(test_a_credential_is_used_once),
+        CASE(test_both_are_handed_on),
+        CASE(test_seeds_of_the_command_line),
+        CASE(test_what_is_no_text_is_not_used),
+        CASE(test_without_a_disk_it_joins_for_this_boot),
+        CASE(test_where_metrics_are_shown),
+        CASE(test_metrics_that_are_no_address),
+        CASE(test_a_damaged_key_takes_no_part),
+        CASE(test_faults),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -168,6 +168,7 @@ static void prepare_member(struct init *init)
         .sets_owners = true,
         .identity = &init->identity,
         .credentials = &init->credentials,
+        .seeds = init_cmdline_value(&init->cmdline, "rayos.seed"),
         .logger = &init->logger,
     };
     struct ray_err err = {0};

@@ -1,5 +1,6 @@
 /* PID 1 as a whole, hosted in a folder and in this process: boot, the control socket, shutdown. */
 #include <string.h>
+#include <unistd.h>
 
 #include "net/proto/init.pb-c.h"
 #include "node/init/init.h"
@@ -311,18 +312,41 @@ static void test_log_followed(void **state)
     assert_int_equal(fixture->code, RAY_ECANCELED);
 }
 
+/* Whoever takes what is free leaves places for rayosd, and both leave some for root. */
+static void test_places_at_the_log_are_kept(void **state)
+{
+    const uid_t user = RAYOSD_ID + 1;
+    struct log_tails tails = {.count = 0};
+
+    (void)state;
+    assert_true(log_tail_has_place(&tails, user));
+    tails.count = tails.users = LOG_TAIL_USERS_MAX;
+    assert_false(log_tail_has_place(&tails, user));
+    assert_true(log_tail_has_place(&tails, RAYOSD_ID));
+    tails.count = LOG_TAIL_COUNT_MAX - LOG_TAIL_ROOT_COUNT;
+    assert_false(log_tail_has_place(&tails, RAYOSD_ID));
+    assert_true(log_tail_has_place(&tails, 0));
+    tails.users = 0;
+    assert_false(log_tail_has_place(&tails, user));
+    tails.count = LOG_TAIL_COUNT_MAX;
+    assert_false(log_tail_has_place(&tails, 0));
+}
+
 static void test_log_readers_are_bounded(void **state)
 {
     struct fixture *fixture = *state;
     Rayos__Init__LogTailRequest request = RAYOS__INIT__LOG_TAIL_REQUEST__INIT;
 
     request.is_following = true;
-    for (int i = 0; i < LOG_TAIL_COUNT_MAX; i++) {
+    while (log_tail_has_place(&fixture->init.log_tails, getuid())) {
+        size_t before = fixture->init.log_tails.count;
+
         (void)tail_start(fixture, &request);
+        while (fixture->init.log_tails.count == before) {
+            ray_loop_once(&fixture->init.loop);
+        }
     }
-    while (fixture->init.log_tails.count < LOG_TAIL_COUNT_MAX) {
-        ray_loop_once(&fixture->init.loop);
-    }
+    assert_true(fixture->init.log_tails.count >= LOG_TAIL_USERS_MAX);
     assert_false(fixture->has_ended);
     (void)tail_start(fixture, &request);
     while (!fixture->has_ended) {
@@ -470,6 +494,7 @@ int main(void)
         cmocka_unit_test(test_who_may_order),
         cmocka_unit_test_setup_teardown(test_log_of_unit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log_followed, setup, teardown),
+        cmocka_unit_test(test_places_at_the_log_are_kept),
         cmocka_unit_test_setup_teardown(test_log_readers_are_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log_level, setup, teardown),
         cmocka_unit_test_setup_teardown(test_restart, setup, teardown),

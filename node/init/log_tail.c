@@ -13,16 +13,30 @@
 #include "base/fault.h"
 #include "net/proto/init.pb-c.h"
 #include "node/init/log_ring.h"
+#include "node/init/services.h"
 
 enum { NOTE_SIZE = 128 };
 
 /* ---- the stream ---- */
+
+static bool is_user(uid_t uid)
+{
+    return uid != 0 && uid != RAYOSD_ID;
+}
+
+bool log_tail_has_place(const struct log_tails *tails, uid_t uid)
+{
+    size_t most = uid == 0 ? LOG_TAIL_COUNT_MAX : LOG_TAIL_COUNT_MAX - LOG_TAIL_ROOT_COUNT;
+
+    return tails->count < most && (!is_user(uid) || tails->users < LOG_TAIL_USERS_MAX);
+}
 
 static void release(void *arg)
 {
     struct log_stream *stream = arg;
 
     stream->tails->count--;
+    stream->tails->users -= is_user(stream->uid);
     ray_buf_fini(&stream->lines);
     stream->release(stream);
 }
@@ -40,16 +54,17 @@ bool log_stream_begin(struct log_stream *stream, struct log_tails *tails, struct
     stream->tails = tails;
     stream->call = call;
     stream->is_following = is_following;
+    stream->uid = ray_rpc_call_peer(call)->uid;
     ray_buf_init(&stream->lines, LOG_RING_SIZE + NOTE_SIZE);
-    if (tails->count >= LOG_TAIL_COUNT_MAX) {
-        (void)ray_fail(&err, RAY_EUNAVAILABLE, "%d callers read the logs already",
-                       LOG_TAIL_COUNT_MAX);
+    if (!log_tail_has_place(tails, stream->uid)) {
+        (void)ray_fail(&err, RAY_EUNAVAILABLE, "%zu callers read the logs already", tails->count);
         (void)ray_next(&err, "end one of them, then try again");
         (void)ray_rpc_reply_err(call, &err); /* gone either way */
         stream->release(stream);
         return false;
     }
     tails->count++;
+    tails->users += is_user(stream->uid);
     ray_rpc_call_on_drain(call, on_drain, stream);
     ray_rpc_call_on_cancel(call, release, stream);
     return true;

@@ -3,28 +3,40 @@
  * kernel_tail.h's, by the same stream.
  *
  * Memory: a copy of the lines asked for (at most LOG_RING_SIZE) until the last one is sent or
- * the caller leaves; LOG_TAIL_COUNT_MAX callers at a time.  Threads: the loop's.  Blocks: never.
- * Trust: the caller may stop reading; then the copy stays until it leaves, and what makes room in
- * the log meanwhile is counted and said. */
+ * the caller leaves; LOG_TAIL_COUNT_MAX callers at a time, with places kept for root at the machine
+ * and for rayosd, which reads for operators.  Threads: the loop's.  Blocks: never. Trust: the
+ * caller may stop reading; then the copy stays until it leaves, and what makes room in the log
+ * meanwhile is counted and said. */
 #ifndef RAY_NODE_INIT_LOG_TAIL_H
 #define RAY_NODE_INIT_LOG_TAIL_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/buf.h"
 #include "net/rpc.h"
 #include "node/init/persist_log.h"
 
-enum { LOG_TAIL_COUNT_MAX = 32, LOG_TAIL_UNIT_SIZE = 64, LOG_TAIL_FOLLOW_MS = 200 };
+enum {
+    LOG_TAIL_COUNT_MAX = 32,
+    LOG_TAIL_ROOT_COUNT = 8, /* of them for root alone */
+    LOG_TAIL_USERS_MAX = 12, /* for users who are neither root nor rayosd */
+    LOG_TAIL_UNIT_SIZE = 64,
+    LOG_TAIL_FOLLOW_MS = 200,
+};
 
 struct log_tails {
     struct ray_loop *loop;
     struct persist_log *log;
     const char *root; /* "" or the folder of hosted mode; of dev/kmsg */
     size_t count;     /* callers */
+    size_t users;     /* of them, neither root nor rayosd */
 };
+
+/* Pure: whether that user may read now. */
+bool log_tail_has_place(const struct log_tails *tails, uid_t uid);
 
 struct log_tail_filter {
     const char *unit; /* a service or module; "": all */
@@ -48,6 +60,7 @@ struct log_stream {
     size_t at;            /* of the next one to send */
     uint32_t sent_count;
     bool is_following;
+    uid_t uid;
     /* All are sent, and it follows: waits for others, appends them and calls log_stream_pump. */
     void (*wait)(struct log_stream *stream);
     void (*release)(struct log_stream *stream); /* frees the struct that it is in */

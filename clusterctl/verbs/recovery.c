@@ -1,11 +1,14 @@
 /* recovery.c - inventory, recover, confirm-off. The first two are about one member, the one that is
- * called: there is no cluster that could be asked. */
+ * called, or (inventory) its disk: there is no cluster that could be asked. */
 #include "clusterctl/verbs/recovery.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/id.h"
@@ -15,6 +18,7 @@
 #include "clusterctl/verbs/node_call.h"
 #include "clusterctl/verbs/node_find.h"
 #include "clusterctl/verbs/registry_call.h"
+#include "coordinator/store/inventory_api.h"
 #include "net/proto_codec.h"
 
 enum { NAMED_MAX = 64, REASON_SIZE = 128, PAUSE_MS = 300, TEXT_SIZE = 1024 };
@@ -74,6 +78,77 @@ static yyjson_mut_val *show_inventory(yyjson_mut_doc *doc, const Rayos__Cluster_
     return is_ok ? root : NULL;
 }
 
+/* As `rayosd --root` has it, or the data folder itself: one that was moved away. */
+static int read_folder(const char *root, struct coord_inventory *out, struct ray_err *err)
+{
+    char path[PATH_MAX];
+
+    if (snprintf(path, sizeof path, "%s/var/rayos", root) >= (int)sizeof path) {
+        return ray_fail(err, RAY_ETOOBIG, "the path of --root");
+    }
+    if (access(path, F_OK) == 0 || errno != ENOENT) {
+        return coord_inventory_read(path, out, err);
+    }
+    return coord_inventory_read(root, out, err);
+}
+
+static const char *folder_state(const struct coord_inventory *inventory)
+{
+    return inventory->is_removed                               ? "removed"
+           : inventory->is_quarantined || inventory->is_rotten ? "quarantined"
+           : inventory->is_refilling                           ? "refilling"
+                                                               : "member";
+}
+
+static yyjson_mut_val *show_folder(yyjson_mut_doc *doc, const struct coord_inventory *inventory)
+{
+    const struct {
+        const char *key;
+        uint64_t value;
+    } numbers[] = {{"cluster_epoch", inventory->cluster_epoch},
+                   {"server_id", inventory->server_id},
+                   {"term", inventory->term},
+                   {"vote", inventory->vote},
+                   {"last_term", inventory->last_term},
+                   {"first_index", inventory->first_index},
+                   {"last_index", inventory->last_index},
+                   {"durable_index", inventory->durable_index},
+                   {"snapshot_index", inventory->snapshot_index},
+                   {"checkpoint_index", inventory->checkpoint_index}};
+    yyjson_mut_val *root = yyjson_mut_obj(doc);
+    char node_id[RAY_ID_TEXT_SIZE];
+    char cluster_id[RAY_ID_TEXT_SIZE];
+    bool is_ok =
+        add_text(doc, root, "node", inventory->node) &&
+        add_text(doc, root, "node_id", ray_id_format(&inventory->node_id, node_id)) &&
+        add_text(doc, root, "node_state", folder_state(inventory)) &&
+        add_text(doc, root, "cluster_id", ray_id_format(&inventory->cluster_id, cluster_id));
+
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        is_ok = is_ok && yyjson_mut_obj_add_uint(doc, root, numbers[i].key, numbers[i].value);
+    }
+    is_ok = is_ok && add_text(doc, root, "log_trouble", inventory->log_trouble) &&
+            add_text(doc, root, "checkpoint_trouble", inventory->checkpoint_trouble);
+    return is_ok ? root : NULL;
+}
+
+static int folder_inventory(const struct ray_args *args, const char *root)
+{
+    static const struct output_view view = {.name_key = "node"};
+    struct coord_inventory inventory;
+    struct ray_err err = {0};
+    yyjson_mut_doc *doc;
+    int status;
+
+    if (read_folder(root, &inventory, &err) != RAY_OK) {
+        return output_error(&err);
+    }
+    doc = yyjson_mut_doc_new(NULL);
+    status = output_tree(args, doc == NULL ? NULL : show_folder(doc, &inventory), &view);
+    yyjson_mut_doc_free(doc);
+    return status;
+}
+
 int cluster_inventory(const struct ray_args *args, void *context)
 {
     static const struct output_view view = {.name_key = "node"};
@@ -85,6 +160,10 @@ int cluster_inventory(const struct ray_args *args, void *context)
     int rc = output_form_parse(ray_args_value(args, "output"), &form, &err);
 
     (void)context;
+    if (ray_args_value(args, "root") != NULL) {
+        yyjson_mut_doc_free(doc);
+        return folder_inventory(args, ray_args_value(args, "root"));
+    }
     if (rc == RAY_OK) {
         rc = fetch_status(args, &status, &err);
     }
@@ -408,7 +487,14 @@ int node_confirm_off(const struct ray_args *args, void *context)
 /* ---- tables ---- */
 
 const struct ray_args_option cluster_inventory_options[] = {
-    OUTPUT_OPTION, CLUSTER_SOCKET_OPTION, NODE_TIMEOUT_OPTION("30"), {0}};
+    {.name = "root",
+     .value_name = "DIR",
+     .help = "read the disk of a node whose rayosd does not run: rayosd's --root, or its data "
+             "folder; changes nothing there"},
+    OUTPUT_OPTION,
+    CLUSTER_SOCKET_OPTION,
+    NODE_TIMEOUT_OPTION("30"),
+    {0}};
 
 const struct ray_args_option cluster_recover_options[] = {
     {.name = "survivor", .value_name = "NODE...", .help = "another one that lives, by name or id"},

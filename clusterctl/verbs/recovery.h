@@ -12,6 +12,7 @@ extern const struct ray_args_option cluster_inventory_options[];
 extern const struct ray_args_option cluster_recover_options[];
 extern const struct ray_args_option node_confirm_off_options[];
 
+/* Of this member as it says itself, or with --root of a data folder whose rayosd does not run. */
 int cluster_inventory(const struct ray_args *args, void *context);
 int cluster_recover(const struct ray_args *args, void *context);
 int node_confirm_off(const struct ray_args *args, void *context);

@@ -261,16 +261,18 @@ static const struct coord_checkpoint_ops lmdb_ops = {
     .destroy = lmdb_destroy,
 };
 
-static int databases_open(struct checkpoint_lmdb *lmdb, struct ray_err *err)
+/* `flags` MDB_RDONLY: nothing is made. */
+static int databases_open(struct checkpoint_lmdb *lmdb, unsigned flags, struct ray_err *err)
 {
+    unsigned dbi_flags = (flags & MDB_RDONLY) != 0 ? 0 : MDB_CREATE;
     MDB_txn *txn;
-    int rc = mdb_txn_begin(lmdb->env, NULL, 0, &txn);
+    int rc = mdb_txn_begin(lmdb->env, NULL, flags, &txn);
 
     if (rc != 0) {
         return coord_lmdb_fail(err, rc, "the checkpoint");
     }
-    rc = mdb_dbi_open(txn, "records", MDB_CREATE, &lmdb->records);
-    rc = rc == 0 ? mdb_dbi_open(txn, "heads", MDB_CREATE, &lmdb->heads) : rc;
+    rc = mdb_dbi_open(txn, "records", dbi_flags, &lmdb->records);
+    rc = rc == 0 ? mdb_dbi_open(txn, "heads", dbi_flags, &lmdb->heads) : rc;
     if (rc != 0) {
         mdb_txn_abort(txn);
     } else {
@@ -291,7 +293,7 @@ int coord_checkpoint_lmdb_create(struct coord_checkpoint **out, struct ray_loop 
     lmdb->checkpoint.ops = &lmdb_ops;
     rc = coord_lmdb_open(&lmdb->env, folder, "checkpoint.mdb",
                          map_size == 0 ? map_size_usual : map_size, 2, MDB_NOMETASYNC, err);
-    rc = rc == RAY_OK ? databases_open(lmdb, err) : rc;
+    rc = rc == RAY_OK ? databases_open(lmdb, 0, err) : rc;
     rc = rc == RAY_OK ? coord_worker_create(&lmdb->worker, loop, err) : rc;
     if (rc != RAY_OK) {
         lmdb_destroy(&lmdb->checkpoint);
@@ -299,4 +301,30 @@ int coord_checkpoint_lmdb_create(struct coord_checkpoint **out, struct ray_loop 
     }
     *out = &lmdb->checkpoint;
     return RAY_OK;
+}
+
+static void no_record(void *arg, const uint8_t *key, size_t key_size, const uint8_t *value,
+                      size_t value_size)
+{
+    (void)arg;
+    (void)key;
+    (void)key_size;
+    (void)value;
+    (void)value_size;
+}
+
+int coord_checkpoint_lmdb_look(const char *folder, struct coord_checkpoint_head *out,
+                               struct ray_err *err)
+{
+    struct checkpoint_lmdb lmdb = {.checkpoint.ops = &lmdb_ops};
+    int rc = coord_lmdb_open(&lmdb.env, folder, "checkpoint.mdb", map_size_usual, 2,
+                             MDB_RDONLY | MDB_NOLOCK, err);
+
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    rc = databases_open(&lmdb, MDB_RDONLY, err);
+    rc = rc == RAY_OK ? lmdb_load(&lmdb.checkpoint, no_record, NULL, out, err) : rc;
+    mdb_env_close(lmdb.env);
+    return rc;
 }

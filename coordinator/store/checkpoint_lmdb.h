@@ -19,6 +19,10 @@
  * when they are not there. RAY_EMALFORMED: not LMDB's, or damaged: remove the file. */
 int coord_checkpoint_lmdb_create(struct coord_checkpoint **out, struct ray_loop *loop,
                                  const char *folder, size_t map_size, struct ray_err *err);
+/* Its head, after all records were verified; nothing on the disk is changed, not even a lock: only
+ * where nobody else has it open. RAY_ENOTFOUND: there is none; RAY_EMALFORMED as above. */
+int coord_checkpoint_lmdb_look(const char *folder, struct coord_checkpoint_head *out,
+                               struct ray_err *err);
 int coord_facts_lmdb_create(struct coord_facts **out, const char *folder, struct ray_err *err);
 
 #endif

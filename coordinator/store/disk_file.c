@@ -729,6 +729,57 @@ int coord_disk_file_create(struct coord_disk **out, struct ray_loop *loop, const
     return RAY_OK;
 }
 
+/* --- only looking --- */
+
+/* The lock as its owner left it; nobody made one yet: nobody has it. */
+static int folder_watch(struct disk_file *file, const char *path, struct ray_err *err)
+{
+    file->dir_fd = ray_fault(RAY_FAULT_OPEN) ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (file->dir_fd < 0) {
+        return ray_fail_errno(err, errno, "%s", path);
+    }
+    file->lock_fd = openat(file->dir_fd, lock_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (file->lock_fd < 0) {
+        return errno == ENOENT ? RAY_OK : ray_fail_errno(err, errno, "%s/.lock", path);
+    }
+    if (flock(file->lock_fd, LOCK_SH | LOCK_NB) != 0) {
+        return errno == EWOULDBLOCK ? ray_fail(err, RAY_ECONFLICT, "another process uses %s", path)
+                                    : ray_fail_errno(err, errno, "locking %s", path);
+    }
+    return RAY_OK;
+}
+
+static const struct coord_disk_ops look_ops = {
+    .list = file_list,
+    .read = file_read,
+    .free_size = file_free_size,
+    .destroy = file_destroy,
+};
+
+int coord_disk_file_look(struct coord_disk **out, const char *path, struct ray_err *err)
+{
+    struct disk_file *file = ray_fault(RAY_FAULT_ALLOC) ? NULL : calloc(1, sizeof *file);
+    int rc;
+
+    assert(out != NULL && path != NULL);
+    if (file == NULL) {
+        return ray_fail(err, RAY_ENOMEM, "a disk");
+    }
+    file->disk.ops = &look_ops;
+    file->dir_fd = -1;
+    file->lock_fd = -1;
+    for (size_t i = 0; i < OPEN_FILES_MAX; i++) {
+        file->open_files[i].fd = -1;
+    }
+    rc = folder_watch(file, path, err);
+    if (rc != RAY_OK) {
+        file_destroy(&file->disk);
+        return rc;
+    }
+    *out = &file->disk;
+    return RAY_OK;
+}
+
 const struct ray_histogram *coord_disk_file_writes(const struct coord_disk *disk)
 {
     return &((const struct disk_file *)disk)->writes;

@@ -24,6 +24,9 @@ enum { COORD_DISK_FILE_QUEUE_MAX = 64 };
 
 int coord_disk_file_create(struct coord_disk **out, struct ray_loop *loop, const char *path,
                            struct ray_err *err);
+/* Only to look: nothing is made, removed or written, and of the operations there are but list,
+ * read, free_size and destroy. Nobody else can open it until destroy. RAY_ECONFLICT as above. */
+int coord_disk_file_look(struct coord_disk **out, const char *path, struct ray_err *err);
 /* Whether the file system takes O_DIRECT; where not, say so once at start. */
 bool coord_disk_file_is_direct(const struct coord_disk *disk);
 /* How long writes took, from when they were asked for. */

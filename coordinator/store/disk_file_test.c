@@ -178,6 +178,38 @@ static void one_process_has_it(void **state)
     teardown(fixture);
 }
 
+/* Nothing is swept, and the owner is not disturbed. */
+static void who_looks_changes_nothing(void **state)
+{
+    struct fixture *fixture = setup_in("/tmp");
+    struct coord_disk *look = NULL;
+    struct coord_disk *other = NULL;
+    char unfinished[sizeof fixture->path + 16];
+    int fd;
+
+    (void)state;
+    assert_int_equal(create(fixture, "one", COORD_DISK_BLOCK_SIZE), RAY_OK);
+    assert_int_equal(coord_disk_file_look(&look, fixture->path, NULL), RAY_ECONFLICT);
+    fixture->disk->ops->destroy(fixture->disk);
+    (void)snprintf(unfinished, sizeof unfinished, "%s/.new-half", fixture->path);
+    fd = open(unfinished, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    (void)close(fd);
+
+    assert_int_equal(coord_disk_file_look(&look, fixture->path, NULL), RAY_OK);
+    assert_int_equal(look->ops->read(look, "one", 0, fixture->block, COORD_DISK_BLOCK_SIZE, NULL),
+                     RAY_OK);
+    assert_int_equal(coord_disk_file_create(&other, &fixture->loop, fixture->path, NULL),
+                     RAY_ECONFLICT);
+    look->ops->destroy(look);
+    assert_int_equal(access(unfinished, F_OK), 0);
+    assert_int_equal(coord_disk_file_create(&fixture->disk, &fixture->loop, fixture->path, NULL),
+                     RAY_OK);
+    assert_int_equal(coord_disk_file_look(&look, "/nowhere", NULL), RAY_ENOTFOUND);
+    assert_int_equal(remove_file(fixture, "one"), RAY_OK);
+    teardown(fixture);
+}
+
 static void unfinished_files_are_swept(void **state)
 {
     struct fixture *fixture = setup_in("/tmp");
@@ -459,6 +491,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_does_what_a_disk_does),
         cmocka_unit_test(one_process_has_it),
+        cmocka_unit_test(who_looks_changes_nothing),
         cmocka_unit_test(unfinished_files_are_swept),
         cmocka_unit_test(what_is_under_way_is_answered_at_the_end),
         cmocka_unit_test(many_at_once_come_back_in_order),

@@ -202,14 +202,14 @@ static int read_copy(struct coord_disk *disk, uint64_t at, uint8_t *block, struc
     return rc == RAY_EIO || rc == RAY_EMALFORMED ? RAY_OK : rc;
 }
 
-int coord_meta_open(struct coord_meta_store *store, struct coord_disk *disk, struct ray_err *err)
+/* *out_at: which of them is the newest. */
+static int read_newest(struct coord_disk *disk, struct copy *out, uint64_t *out_at,
+                       struct ray_err *err)
 {
     struct copy copies[COPIES];
-    const struct copy *newest;
     uint8_t *block = block_get(1);
     int rc = RAY_OK;
 
-    *store = (struct coord_meta_store){.disk = disk};
     if (block == NULL) {
         return ray_fail(err, RAY_ENOMEM, "a meta block");
     }
@@ -224,13 +224,38 @@ int coord_meta_open(struct coord_meta_store *store, struct coord_disk *disk, str
     if (copies[0].generation == 0 && copies[1].is_blank) {
         return ray_fail(err, RAY_ENOTFOUND, "the meta block was never written whole");
     }
-    newest = copies[0].generation >= copies[1].generation ? &copies[0] : &copies[1];
-    if (newest->generation == 0) {
+    *out_at = copies[0].generation >= copies[1].generation ? 0 : 1;
+    *out = copies[*out_at];
+    if (out->generation == 0) {
         return ray_fail(err, RAY_EMALFORMED, "both copies of the meta block are damaged");
     }
+    return RAY_OK;
+}
+
+int coord_meta_open(struct coord_meta_store *store, struct coord_disk *disk, struct ray_err *err)
+{
+    struct copy newest = {.generation = 0};
+    uint64_t at = 0;
+    int rc = read_newest(disk, &newest, &at, err);
+
+    *store = (struct coord_meta_store){.disk = disk};
+    if (rc != RAY_OK) {
+        return rc;
+    }
     /* Also when they agree: the second may have been read from a cache that forgets. */
-    return write_copies(store, &newest->meta, newest->generation, newest == &copies[0] ? 1 : 0,
-                        err);
+    return write_copies(store, &newest.meta, newest.generation, (at + 1) % COPIES, err);
+}
+
+int coord_meta_look(struct coord_disk *disk, struct coord_meta *out, struct ray_err *err)
+{
+    struct copy newest = {.generation = 0};
+    uint64_t at = 0;
+    int rc = read_newest(disk, &newest, &at, err);
+
+    if (rc == RAY_OK) {
+        *out = newest.meta;
+    }
+    return rc;
 }
 
 int coord_meta_write(struct coord_meta_store *store, const struct coord_meta *next,

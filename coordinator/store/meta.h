@@ -71,6 +71,8 @@ struct coord_meta_store {
  * must be treated as wiped; RAY_EUNSUPPORTED: a newer format. A damaged or older copy is repaired.
  */
 int coord_meta_open(struct coord_meta_store *store, struct coord_disk *disk, struct ray_err *err);
+/* The same without repair: nothing is written. */
+int coord_meta_look(struct coord_disk *disk, struct coord_meta *out, struct ray_err *err);
 /* Makes the file; done(arg, status) when it is there and holds `first`. RAY_EEXISTS through
  * `done` when there is one that coord_meta_open finds. `store` stays at its address until then. */
 void coord_meta_create(struct coord_meta_store *store, struct coord_disk *disk,

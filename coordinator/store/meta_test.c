@@ -183,7 +183,13 @@ static void rot_of_one_copy_is_repaired(void **state)
     next.vote = 3;
     assert_int_equal(coord_meta_write(&store, &next, NULL), RAY_OK);
     for (size_t at = 0; at < file->size; at++) {
+        struct coord_meta looked;
+
         file->bytes[at] ^= 0x10;
+        fake->now_until_cut = 0; /* looking writes nothing */
+        assert_int_equal(coord_meta_look(&fake->disk, &looked, NULL), RAY_OK);
+        assert_true(is_same(&looked, &next) && fake->now_until_cut == 0);
+        fake->now_until_cut = -1;
         assert_int_equal(coord_meta_open(&store, &fake->disk, NULL), RAY_OK);
         assert_true(is_same(&store.now, &next));
         assert_memory_equal(file->bytes, file->bytes + COORD_DISK_BLOCK_SIZE,

@@ -81,6 +81,7 @@ struct coord_wal_recovery {
     enum coord_wal_outcome outcome;
     uint64_t first_index;   /* of the log; last_index + 1 when it is empty */
     uint64_t last_index;    /* 0: empty and never had an entry */
+    uint64_t last_term;     /* of that entry; 0: the log is empty */
     uint64_t durable_index; /* the highest that a batch in use states; a lower bound */
     uint64_t rot_index;     /* ROT: the first entry that cannot be trusted */
     uint64_t cut_size;      /* TAIL: bytes that were zeroed */
@@ -104,6 +105,9 @@ int coord_wal_open_begin(struct coord_wal_opening **out, struct coord_disk *disk
 int coord_wal_open_end(struct coord_wal_opening *opening, uint64_t known_index,
                        const struct coord_wal_user *user, struct coord_wal **out,
                        struct coord_wal_recovery *recovery, struct ray_err *err);
+/* In the place of `end`: only what it would find; the disk needs no more than list and read. */
+int coord_wal_open_look(struct coord_wal_opening *opening, uint64_t known_index,
+                        struct coord_wal_recovery *recovery, struct ray_err *err);
 void coord_wal_open_cancel(struct coord_wal_opening *opening); /* NULL is fine */
 /* Forgets what is not durable; no callback comes any more. NULL is fine. */
 void coord_wal_destroy(struct coord_wal *wal);

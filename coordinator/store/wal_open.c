@@ -49,10 +49,12 @@ static void report(const struct coord_wal *wal, const struct coord_wal_scan *sca
                    struct coord_wal_recovery *recovery)
 {
     uint64_t last_index = coord_wal_last_index(wal);
+    const struct coord_wal_place *last = coord_wal_index_get(&wal->index, last_index);
     struct coord_wal_recovery out = {
         .outcome = judge(scan, &wal->config, &wal->index),
         .first_index = coord_wal_first_index(wal),
         .last_index = last_index,
+        .last_term = last == NULL ? 0 : last->term,
         .durable_index = scan->stated_index < last_index ? scan->stated_index : last_index,
     };
 
@@ -260,6 +262,24 @@ int coord_wal_open_end(struct coord_wal_opening *opening, uint64_t known_index,
         coord_wal_space_step(wal);
         *out = wal;
     }
+    return rc;
+}
+
+int coord_wal_open_look(struct coord_wal_opening *opening, uint64_t known_index,
+                        struct coord_wal_recovery *recovery, struct ray_err *err)
+{
+    int rc;
+
+    assert(opening != NULL && recovery != NULL);
+    join(opening);
+    opening->wal->config.known_index = known_index;
+    rc = opening->rc;
+    if (rc == RAY_OK) {
+        report(opening->wal, &opening->scan, recovery);
+    } else if (err != NULL) {
+        *err = opening->err;
+    }
+    coord_wal_open_cancel(opening);
     return rc;
 }
 

@@ -1,4 +1,5 @@
 """A majority of the voters is lost for good: inventory, recover, confirm-off."""
+import hashlib
 import json
 import shutil
 
@@ -7,7 +8,7 @@ import pytest
 from cluster import NO_QUORUM, Group
 from conftest import LIMIT_S, wait_until
 
-USAGE, NOT_FOUND, DENIED, CONFLICT = 2, 3, 6, 7
+FAILED, USAGE, NOT_FOUND, DENIED, CONFLICT = 1, 2, 3, 6, 7
 
 
 @pytest.fixture
@@ -157,3 +158,66 @@ def test_who_has_no_log_does_not_recover(three):
     shutil.rmtree(three["c"].root)
     assert observer.run("cluster", "recover", "--yes").returncode in (1, DENIED)
     assert observer.is_alive()
+
+
+@pytest.fixture
+def one():
+    made = Group()
+    made.create()
+    yield made["a"]
+    made.end()
+
+
+def contents(folder):
+    """Every file and folder below it, with what is in it and when it was changed."""
+    return {path: (path.stat().st_mtime_ns,
+                   hashlib.sha256(path.read_bytes()).digest() if path.is_file() else None)
+            for path in folder.rglob("*") if not path.is_socket()}
+
+
+def test_a_disk_says_what_its_member_said(one):
+    for number in range(20):
+        assert one.write("number", str(number)) == 0
+    assert "clusterctl cluster inventory" in refused(
+        one, CONFLICT, "cluster", "inventory", "--root", one.root)
+    said = one.json("cluster", "inventory")
+    one.kill()
+    before = contents(one.root)
+    found = one.json("cluster", "inventory", "--root", one.root)
+    assert found == one.json("cluster", "inventory", "--root", one.root / "var/rayos")
+    assert contents(one.root) == before
+    same = ("node", "node_id", "node_state", "cluster_id", "cluster_epoch", "term", "last_term")
+    assert {key: found[key] for key in same} == {key: said[key] for key in same}
+    assert found["last_index"] >= said["last_index"] and found["first_index"] == 1
+    assert found["vote"] == found["server_id"] == 1
+    assert 0 < found["durable_index"] <= found["last_index"]
+    assert found["checkpoint_index"] <= found["last_index"]
+    assert not found["checkpoint_trouble"]
+    one.start()
+    assert one.read("number") == ("19", 0)
+
+
+def test_a_disk_says_what_is_wrong_with_it(one):
+    for number in range(20):
+        assert one.write("number", str(number)) == 0
+    one.kill()
+    nothing = one.root / "nothing"
+    nothing.mkdir()
+    assert "data folder" in refused(one, NOT_FOUND, "cluster", "inventory", "--root", nothing)
+    raft = one.root / "var/rayos/raft"
+    log = next(path for path in sorted(raft.iterdir()) if path.name.startswith("wal-0"))
+    rot(log, 3 * 4096)
+    found = one.json("cluster", "inventory", "--root", one.root)
+    assert found["node_state"] == "quarantined" and "rot behind" in found["log_trouble"]
+    rot(raft / "meta", 0)
+    assert one.json("cluster", "inventory", "--root", one.root) == found
+    rot(raft / "meta", 4096)
+    before = contents(one.root)
+    assert "both copies" in refused(one, FAILED, "cluster", "inventory", "--root", one.root)
+    assert contents(one.root) == before
+
+
+def rot(path, offset):
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(b"rotten")

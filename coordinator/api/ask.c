@@ -179,9 +179,12 @@ static bool waits_for_state(struct member_ask *ask, const struct coord_fsm_resul
     if (coord_fsm_index(coord_replica_fsm(m->replica)) >= result->revision) {
         return false;
     }
+    if (ray_clock_boottime_ns() + ANSWER_MARGIN_MS * RAY_NS_PER_MS >= ask->deadline_ns) {
+        return false; /* the outcome is known: the caller is to hear it in time */
+    }
     ask->kept = keep(result);
     ask->has_ticket =
-        ask->kept != NULL && coord_replica_wait(m->replica, result->revision, deadline_ns(ask),
+        ask->kept != NULL && coord_replica_wait(m->replica, result->revision, ask->deadline_ns,
                                                 on_shown_here, ask, &ask->ticket, NULL) == RAY_OK;
     return ask->has_ticket;
 }
@@ -224,8 +227,9 @@ void member_ask_propose_bytes(struct member_ask *ask, const uint8_t *bytes, size
     int rc = require_voice(m, &err);
 
     ask->begun_ns = ray_clock_boottime_ns();
+    ask->deadline_ns = deadline_ns(ask);
     if (rc == RAY_OK) {
-        rc = coord_replica_propose(m->replica, bytes, size, deadline_ns(ask), on_proposed, ask,
+        rc = coord_replica_propose(m->replica, bytes, size, ask->deadline_ns, on_proposed, ask,
                                    &ask->ticket, &err);
     }
     if (rc != RAY_OK) {

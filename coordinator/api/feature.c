@@ -37,7 +37,7 @@ bool member_feature_wait(struct coord_member *m, struct coord_replica_feature *o
     if (m->replica == NULL || !coord_replica_feature(m->replica, out)) {
         return false;
     }
-    if (out->common_level >= out->build_level) {
+    if (out->level >= out->build_level || out->common_level >= out->build_level) {
         return true;
     }
     holder = coord_fsm_find(coord_replica_fsm(m->replica), COORD_NODE, &out->holder);

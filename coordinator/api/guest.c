@@ -223,6 +223,9 @@ static void propose_join(struct member_ask *ask, const Rayos__Cluster__JoinReque
     Rayos__Registry__NodeJoin join = RAYOS__REGISTRY__NODE_JOIN__INIT;
     Rayos__Registry__Object object = RAYOS__REGISTRY__OBJECT__INIT;
     Rayos__Registry__Node node = RAYOS__REGISTRY__NODE__INIT;
+    const struct coord_object *outlived =
+        coord_fsm_outlived(coord_replica_fsm(ask->member->replica), id, request->name,
+                           request->is_ephemeral, request->token_hash.data);
 
     node.identity_key = ray_proto_bytes(identity, RAY_KEY_SIZE);
     node.link_key = request->link_key;
@@ -242,6 +245,9 @@ static void propose_join(struct member_ask *ask, const Rayos__Cluster__JoinReque
     join.incarnation = request->incarnation;
     join.boot_counter = request->boot_counter;
     join.is_ephemeral = request->is_ephemeral;
+    if (outlived != NULL) {
+        join.replaces = ray_proto_id(&outlived->id);
+    }
     command.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_JOIN;
     command.node_join = &join;
     ask->on_result = on_joined;

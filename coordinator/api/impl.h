@@ -61,7 +61,8 @@ struct member_ask {
     struct coord_member *member;
     struct ray_rpc_call *call; /* NULL once it is ended */
     struct member_caller caller;
-    uint64_t begun_ns; /* of a command */
+    uint64_t begun_ns;    /* of a command */
+    uint64_t deadline_ns; /* of what was proposed */
     uint64_t ticket;
     bool has_ticket;
     /* The command ran, and the state machine took it (refusals are told the caller before). */
@@ -132,6 +133,7 @@ struct coord_member {
     struct ray_rpc_bulk_server *operators;
 
     struct coord_place_cache *place; /* what placement has read; NULL: nobody has asked yet */
+    uint64_t place_dropped_count;    /* of the replica, when it was asked */
     struct member_ask_list asks;
     size_t ask_count;
     size_t order_stream_count; /* logs that are read through here */

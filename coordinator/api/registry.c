@@ -140,6 +140,10 @@ static int answer_place(struct coord_member *m, const struct member_caller *call
     if (m->place == NULL && coord_place_cache_create(&m->place, err) != RAY_OK) {
         return RAY_ENOMEM;
     }
+    if (m->place_dropped_count != coord_replica_dropped_count(m->replica)) {
+        m->place_dropped_count = coord_replica_dropped_count(m->replica);
+        coord_place_cache_forget_objects(m->place);
+    }
     return coord_place_answer(coord_replica_fsm(m->replica), m->place, is_known ? &actor : NULL,
                               query->data, query->size, out, err);
 }

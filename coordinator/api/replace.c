@@ -1,5 +1,6 @@
 /* replace.c - whether a node that joins may take another one's place now. The registry knows whose
  * place that is; whether that node still runs, and what its vote is needed for, only members know.
+ * The leader looks once more, at the append (replica/grants.c): it alone hears everybody.
  * Who is refused asks again every second. */
 #include "coordinator/api/impl.h"
 #include "coordinator/core/config.h"
@@ -33,7 +34,7 @@ int member_replace_check(struct coord_member *m, const Rayos__Cluster__JoinReque
     if (other == NULL || other->node.state == COORD_NODE_PENDING) {
         return RAY_OK;
     }
-    if (coord_replica_hears(m->replica, other)) {
+    if (coord_replica_may_run(m->replica, other)) {
         char id[RAY_ID_TEXT_SIZE];
 
         (void)ray_fail(err, RAY_ECONFLICT,

@@ -163,7 +163,8 @@ const struct coord_object *coord_fsm_find(const struct coord_fsm *fsm, enum coor
                                           const struct ray_id *id);
 const struct coord_object *coord_fsm_find_name(const struct coord_fsm *fsm, enum coord_kind kind,
                                                const char *name);
-/* Whom the registry would remove if that node joined now with that token; NULL: nobody. */
+/* Whom the registry would remove if that node joined now with that token; NULL: nobody. A
+ * NodeJoin has to name it. */
 const struct coord_object *coord_fsm_outlived(const struct coord_fsm *fsm,
                                               const struct ray_id *joiner, const char *name,
                                               bool is_ephemeral,

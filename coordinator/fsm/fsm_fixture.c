@@ -294,6 +294,8 @@ int fix_join_like(struct fix *fix, const struct fix_joiner *joiner)
     Rayos__Registry__NodeJoin join = RAYOS__REGISTRY__NODE_JOIN__INIT;
     struct node_parts parts;
     struct ray_id incarnation_id = fix_id(joiner->incarnation);
+    const struct coord_object *outlived;
+    struct ray_id node;
     uint8_t hash[COORD_KEY_SIZE];
 
     fix_command(&command);
@@ -308,6 +310,11 @@ int fix_join_like(struct fix *fix, const struct fix_joiner *joiner)
     join.incarnation = ray_proto_optional_id(&incarnation_id);
     join.boot_counter = joiner->boot_counter;
     join.is_ephemeral = joiner->is_ephemeral;
+    node = fix_id(joiner->node);
+    outlived = coord_fsm_outlived(fix->fsm, &node, joiner->name, joiner->is_ephemeral, hash);
+    if (outlived != NULL && !joiner->names_nobody) {
+        join.replaces = ray_proto_id(&outlived->id);
+    }
     return fix_apply(fix, &command);
 }
 
@@ -535,6 +542,15 @@ int fix_token_put(struct fix *fix, unsigned token, uint32_t uses, uint64_t ttl_u
     describe_token(&parts, token, uses);
     parts.token.ttl_us = ttl_us;
     parts.token.needs_approval = needs_approval;
+    return put(fix, &parts.object);
+}
+
+int fix_token_put_ephemeral(struct fix *fix, unsigned token)
+{
+    struct token_parts parts;
+
+    describe_token(&parts, token, 1);
+    parts.token.is_ephemeral = true;
     return put(fix, &parts.object);
 }
 

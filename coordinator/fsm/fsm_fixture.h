@@ -69,6 +69,7 @@ struct fix_joiner {
     unsigned incarnation;
     uint64_t boot_counter;
     bool is_ephemeral;
+    bool names_nobody; /* as its place; else whom it is to take the place of */
 };
 int fix_join_like(struct fix *fix, const struct fix_joiner *joiner);
 int fix_add_node(struct fix *fix, unsigned node); /* with the token, fit for grants */
@@ -92,6 +93,8 @@ int fix_tick(struct fix *fix, uint64_t now_us);
 int fix_session_open(struct fix *fix, unsigned session, uint64_t ttl_us);
 int fix_token_put(struct fix *fix, unsigned token, uint32_t uses, uint64_t ttl_us,
                   bool needs_approval);
+/* Of one use, for an observer. */
+int fix_token_put_ephemeral(struct fix *fix, unsigned token);
 /* Of one use, for the node of that name; `replaces` 0: nobody. */
 int fix_token_put_for(struct fix *fix, unsigned token, const char *name, unsigned replaces);
 int fix_recover(struct fix *fix, uint64_t expected_epoch, const unsigned *survivors, size_t count);

@@ -18,7 +18,7 @@ struct newcomer {
     struct coord_label *labels;
     size_t label_count;
     bool is_fit_for_leases;
-    bool is_ephemeral;
+    bool is_in_memory;
 };
 
 static int read_keys(struct fsm_apply *apply, const Rayos__Registry__Node *node,
@@ -75,7 +75,7 @@ static int read_newcomer(struct fsm_apply *apply, const Rayos__Registry__Object 
         rc = read_keys(apply, message->node, out);
     }
     if (rc == RAY_OK) {
-        out->is_ephemeral = false;
+        out->is_in_memory = false;
         out->label_count = message->n_labels;
         out->is_fit_for_leases = message->node->is_fit_for_leases;
         rc = fsm_labels(message->labels, message->n_labels, &apply->fsm->arena, &out->labels,
@@ -283,7 +283,7 @@ static int take_place(struct fsm_apply *apply, struct fsm_object *object, struct
 /* Whose place it takes without a further word: that of the node that its token names, or that of an
  * earlier boot of a machine that has no disk. NULL: nobody's. */
 static struct fsm_object *find_outlived(const struct coord_fsm *fsm, const char *wanted,
-                                        bool is_ephemeral, const struct coord_token *token)
+                                        bool is_in_memory, const struct coord_token *token)
 {
     struct fsm_object *other = wanted[0] == '\0' ? NULL : fsm_find_name(fsm, COORD_NODE, wanted);
     const struct coord_node *node;
@@ -292,14 +292,14 @@ static struct fsm_object *find_outlived(const struct coord_fsm *fsm, const char 
         return NULL;
     }
     node = &other->pub.node;
-    if (is_ephemeral && node->is_ephemeral && node->state == COORD_NODE_PENDING) {
+    if (is_in_memory && node->is_in_memory && node->state == COORD_NODE_PENDING) {
         return other; /* it had no rights yet */
     }
     if (token->needs_approval) {
         return NULL;
     }
     return token->takes_place || ray_id_equal(&token->replaces, &other->pub.id) ||
-                   (is_ephemeral && node->is_ephemeral)
+                   (is_in_memory && node->is_in_memory)
                ? other
                : NULL;
 }
@@ -309,6 +309,7 @@ const struct coord_object *coord_fsm_outlived(const struct coord_fsm *fsm,
                                               bool is_ephemeral,
                                               const uint8_t token_hash[static COORD_KEY_SIZE])
 {
+    const struct fsm_object *known = fsm_find(fsm, COORD_NODE, joiner);
     const struct fsm_object *token;
     const struct fsm_object *other;
     struct ray_id id;
@@ -318,7 +319,9 @@ const struct coord_object *coord_fsm_outlived(const struct coord_fsm *fsm,
     if (token == NULL || memcmp(token->pub.token.hash, token_hash, COORD_KEY_SIZE) != 0) {
         return NULL;
     }
-    other = find_outlived(fsm, name, is_ephemeral, &token->pub.token);
+    /* Who is known keeps the name that it asked for first, whatever it calls itself now. */
+    other = find_outlived(fsm, known != NULL ? known->pub.node.wanted_name : name, is_ephemeral,
+                          &token->pub.token);
     return other == NULL || ray_id_equal(&other->pub.id, joiner) ? NULL : &other->pub;
 }
 
@@ -334,10 +337,10 @@ static struct fsm_object *find_waiting(const struct fsm_apply *apply,
 {
     const struct fsm_order *nodes = &apply->fsm->order[COORD_NODE];
 
-    for (size_t i = 0; newcomer->is_ephemeral && i < nodes->count; i++) {
+    for (size_t i = 0; newcomer->is_in_memory && i < nodes->count; i++) {
         struct fsm_object *other = fsm_object_of(nodes->items[i]);
 
-        if (other->pub.node.state == COORD_NODE_PENDING && other->pub.node.is_ephemeral &&
+        if (other->pub.node.state == COORD_NODE_PENDING && other->pub.node.is_in_memory &&
             strcmp(other->pub.node.wanted_name, called(newcomer)) == 0) {
             return other;
         }
@@ -368,7 +371,8 @@ static int ask_in(struct fsm_apply *apply, const struct newcomer *newcomer,
         }
         rc = add_node(apply, newcomer, &known);
         if (rc == RAY_OK) {
-            known->pub.node.is_ephemeral = newcomer->is_ephemeral;
+            known->pub.node.is_ephemeral = newcomer->is_in_memory;
+            known->pub.node.is_in_memory = newcomer->is_in_memory;
         }
     }
     if (rc == RAY_OK) {
@@ -466,6 +470,26 @@ struct joining {
     struct fsm_object *waiting;  /* the same */
 };
 
+/* Nobody is removed but who was named when members looked whether it still runs. */
+static int check_outlived(struct fsm_apply *apply, const struct joining *joining)
+{
+    struct ray_id replaces;
+    int rc = fsm_optional_id(&joining->join->replaces, "replaced node", &replaces, apply->err);
+
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    if (!ray_id_equal(joining->outlived != NULL ? &joining->outlived->pub.id : &(struct ray_id){0},
+                      &replaces)) {
+        (void)fsm_refuse(apply->err, RAY_ECONFLICT,
+                         "whose place node %s would take has changed meanwhile",
+                         called(joining->newcomer));
+        (void)ray_next(apply->err, "it asks again by itself");
+        return RAY_ECONFLICT;
+    }
+    return joining->outlived == NULL ? RAY_OK : check_aside(apply, joining->outlived);
+}
+
 static int check_joining(struct fsm_apply *apply, const struct fsm_object *known,
                          struct joining *joining)
 {
@@ -480,9 +504,9 @@ static int check_joining(struct fsm_apply *apply, const struct fsm_object *known
     }
     joining->outlived = find_outlived(
         apply->fsm, known != NULL ? known->pub.node.wanted_name : newcomer->wanted_name,
-        newcomer->is_ephemeral, &joining->token->pub.token);
+        newcomer->is_in_memory, &joining->token->pub.token);
     joining->waiting = known == NULL ? find_waiting(apply, newcomer) : NULL;
-    return joining->outlived == NULL ? RAY_OK : check_aside(apply, joining->outlived);
+    return check_outlived(apply, joining);
 }
 
 static int join_with_token(struct fsm_apply *apply, struct joining *joining,
@@ -509,7 +533,8 @@ static int join_with_token(struct fsm_apply *apply, struct joining *joining,
     }
     token = &joining->token->pub.token;
     node = &known->pub.node;
-    node->is_ephemeral = token->is_ephemeral || joining->newcomer->is_ephemeral;
+    node->is_ephemeral = token->is_ephemeral || joining->newcomer->is_in_memory;
+    node->is_in_memory = joining->newcomer->is_in_memory;
     node->has_join_token = true;
     memcpy(node->join_token, token->hash, sizeof node->join_token);
     fsm_node_admit_boot(apply, node, &joining->incarnation, joining->join->boot_counter);
@@ -537,7 +562,7 @@ int fsm_node_join(struct fsm_apply *apply, const void *command)
         rc = fsm_id(&join->incarnation, "incarnation", &incarnation, apply->err);
     }
     if (rc == RAY_OK) {
-        newcomer.is_ephemeral = join->is_ephemeral;
+        newcomer.is_in_memory = join->is_ephemeral;
         joining.incarnation = incarnation;
         rc = find_known(apply, &newcomer, &known);
     }

@@ -235,16 +235,22 @@ static void test_a_token_replaces_nobody_else(void **state)
     fix_close(&fix);
 }
 
-static int join_diskless(struct fix *fix, unsigned id, unsigned token)
+static int join_as_diskless(struct fix *fix, const char *name, unsigned id, unsigned token,
+                            uint64_t boot_counter)
 {
-    const struct fix_joiner joiner = {.name = "ram",
+    const struct fix_joiner joiner = {.name = name,
                                       .node = id,
                                       .token = token,
                                       .incarnation = 900 + id,
-                                      .boot_counter = 1,
+                                      .boot_counter = boot_counter,
                                       .is_ephemeral = true};
 
     return fix_join_like(fix, &joiner);
+}
+
+static int join_diskless(struct fix *fix, unsigned id, unsigned token)
+{
+    return join_as_diskless(fix, "ram", id, token, 1);
 }
 
 static size_t count_nodes(const struct fix *fix)
@@ -276,6 +282,76 @@ static void test_a_boot_in_memory_replaces_the_one_before(void **state)
     assert_int_equal(node(&fix, 51)->state, COORD_NODE_PENDING);
     assert_true(node(&fix, 51)->is_ephemeral);
     assert_int_equal(node(&fix, 50)->state, COORD_NODE_MEMBER);
+    fix_close(&fix);
+}
+
+/* It has a disk, and guests on it, and is an observer because its token or who approved it said so:
+ * no machine without a disk takes its place by its name. */
+static void test_an_observer_with_a_disk_is_not_replaced(void **state)
+{
+    struct fix fix;
+
+    (void)state;
+    fix_open_cluster(&fix);
+    assert_int_equal(fix_token_put_ephemeral(&fix, 31), RAY_OK);
+    assert_int_equal(fix_join_as(&fix, "ram", 50, 31, 950, 1), RAY_OK);
+    assert_true(node(&fix, 50)->is_ephemeral);
+    assert_false(node(&fix, 50)->is_in_memory);
+    assert_int_equal(join_diskless(&fix, 51, FIX_TOKEN), RAY_OK);
+    assert_int_equal(node(&fix, 50)->state, COORD_NODE_MEMBER);
+    assert_string_equal(name_of(&fix, 50), "ram");
+    assert_int_equal(node(&fix, 51)->state, COORD_NODE_PENDING);
+    assert_true(node(&fix, 51)->is_in_memory);
+    /* Nor while it waits under that name. */
+    assert_int_equal(fix_token_put(&fix, 32, 9, 0, true), RAY_OK);
+    assert_int_equal(fix_join_as(&fix, "box", 52, 32, 952, 1), RAY_OK);
+    assert_int_equal(join_as_diskless(&fix, "box", 53, FIX_TOKEN, 1), RAY_OK);
+    assert_int_equal(node(&fix, 52)->state, COORD_NODE_PENDING);
+    assert_string_equal(name_of(&fix, 52), "box");
+    fix_close(&fix);
+}
+
+/* What it called itself first is what it is let in as, and what members have to look at. */
+static void test_whose_place_is_by_the_first_name(void **state)
+{
+    struct fix fix;
+    struct ray_id joiner = fix_id(60);
+    const struct coord_object *outlived;
+    uint8_t hash[COORD_KEY_SIZE];
+
+    (void)state;
+    fix_open_cluster(&fix);
+    assert_int_equal(join_diskless(&fix, 40, FIX_TOKEN), RAY_OK);
+    assert_int_equal(fix_join_as(&fix, "ram", 60, FIX_TOKEN, 960, 1), RAY_OK);
+    assert_int_equal(node(&fix, 60)->state, COORD_NODE_PENDING);
+    memcpy(hash, fix_find(&fix, COORD_TOKEN, FIX_TOKEN)->token.hash, sizeof hash);
+    outlived = coord_fsm_outlived(fix.fsm, &joiner, "zzz", true, hash);
+    assert_non_null(outlived);
+    assert_string_equal(outlived->name, "ram");
+    fix_close(&fix);
+}
+
+/* Whoever was not named when members looked stays. */
+static void test_nobody_else_is_replaced(void **state)
+{
+    struct fix fix;
+    struct fix_joiner joiner = {.name = "ram",
+                                .node = 41,
+                                .token = FIX_TOKEN,
+                                .incarnation = 941,
+                                .boot_counter = 1,
+                                .is_ephemeral = true,
+                                .names_nobody = true};
+
+    (void)state;
+    fix_open_cluster(&fix);
+    assert_int_equal(join_diskless(&fix, 40, FIX_TOKEN), RAY_OK);
+    assert_int_equal(fix_join_like(&fix, &joiner), RAY_ECONFLICT);
+    assert_int_equal(node(&fix, 40)->state, COORD_NODE_MEMBER);
+    assert_null(fix_find(&fix, COORD_NODE, 41));
+    joiner.names_nobody = false;
+    assert_int_equal(fix_join_like(&fix, &joiner), RAY_OK);
+    assert_null(fix_find(&fix, COORD_NODE, 40));
     fix_close(&fix);
 }
 
@@ -647,6 +723,9 @@ int main(void)
         cmocka_unit_test(test_a_token_names_whose_place_it_is),
         cmocka_unit_test(test_a_token_replaces_nobody_else),
         cmocka_unit_test(test_a_boot_in_memory_replaces_the_one_before),
+        cmocka_unit_test(test_an_observer_with_a_disk_is_not_replaced),
+        cmocka_unit_test(test_whose_place_is_by_the_first_name),
+        cmocka_unit_test(test_nobody_else_is_replaced),
         cmocka_unit_test(test_boots_in_memory_that_wait),
         cmocka_unit_test(test_a_name_comes_back),
         cmocka_unit_test(test_the_replaced_node_leaves_a_tombstone),

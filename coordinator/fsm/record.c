@@ -100,6 +100,7 @@ static Rayos__Registry__Node *node_message(const struct coord_node *node, struct
     message->numbered_revision = node->numbered_revision;
     message->is_fit_for_leases = node->is_fit_for_leases;
     message->is_ephemeral = node->is_ephemeral;
+    message->is_in_memory = node->is_in_memory;
     message->is_quarantined = node->is_quarantined;
     if (node->has_join_token) {
         message->join_token = ray_proto_bytes(node->join_token, sizeof node->join_token);

@@ -142,6 +142,7 @@ static int read_node(struct coord_node *out, const Rayos__Registry__Node *in, st
     out->numbered_revision = in->numbered_revision;
     out->is_fit_for_leases = in->is_fit_for_leases;
     out->is_ephemeral = in->is_ephemeral;
+    out->is_in_memory = in->is_in_memory;
     out->is_quarantined = in->is_quarantined;
     return fsm_bytes_set(&out->facts, in->facts.data, in->facts.len) ? RAY_OK : RAY_ENOMEM;
 }

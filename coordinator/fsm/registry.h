@@ -119,7 +119,8 @@ struct coord_node {
     uint64_t boot_counter;
     uint64_t admitted_revision;
     bool is_fit_for_leases;
-    bool is_ephemeral;
+    bool is_ephemeral;   /* an observer for good */
+    bool is_in_memory;   /* it joined without a data disk */
     bool is_quarantined; /* as it said itself */
     bool has_join_token; /* it has not taken part yet */
     uint8_t join_token[COORD_KEY_SIZE];

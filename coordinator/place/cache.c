@@ -62,6 +62,11 @@ void coord_place_cache_destroy(struct coord_place_cache *cache)
     }
 }
 
+void coord_place_cache_forget_objects(struct coord_place_cache *cache)
+{
+    drop_nodes(cache);
+}
+
 uint64_t coord_place_cache_read_count(const struct coord_place_cache *cache)
 {
     return cache->read_count;

@@ -16,6 +16,9 @@ struct coord_place_cache;
 /* RAY_ENOMEM. Empty; of one state machine, or others that have followed it. */
 int coord_place_cache_create(struct coord_place_cache **out_cache, struct ray_err *err);
 void coord_place_cache_destroy(struct coord_place_cache *cache);
+/* The state machine whose objects it has seen may be gone, and another one have its address: to be
+ * called before the next question. What was read is kept. */
+void coord_place_cache_forget_objects(struct coord_place_cache *cache);
 /* How many facts and specs were read since it was made. */
 uint64_t coord_place_cache_read_count(const struct coord_place_cache *cache);
 

@@ -670,6 +670,57 @@ static int check_death(struct coord_replica *r, const struct coord_object *guest
     return ray_next(err, "wait, or stop it at its home");
 }
 
+static bool was_heard_within(struct coord_replica *r, const struct ray_id *node, uint64_t span_ns)
+{
+    const struct replica_peer *peer = replica_peer_find(r, node);
+
+    return peer != NULL && peer->heard_ns != 0 && replica_now_ns(r) - peer->heard_ns <= span_ns;
+}
+
+/* Nobody takes the place of a node that runs. By a token alone, which nobody looks at any more,
+ * only that of one which was silent so long that nothing there can run. */
+static int check_silent(struct coord_replica *r, const struct replica_request *request,
+                        struct ray_err *err)
+{
+    const struct coord_object *node = coord_fsm_find(r->fsm, COORD_NODE, &request->subject_id);
+    struct ray_epoch now = {.cluster = view_cluster_epoch(r)};
+    struct coord_lease_silence silence;
+    bool is_silent;
+
+    if (node == NULL) {
+        return RAY_OK; /* the state machine refuses it */
+    }
+    if (replica_is_heard(r, node)) {
+        (void)ray_fail(err, RAY_ECONFLICT,
+                       "node %s runs, the leader hears it: it is not replaced by another of that "
+                       "name",
+                       node->name);
+        (void)ray_next(err, "switch it off first");
+        return RAY_ECONFLICT;
+    }
+    is_silent = coord_lease_book_may_take_over(r->book, replica_now_ns(r), &node->node.incarnation,
+                                               now, 0, &silence) &&
+                !was_heard_within(r, &node->id, silence.wait_ns);
+    if (request->subject == REPLICA_SUBJECT_SUCCESSION && !is_silent) {
+        (void)ray_fail(err, RAY_ECONFLICT,
+                       "node %s may still run: the leader has not missed it for %llu ms yet",
+                       node->name, (unsigned long long)(silence.wait_ns / RAY_NS_PER_MS));
+        (void)ray_next(err, "wait; the other is let in then");
+        return RAY_ECONFLICT;
+    }
+    return RAY_OK;
+}
+
+static int before_removal(struct coord_replica *r, const struct replica_request *request,
+                          uint64_t index, struct ray_err *err)
+{
+    int rc = request->subject == REPLICA_SUBJECT_REMOVAL ? RAY_OK : check_silent(r, request, err);
+
+    return rc == RAY_OK
+               ? coord_lease_book_removal_appended(r->book, &request->subject_id, index, err)
+               : rc;
+}
+
 int replica_grants_before_append(struct coord_replica *r, const struct replica_request *request,
                                  uint64_t index, struct ray_err *err)
 {
@@ -679,8 +730,10 @@ int replica_grants_before_append(struct coord_replica *r, const struct replica_r
     if (request->subject == REPLICA_SUBJECT_NONE) {
         return RAY_OK;
     }
-    if (request->subject == REPLICA_SUBJECT_REMOVAL) {
-        return coord_lease_book_removal_appended(r->book, &request->subject_id, index, err);
+    if (request->subject == REPLICA_SUBJECT_REMOVAL ||
+        request->subject == REPLICA_SUBJECT_SUCCESSION ||
+        request->subject == REPLICA_SUBJECT_APPROVAL) {
+        return before_removal(r, request, index, err);
     }
     if (coord_fsm_index(r->fsm) < r->noop_index) {
         return ray_fail(err, RAY_EAGAIN, "this leader has just been elected");

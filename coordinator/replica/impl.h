@@ -139,9 +139,11 @@ struct replica_peers {
 /* Commands that take something away from a node or move it. */
 enum replica_subject {
     REPLICA_SUBJECT_NONE,
-    REPLICA_SUBJECT_OUTCOME, /* any outcome about a guest */
-    REPLICA_SUBJECT_DEATH,   /* a take-over by death: only after W of silence */
-    REPLICA_SUBJECT_REMOVAL, /* a forced removal of a node */
+    REPLICA_SUBJECT_OUTCOME,    /* any outcome about a guest */
+    REPLICA_SUBJECT_DEATH,      /* a take-over by death: only after W of silence */
+    REPLICA_SUBJECT_REMOVAL,    /* a forced removal of a node */
+    REPLICA_SUBJECT_SUCCESSION, /* a node comes in another one's place, by its token */
+    REPLICA_SUBJECT_APPROVAL,   /* the same, as somebody says */
 };
 
 enum replica_request_state {
@@ -275,6 +277,7 @@ struct coord_replica {
     struct coord_readindex probes;
     struct coord_fsm *fsm;
     struct coord_fsm *view; /* outside of the configuration (view.c); NULL: none */
+    uint64_t dropped_count; /* states that were here and are gone: fsm or view */
     uint64_t view_heard_ns;
     bool is_view_doubted; /* the leader is being asked */
     bool is_view_refuted;
@@ -487,6 +490,8 @@ bool replica_may_propose(struct coord_replica *r, const struct replica_peer *pee
 /* Raises it when all have a higher one; as leader, once a second. */
 void replica_level_turn(struct coord_replica *r);
 /* Whether that peer's build can apply what the cluster may log. */
+/* There is a link to it, and it says something. */
+bool replica_is_heard(struct coord_replica *r, const struct coord_object *node);
 bool replica_level_fits(const struct coord_replica *r, const struct replica_peer *peer);
 
 /* ---- recover.c ---- */

@@ -91,16 +91,14 @@ static uint64_t silence_max_ns(const struct coord_replica *r, uint64_t server_id
     return limit_ms * RAY_NS_PER_MS;
 }
 
-static bool is_healthy(struct coord_replica *r, const struct coord_object *node)
+bool replica_is_heard(struct coord_replica *r, const struct coord_object *node)
 {
-    const struct replica_peer *peer;
+    const struct replica_peer *peer = replica_peer_find(r, &node->id);
 
-    if (node->node.raft_id == r->meta.now.server_id) {
+    if (ray_id_equal(&node->id, &r->meta.now.node_id)) {
         return true;
     }
-    peer = replica_peer_find(r, &node->id);
-    return peer != NULL && peer->epoch != 0 && peer->server_id == node->node.raft_id &&
-           !peer->said.is_quarantined && replica_level_fits(r, peer) &&
+    return peer != NULL && peer->epoch != 0 &&
            replica_now_ns(r) - peer->heard_ns <= silence_max_ns(r, node->node.raft_id);
 }
 
@@ -112,9 +110,35 @@ bool coord_replica_hears(struct coord_replica *r, const struct coord_object *nod
         return replica_is_running(r);
     }
     if (replica_is_running(r) && r->role == COORD_REPLICA_LEADER) {
-        return is_healthy(r, node);
+        return replica_is_heard(r, node) && peer->server_id == node->node.raft_id &&
+               !peer->said.is_quarantined;
     }
     return peer != NULL && peer->epoch != 0 && !peer->said.is_quarantined;
+}
+
+bool coord_replica_may_run(struct coord_replica *r, const struct coord_object *node)
+{
+    const struct replica_peer *peer = replica_peer_find(r, &node->id);
+
+    if (ray_id_equal(&node->id, &r->meta.now.node_id)) {
+        return true;
+    }
+    if (replica_is_running(r) && r->role == COORD_REPLICA_LEADER) {
+        return replica_is_heard(r, node);
+    }
+    return peer != NULL && peer->epoch != 0;
+}
+
+/* Whom a vote can be given to: it also understands what is in the log. */
+static bool is_healthy(struct coord_replica *r, const struct coord_object *node)
+{
+    const struct replica_peer *peer;
+
+    if (node->node.raft_id == r->meta.now.server_id) {
+        return true;
+    }
+    peer = replica_peer_find(r, &node->id);
+    return peer != NULL && coord_replica_hears(r, node) && replica_level_fits(r, peer);
 }
 
 static bool is_wanted(const struct coord_object *node)
@@ -192,7 +216,8 @@ static void look_at_links(struct coord_replica *r, const struct ray_id *leaving,
         const struct coord_object *node = coord_fsm_find_raft_id(r->fsm, nodes[i].id);
 
         if (node != NULL) {
-            nodes[i].is_healthy = coord_replica_hears(r, node);
+            nodes[i].is_healthy = r->role == COORD_REPLICA_LEADER ? is_healthy(r, node)
+                                                                  : coord_replica_hears(r, node);
             nodes[i].is_wanted = nodes[i].is_wanted && !ray_id_equal(&node->id, leaving);
         }
     }

@@ -116,6 +116,14 @@ static void look_at_outcome(const Rayos__Registry__Outcome *outcome,
                            : REPLICA_SUBJECT_OUTCOME;
 }
 
+static void look_at_node(const ProtobufCBinaryData *node, enum replica_subject subject,
+                         struct replica_request *request)
+{
+    if (ray_id_from_bytes(node->data, node->len, &request->subject_id, NULL) == RAY_OK) {
+        request->subject = subject;
+    }
+}
+
 /* Whether a session protects it, and whom it takes something away from. */
 static void look_at(const Rayos__Registry__Command *command, struct replica_request *request)
 {
@@ -126,10 +134,12 @@ static void look_at(const Rayos__Registry__Command *command, struct replica_requ
     if (command->body_case == RAYOS__REGISTRY__COMMAND__BODY_OUTCOME) {
         look_at_outcome(command->outcome, request);
     } else if (command->body_case == RAYOS__REGISTRY__COMMAND__BODY_NODE_REMOVE &&
-               command->node_remove->is_forced &&
-               ray_id_from_bytes(command->node_remove->node.data, command->node_remove->node.len,
-                                 &request->subject_id, NULL) == RAY_OK) {
-        request->subject = REPLICA_SUBJECT_REMOVAL;
+               command->node_remove->is_forced) {
+        look_at_node(&command->node_remove->node, REPLICA_SUBJECT_REMOVAL, request);
+    } else if (command->body_case == RAYOS__REGISTRY__COMMAND__BODY_NODE_JOIN) {
+        look_at_node(&command->node_join->replaces, REPLICA_SUBJECT_SUCCESSION, request);
+    } else if (command->body_case == RAYOS__REGISTRY__COMMAND__BODY_NODE_APPROVE) {
+        look_at_node(&command->node_approve->replaces, REPLICA_SUBJECT_APPROVAL, request);
     }
 }
 

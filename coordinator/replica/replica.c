@@ -235,6 +235,7 @@ void replica_replace_fsm(struct coord_replica *r, struct coord_fsm *fsm)
     replica_making_drop(r);
     coord_fsm_destroy(r->fsm);
     r->fsm = fsm;
+    r->dropped_count++;
     r->saved_index = 0;
     coord_watch_ring_restart(&r->ring, coord_fsm_index(fsm));
     replica_peers_refresh(r);

@@ -250,6 +250,10 @@ bool coord_replica_has_view(const struct coord_replica *replica);
 
 /* Applied state, for aged reads: revision is coord_fsm_index, age is in the status. */
 struct coord_fsm *coord_replica_fsm(struct coord_replica *replica);
+/* Higher whenever a state that coord_replica_fsm gave may be freed: another one may have its
+ * address.
+ */
+uint64_t coord_replica_dropped_count(const struct coord_replica *replica);
 /* Watchers are added to it by the owner; it is ticked by the replica. */
 struct coord_watch_ring *coord_replica_ring(struct coord_replica *replica);
 
@@ -301,6 +305,9 @@ size_t coord_replica_link_count(const struct coord_replica *replica);
 /* Whether that node is there, as far as this member knows: a leader hears it, another one has a
  * link to it. */
 bool coord_replica_hears(struct coord_replica *replica, const struct coord_object *node);
+/* The same of a node in whatever state it is, a damaged log or an old build, say: nobody takes its
+ * place. */
+bool coord_replica_may_run(struct coord_replica *replica, const struct coord_object *node);
 /* By the configuration that holds here, which the registry follows a moment later: no more voters
  * than that has, and no observer before both say so. Outside of it what the registry says. */
 enum coord_node_role coord_replica_role_of(const struct coord_replica *replica,

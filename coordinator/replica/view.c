@@ -43,6 +43,7 @@ static void drop(struct coord_replica *r)
 {
     coord_fsm_destroy(r->view);
     r->view = NULL;
+    r->dropped_count++;
     r->view_heard_ns = 0;
     note_change(r);
 }
@@ -120,6 +121,7 @@ int coord_replica_show(struct coord_replica *r, struct coord_fsm *view, uint64_t
     }
     coord_fsm_destroy(r->view);
     r->view = view;
+    r->dropped_count++;
     note_heard(r, heard_ns);
     r->duty_ns = 0; /* admission does not wait */
     note_change(r);
@@ -150,6 +152,11 @@ int coord_replica_show_batch(struct coord_replica *r, const uint8_t *bytes, size
     }
     r->is_turn_due = r->is_turn_due || r->reads.waiting.count > 0;
     return rc;
+}
+
+uint64_t coord_replica_dropped_count(const struct coord_replica *r)
+{
+    return r->dropped_count;
 }
 
 void replica_view_turn(struct coord_replica *r)

@@ -171,6 +171,11 @@ static void on_shown_here(void *arg, int status, uint64_t revision)
     tell(ask, &ask->kept->result);
 }
 
+bool member_ask_has_time(uint64_t now_ns, uint64_t deadline_ns)
+{
+    return now_ns + ANSWER_MARGIN_MS * RAY_NS_PER_MS < deadline_ns;
+}
+
 /* The leader applies first. Whoever is answered here and then looks here sees what it wrote. */
 static bool waits_for_state(struct member_ask *ask, const struct coord_fsm_result *result)
 {
@@ -179,7 +184,7 @@ static bool waits_for_state(struct member_ask *ask, const struct coord_fsm_resul
     if (coord_fsm_index(coord_replica_fsm(m->replica)) >= result->revision) {
         return false;
     }
-    if (ray_clock_boottime_ns() + ANSWER_MARGIN_MS * RAY_NS_PER_MS >= ask->deadline_ns) {
+    if (!member_ask_has_time(ray_clock_boottime_ns(), ask->deadline_ns)) {
         return false; /* the outcome is known: the caller is to hear it in time */
     }
     ask->kept = keep(result);

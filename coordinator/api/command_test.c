@@ -121,10 +121,23 @@ static void test_every_command(void **state)
     end(&f);
 }
 
+/* A result that is known is told in time, even where its effects are not seen yet. */
+static void test_no_time_is_left(void **state)
+{
+    const uint64_t ms = 1000 * 1000;
+
+    (void)state;
+    assert_true(member_ask_has_time(1000 * ms, 1080 * ms));
+    assert_false(member_ask_has_time(1000 * ms, 1050 * ms));
+    assert_false(member_ask_has_time(1000 * ms, 1000 * ms));
+    assert_false(member_ask_has_time(1000 * ms, 10 * ms)); /* that time was over already */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_command),
+        cmocka_unit_test(test_no_time_is_left),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,6 +27,11 @@ static void read_version(const struct coord_node *node, char out[static COORD_NA
     ray_arena_fini(&arena);
 }
 
+bool member_feature_is_held_back(const struct coord_replica_feature *feature)
+{
+    return feature->level < feature->build_level && feature->common_level < feature->build_level;
+}
+
 bool member_feature_wait(struct coord_member *m, struct coord_replica_feature *out,
                          char text[static MEMBER_FEATURE_TEXT_SIZE])
 {
@@ -37,7 +42,7 @@ bool member_feature_wait(struct coord_member *m, struct coord_replica_feature *o
     if (m->replica == NULL || !coord_replica_feature(m->replica, out)) {
         return false;
     }
-    if (out->level >= out->build_level || out->common_level >= out->build_level) {
+    if (!member_feature_is_held_back(out)) {
         return true;
     }
     holder = coord_fsm_find(coord_replica_fsm(m->replica), COORD_NODE, &out->holder);

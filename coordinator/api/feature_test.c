@@ -18,6 +18,19 @@ static void test_admit(void **state)
     assert_int_equal(member_feature_admit(2, 0, &err), RAY_EUNSUPPORTED);
 }
 
+/* One that is off holds nothing back where there is nothing to be raised. */
+static void test_held_back(void **state)
+{
+    struct coord_replica_feature feature = {.level = 1, .build_level = 1, .common_level = 0};
+
+    (void)state;
+    assert_false(member_feature_is_held_back(&feature));
+    feature.build_level = 2;
+    assert_true(member_feature_is_held_back(&feature));
+    feature.common_level = 2; /* it is being raised */
+    assert_false(member_feature_is_held_back(&feature));
+}
+
 /* Only what is about a level gets that next step. */
 static void test_explain(void **state)
 {
@@ -35,6 +48,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_admit),
+        cmocka_unit_test(test_held_back),
         cmocka_unit_test(test_explain),
     };
 

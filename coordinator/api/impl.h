@@ -392,8 +392,15 @@ void member_events_end(struct coord_member *m, const struct ray_err *why);
 void member_events_turn(struct coord_member *m);
 size_t member_event_stream_count(const struct coord_member *m);
 
+/* ---- ask.c, for tests ---- */
+
+/* Whether there is time to wait for more before the caller has to be told what is known. */
+bool member_ask_has_time(uint64_t now_ns, uint64_t deadline_ns);
+
 /* ---- feature.c ---- */
 
+/* Whether there is a level to be raised to, and somebody in the way of it. */
+bool member_feature_is_held_back(const struct coord_replica_feature *feature);
 /* How far the feature level is; `text`: who keeps it below this node's build, "" nobody. False:
  * nothing is known yet. For status, doctor and refusals. */
 bool member_feature_wait(struct coord_member *m, struct coord_replica_feature *out,

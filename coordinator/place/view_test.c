@@ -7,6 +7,7 @@
 #include "base/test.h"
 #include "coordinator/fsm/fsm_fixture.h"
 #include "coordinator/place/answer.h"
+#include "coordinator/place/cache.h"
 #include "coordinator/place/place_fixture.h"
 #include "coordinator/place/view.h"
 #include "coordinator/policy/policy_fixture.h"
@@ -856,6 +857,27 @@ static void test_only_what_has_changed_is_read(void **state)
     close_all(&asked);
 }
 
+/* Another state machine may have the address of one that is gone, and its index: what was made of
+ * its objects is not taken for that one's. */
+static void test_objects_are_forgotten(void **state)
+{
+    Rayos__Spec__GuestSpec spec = RAYOS__SPEC__GUEST_SPEC__INIT;
+    struct asked asked;
+    uint64_t before;
+
+    (void)state;
+    open_three(&asked);
+    assert_int_equal(ask_spec(&asked, &spec), RAY_OK);
+    assert_non_null(place_cache_nodes(asked.cache, asked.fix.fsm, 3));
+    coord_place_cache_forget_objects(asked.cache);
+    assert_null(place_cache_nodes(asked.cache, asked.fix.fsm, 3));
+    before = coord_place_cache_read_count(asked.cache);
+    assert_int_equal(ask_spec(&asked, &spec), RAY_OK);
+    assert_int_equal(coord_place_cache_read_count(asked.cache),
+                     before); /* facts have not changed */
+    close_all(&asked);
+}
+
 /* ---- the policy ---- */
 
 static void set_rules(struct asked *asked, const struct policy_fix_rule *rules, size_t count)
@@ -980,6 +1002,7 @@ int main(void)
         cmocka_unit_test(test_replicas_agree),
         cmocka_unit_test(test_kept_is_as_new),
         cmocka_unit_test(test_only_what_has_changed_is_read),
+        cmocka_unit_test(test_objects_are_forgotten),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -158,6 +158,7 @@ static void test_what_is_shown_never_goes_back(void **state)
     struct coord_replica_status status;
     const uint8_t bookmark[] = {2 << 3, 30};
     const uint8_t nonsense[] = {0xff};
+    uint64_t dropped;
 
     (void)state;
     start(&fix, &heard);
@@ -181,6 +182,10 @@ static void test_what_is_shown_never_goes_back(void **state)
     hear_member(&fix, MEMBER, NULL);
     coord_replica_status(fix.replica, &status);
     assert_int_equal(fix.now_ns - status.heard_ns, 1000 * RAY_NS_PER_MS);
+    dropped = coord_replica_dropped_count(fix.replica);
+    assert_int_equal(coord_replica_show(fix.replica, make_view(own_incarnation(&fix), 30), 0, NULL),
+                     RAY_OK);
+    assert_int_equal(coord_replica_dropped_count(fix.replica), dropped + 1); /* the one before */
     assert_int_equal(coord_replica_show_batch(fix.replica, nonsense, 1, fix.now_ns, NULL),
                      RAY_EMALFORMED);
     assert_false(coord_replica_has_view(fix.replica));

@@ -9,6 +9,7 @@
 
 #include "base/size.h"
 #include "clusterctl/cli/output.h"
+#include "clusterctl/cli/yaml.h"
 #include "clusterctl/verbs/cluster_call.h"
 #include "clusterctl/verbs/node_call.h"
 #include "clusterctl/verbs/since.h"
@@ -30,17 +31,23 @@ static void print_line(const Rayos__Cluster__Event *event)
                  (unsigned long long)event->sequence, time, what, said, event->principal);
 }
 
-static void print_json(const Rayos__Cluster__Event *event)
+/* One object a line, or one document each: they come one by one. */
+static void print_tree(const Rayos__Cluster__Event *event, enum output_form form)
 {
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *value = doc == NULL ? NULL : output_from_message(doc, &event->base);
     char *line = NULL;
 
-    if (value != NULL) {
+    if (value != NULL && form == OUTPUT_JSON) {
         yyjson_mut_doc_set_root(doc, value);
         line = yyjson_mut_write(doc, YYJSON_WRITE_ESCAPE_UNICODE, NULL);
     }
-    (void)printf("%s\n", line == NULL ? "{}" : line);
+    if (form == OUTPUT_JSON) {
+        (void)printf("%s\n", line == NULL ? "{}" : line);
+    } else {
+        (void)fputs("---\n", stdout);
+        (void)(value != NULL && yaml_print(stdout, value));
+    }
     free(line);
     yyjson_mut_doc_free(doc);
 }
@@ -98,10 +105,12 @@ int events_each(const struct ray_args *args,
 
 static void on_event(void *arg, const Rayos__Cluster__Event *event)
 {
-    const bool *is_json = arg;
+    const enum output_form *form = arg;
 
-    if (*is_json) {
-        print_json(event);
+    if (*form == OUTPUT_JSON || *form == OUTPUT_YAML) {
+        print_tree(event, *form);
+    } else if (*form == OUTPUT_NAME) {
+        (void)printf("%llu\n", (unsigned long long)event->sequence);
     } else {
         print_line(event);
     }
@@ -118,16 +127,16 @@ static uint64_t now_us(void)
 
 static int run_events(const struct ray_args *args, void *context)
 {
-    bool is_json = strcmp(ray_args_value(args, "output"), "json") == 0;
+    enum output_form form = OUTPUT_TABLE;
     const char *since = ray_args_value(args, "since");
     struct following following = {
-        .request = RAYOS__CLUSTER__EVENTS_REQUEST__INIT, .on_event = on_event, .arg = &is_json};
+        .request = RAYOS__CLUSTER__EVENTS_REQUEST__INIT, .on_event = on_event, .arg = &form};
     struct ray_err err = {0};
-    int rc = RAY_OK;
+    int rc = output_form_parse(ray_args_value(args, "output"), &form, &err);
 
     (void)context;
-    if (ray_parse_u64(ray_args_value(args, "after"), 0, UINT64_MAX,
-                      &following.request.after_sequence) != RAY_OK) {
+    if (rc == RAY_OK && ray_parse_u64(ray_args_value(args, "after"), 0, UINT64_MAX,
+                                      &following.request.after_sequence) != RAY_OK) {
         rc = ray_fail(&err, RAY_EUSAGE, "--after wants the number of an event");
     }
     if (rc == RAY_OK && since != NULL) {
@@ -151,8 +160,8 @@ static const struct ray_args_option events_options[] = {
      .short_name = 'o',
      .value_name = "FORM",
      .default_value = "table",
-     .choices = "table|json",
-     .help = "how to print; json: one object a line"},
+     .choices = OUTPUT_CHOICES,
+     .help = "how to print; json: one object a line; yaml: one document each; name: the number"},
     CLUSTER_SOCKET_OPTION,
     NODE_TIMEOUT_OPTION("30"),
     {0}};

@@ -1,11 +1,12 @@
 """What a shell and a script see: completion of live names, and that lists are alike."""
+import json
 import re
 import subprocess
 
 import pytest
 
 from cluster import Group
-from conftest import BIN, LIMIT_S
+from conftest import BIN, LIMIT_S, wait_until
 
 # Of the last word, as bash does it when somebody presses the key: COMP_WORDS in, COMPREPLY out.
 BASH = """
@@ -26,7 +27,7 @@ ELSEWHERE = {"node disk list", "machine list", "image-release list", "context li
 def member():
     made = Group()
     made.create()
-    made.join("b")
+    made.join("b", "c")
     yield made["a"]
     made.end()
 
@@ -44,7 +45,7 @@ def test_bash_completes_verbs_options_and_live_names(member):
     assert completed(member, "clus") == ["cluster"]
     assert {"list", "show", "drain"} <= set(completed(member, "node", ""))
     assert completed(member, "node", "list", "--outp") == ["--output"]
-    assert sorted(completed(member, "node", "show", *socket, "")) == ["a", "b"]
+    assert sorted(completed(member, "node", "show", *socket, "")) == ["a", "b", "c"]
     assert completed(member, "node", "show", *socket, "b") == ["b"]
     assert completed(member, "node", "show", *socket, "nobody") == []
     assert completed(member, "node", "show", "--socket", "/nowhere", "") == []
@@ -74,3 +75,17 @@ def test_every_list_takes_every_form(member):
         assert len(names) == len(objects), name
         assert {*names} <= {*map(str, (v for o in objects for v in o.values()
                                        if isinstance(v, (str, int))))}, name
+
+
+def test_events_take_every_form(member):
+    wait_until(lambda: len(member.do("events").splitlines()) >= 2)  # two have joined
+    events = [json.loads(line) for line in member.do("events", "-o", "json").splitlines()]
+    numbers = [event["sequence"] for event in events]
+    last = ("--after", str(numbers[0]))
+    assert member.do("events", "-o", "name").split() == [str(number) for number in numbers]
+    assert member.do("events", *last) == member.do("events", "-o", "wide", *last)
+    documents = member.do("events", "-o", "yaml").split("---\n")
+    assert documents[0] == "" and len(documents) == 1 + len(events)
+    for event, document in zip(events, documents[1:]):
+        assert f"sequence: {event['sequence']}\n" in document
+        assert all(f"\n{key}:" in "\n" + document for key in event)

@@ -13,7 +13,7 @@
 
 #include "base/atomic_file.h"
 #include "base/size.h"
-#include "net/dial.h"
+#include "net/http/origin.h"
 #include "node/init/services.h"
 #include "node/init/system/net_setup.h"
 
@@ -188,13 +188,17 @@ static void read_word(const struct init_member_inputs *inputs, const char *name,
     }
 }
 
-/* Checked here, as a rayosd that refuses it would not start at all. */
+/* By rayosd's own parser: it would not start at all with what it refuses. */
 static void read_metrics(const struct init_member_inputs *inputs, struct init_member *member)
 {
+    char origin[sizeof "http://" + sizeof member->metrics];
+    struct ray_http_origin parsed;
     struct ray_err err = {0};
 
     read_word(inputs, "rayos.metrics", member->metrics, sizeof member->metrics);
-    if (member->metrics[0] != '\0' && ray_dial_check(member->metrics, &err) != RAY_OK) {
+    (void)snprintf(origin, sizeof origin, "http://%s", member->metrics);
+    if (member->metrics[0] != '\0' &&
+        ray_http_origin_parse(origin, strlen(origin), &parsed, &err) != RAY_OK) {
         ray_log(inputs->logger, RAY_LOG_WARN, "member", "rayos.metrics is not used: %s", err.text);
         member->metrics[0] = '\0';
     }

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "base/err.h"
+#include "base/size.h"
 #include "node/init/member.h"
 #include "node/init/system/fake_root.h"
 
@@ -166,12 +167,20 @@ static void test_where_metrics_are_shown(void **state)
 /* rayosd would refuse to start. */
 static void test_metrics_that_are_no_address(void **state)
 {
-    static const char *const strings[] = {"io.systemd.credential:rayos.metrics=on"};
+    static const char *const strings[] = {
+        "io.systemd.credential:rayos.metrics=on",
+        "io.systemd.credential:rayos.metrics=0.0.0.0:0",
+        "io.systemd.credential:rayos.metrics=0.0.0.0:07298",
+        "io.systemd.credential:rayos.metrics=[::]7298",
+        "io.systemd.credential:rayos.metrics=0.0.0.0:7298/metrics",
+    };
     struct fixture *fixture = *state;
 
-    give_credentials(fixture, strings, 1);
-    assert_int_equal(prepare(fixture, true), RAY_OK);
-    expect_argv(fixture, MEMBER_ARGV);
+    for (size_t i = 0; i < RAY_ARRAY_COUNT(strings); i++) {
+        give_credentials(fixture, &strings[i], 1);
+        assert_int_equal(prepare(fixture, true), RAY_OK);
+        expect_argv(fixture, MEMBER_ARGV);
+    }
 }
 
 static void test_both_are_handed_on(void **state)

@@ -182,6 +182,8 @@ void link_dial_fini(struct link_peer *peer);
 int link_listen(struct link_set *set, const char *address, struct ray_err *err);
 void link_listen_stop(struct link_set *set);
 void link_shakes_stop(struct link_set *set);
+/* Whether they share the places of handshakes that one host has: IPv6 by /64. */
+bool link_is_same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
 void link_payload(const struct link_set *set, uint8_t out[static LINK_PAYLOAD_SIZE]);
 
 /* link_epoch.c */

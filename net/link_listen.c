@@ -9,7 +9,12 @@
 #include "base/fault.h"
 #include "net/link_impl.h"
 
-enum { ACCEPT_BURST_COUNT = 16, ACCEPT_PAUSE_MS = 100, LISTEN_BACKLOG = 256 };
+enum {
+    ACCEPT_BURST_COUNT = 16,
+    ACCEPT_PAUSE_MS = 100,
+    LISTEN_BACKLOG = 256,
+    NETWORK_SIZE = 8, /* bytes of a /64 */
+};
 
 void link_payload(const struct link_set *set, uint8_t out[static LINK_PAYLOAD_SIZE])
 {
@@ -137,14 +142,18 @@ static void on_failed(void *arg, const struct ray_err *why)
 
 /* ---- places ---- */
 
-static bool is_same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+/* One host has as many addresses of its /64 as it likes. IPv4 comes mapped. */
+bool link_is_same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {
     if (a->ss_family != b->ss_family) {
         return false;
     }
     if (a->ss_family == AF_INET6) {
-        return memcmp(&((const struct sockaddr_in6 *)a)->sin6_addr,
-                      &((const struct sockaddr_in6 *)b)->sin6_addr, sizeof(struct in6_addr)) == 0;
+        const struct in6_addr *left = &((const struct sockaddr_in6 *)a)->sin6_addr;
+        const struct in6_addr *right = &((const struct sockaddr_in6 *)b)->sin6_addr;
+        bool is_whole = IN6_IS_ADDR_V4MAPPED(left) || IN6_IS_ADDR_V4MAPPED(right);
+
+        return memcmp(left, right, is_whole ? sizeof *left : NETWORK_SIZE) == 0;
     }
     return ((const struct sockaddr_in *)a)->sin_addr.s_addr ==
            ((const struct sockaddr_in *)b)->sin_addr.s_addr;
@@ -157,7 +166,7 @@ static size_t count_from(const struct link_set *set, const struct sockaddr_stora
 
     TAILQ_FOREACH(shake, &set->shakes, entry)
     {
-        count += is_same_host(&shake->from, from) ? 1 : 0;
+        count += link_is_same_host(&shake->from, from) ? 1 : 0;
     }
     return count;
 }

@@ -111,8 +111,8 @@ void ray_link_set_cluster(struct ray_link *link, const struct ray_id *cluster,
                           uint64_t cluster_epoch);
 /* Where it listens; 0: it does not. */
 uint16_t ray_link_port(const struct ray_link *link);
-/* Connections in their handshake. Above RAY_LINK_SHAKES_MAX the oldest one of the address that
- * has most of them is closed. */
+/* Connections in their handshake. Above RAY_LINK_SHAKES_MAX the oldest one of the address (IPv6:
+ * of the /64) that has most of them is closed. */
 size_t ray_link_shake_count(const struct ray_link *link);
 /* Why the peer is not up, as far as known; "" when nothing is. Borrowed until the loop runs. */
 const char *ray_link_trouble(const struct ray_link *link, const struct ray_id *peer);

@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,6 +129,19 @@ static void read_identity(const char *dir, struct block_facts *out)
     if (!copy_fact(dir, "device/model", out->model) && !copy_fact(dir, "device/name", out->model)) {
         out->model[0] = '\0';
     }
+}
+
+/* In sysfs a sector has 512 bytes, whatever the disk says. */
+static uint64_t read_size(const char *dir)
+{
+    char text[32];
+    uint64_t sectors;
+
+    if (!read_text(dir, "size", text, sizeof(text))) {
+        return 0;
+    }
+    text[strcspn(text, "\n")] = '\0';
+    return ray_parse_u64(text, 0, UINT64_MAX / 512, &sectors) == RAY_OK ? sectors * 512 : 0;
 }
 
 /* --- in use --- */
@@ -297,10 +311,21 @@ int block_read(const char *sys_dir, const char *proc_dir, dev_t device, struct b
     (void)snprintf(facts.name, sizeof(facts.name), "%s", name);
     facts.is_partition = exists(disk->path, "partition");
     facts.is_read_only = read_text(disk->path, "ro", text, sizeof(text)) && text[0] == '1';
+    facts.size_bytes = read_size(disk->path);
     read_identity(disk->path, &facts);
     find_parts(disk, name);
     find_use(disk, proc_dir, facts.in_use);
     free(disk);
     *out = facts;
     return RAY_OK;
+}
+
+const char *block_word(const struct block_facts *facts, char out[static PROVISION_DISK_TEXT_SIZE])
+{
+    if (facts->serial[0] != '\0') {
+        (void)snprintf(out, PROVISION_DISK_TEXT_SIZE, "%s", facts->serial);
+    } else {
+        (void)snprintf(out, PROVISION_DISK_TEXT_SIZE, "%" PRIu64, facts->size_bytes);
+    }
+    return out;
 }

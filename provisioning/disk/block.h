@@ -6,6 +6,7 @@
 #define RAY_PROVISIONING_DISK_BLOCK_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -17,6 +18,7 @@ struct block_facts {
     bool is_read_only;
     char model[PROVISION_DISK_TEXT_SIZE];  /* "" when not known */
     char serial[PROVISION_DISK_TEXT_SIZE]; /* "" when it reports none */
+    uint64_t size_bytes;                   /* of the medium that is in it; 0: none */
     char in_use[PROVISION_DISK_WHY_SIZE];  /* who uses the disk or a part of it; "" nobody */
 };
 
@@ -24,5 +26,8 @@ struct block_facts {
  * the device. */
 int block_read(const char *sys_dir, const char *proc_dir, dev_t device, struct block_facts *out,
                struct ray_err *err);
+
+/* What is typed to confirm it: the serial number, without one the size in bytes. Returns `out`. */
+const char *block_word(const struct block_facts *facts, char out[static PROVISION_DISK_TEXT_SIZE]);
 
 #endif

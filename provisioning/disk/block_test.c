@@ -158,6 +158,24 @@ static void test_serial(void **state)
     assert_string_equal(look(place).serial, "S4EV");
 }
 
+/* Without a serial number two disks of one size have the same. */
+static void test_word(void **state)
+{
+    const struct place *place = *state;
+    struct block_facts facts = look(place);
+    char word[PROVISION_DISK_TEXT_SIZE];
+
+    assert_string_equal(block_word(&facts, word), "0"); /* no medium */
+    put(place->disk, "size", "20971520\n");
+    facts = look(place);
+    assert_string_equal(block_word(&facts, word), "10737418240");
+    put(place->disk, "size", "99999999999999999999\n");
+    assert_true(look(place).size_bytes == 0);
+    put(place->disk, "serial", "lab-1\n");
+    facts = look(place);
+    assert_string_equal(block_word(&facts, word), "lab-1");
+}
+
 static void test_in_use(void **state)
 {
     const struct place *place = *state;
@@ -205,10 +223,8 @@ int main(void)
 {
 #define BLOCK_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        BLOCK_TEST(test_facts),
-        BLOCK_TEST(test_serial),
-        BLOCK_TEST(test_in_use),
-        BLOCK_TEST(test_faults),
+        BLOCK_TEST(test_facts),  BLOCK_TEST(test_serial), BLOCK_TEST(test_word),
+        BLOCK_TEST(test_in_use), BLOCK_TEST(test_faults),
     };
     return cmocka_run_group_tests_name("provisioning/disk/block", tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -15,6 +16,7 @@
 #include "base/atomic_file.h"
 #include "base/size.h"
 #include "net/proto/init.pb-c.h"
+#include "provisioning/disk/block.h"
 #include "provisioning/disk/disk_api.h"
 
 enum {
@@ -229,6 +231,43 @@ static int check_others(const char *name, struct ray_err *err)
     return RAY_OK;
 }
 
+/* false: it is gone, or nothing is known of it. */
+static bool find_word(const char *name, char out[static PROVISION_DISK_TEXT_SIZE])
+{
+    char path[PATH_SIZE];
+    struct block_facts facts;
+    struct stat st;
+
+    (void)snprintf(path, sizeof(path), "/dev/%.32s", name);
+    if (stat(path, &st) != 0 || block_read("/sys", "/proc", st.st_rdev, &facts, NULL) != RAY_OK) {
+        return false;
+    }
+    (void)block_word(&facts, out);
+    return true;
+}
+
+/* What is typed has to tell it from each other disk: their names change with each plug. */
+static int check_word(const char *name, struct ray_err *err)
+{
+    char names[DISK_COUNT_MAX][NAME_SIZE];
+    char word[PROVISION_DISK_TEXT_SIZE];
+    char other[PROVISION_DISK_TEXT_SIZE];
+    size_t count = list_names(names);
+
+    if (!find_word(name, word)) {
+        return RAY_OK; /* the open says why */
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(names[i], name) != 0 && find_word(names[i], other) && strcmp(word, other) == 0) {
+            (void)ray_fail(err, RAY_ECONFLICT, "%.32s and %.32s are both confirmed by '%s'", name,
+                           names[i], word);
+            (void)ray_next(err, "take %.32s out of the machine first", names[i]);
+            return RAY_ECONFLICT;
+        }
+    }
+    return RAY_OK;
+}
+
 static int prepare(const struct ray_args *args, const char *path, uint64_t *out_size,
                    struct ray_err *err)
 {
@@ -263,6 +302,9 @@ static int run_prepare(const struct ray_args *args, void *context)
     }
     if (rc == RAY_OK) {
         rc = check_others(name, &err);
+    }
+    if (rc == RAY_OK) {
+        rc = check_word(name, &err);
     }
     (void)snprintf(path, sizeof(path), "/dev/%.32s", name);
     if (rc == RAY_OK) {

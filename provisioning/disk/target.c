@@ -163,6 +163,23 @@ static int look_at_block(struct provision_disk *disk, dev_t device, struct ray_e
     return RAY_OK;
 }
 
+/* Between the look and the open another disk may have got the name, or the number. */
+static int check_opened(const struct provision_disk *disk, dev_t device, struct ray_err *err)
+{
+    const struct provision_disk_plan *plan = &disk->plan;
+    struct block_facts facts;
+    struct stat st;
+
+    if (fstat(disk->target_fd, &st) == 0 && S_ISBLK(st.st_mode) && st.st_rdev == device &&
+        block_read("/sys", "/proc", device, &facts, NULL) == RAY_OK &&
+        strcmp(facts.model, plan->model) == 0 && strcmp(facts.serial, plan->serial) == 0) {
+        return RAY_OK;
+    }
+    (void)ray_fail(err, RAY_ECONFLICT, "%s has become another disk just now", disk->request.target);
+    (void)ray_next(err, "look at the disks again, then repeat");
+    return RAY_ECONFLICT;
+}
+
 static int open_disk(struct provision_disk *disk, dev_t device, struct ray_err *err)
 {
     struct provision_disk_plan *plan = &disk->plan;
@@ -170,6 +187,9 @@ static int open_disk(struct provision_disk *disk, dev_t device, struct ray_err *
 
     if (rc == RAY_OK) {
         rc = open_block(disk, err);
+    }
+    if (rc == RAY_OK) {
+        rc = check_opened(disk, device, err);
     }
     if (rc == RAY_OK) {
         rc = read_geometry(disk, err);

@@ -229,11 +229,21 @@ static int confirm(const struct ray_args *args, const Rayos__Init__Disk *disk, s
     return confirm_serial(given, why, what, disk->serial, err);
 }
 
+static void say_prepared(const Rayos__Init__DiskPrepared *prepared, const Rayos__Init__Disk *disk)
+{
+    const char *name = prepared->partition[0] != '\0' ? prepared->partition : disk->name;
+    char escaped[TEXT_SIZE / 4];
+    char size[SIZE_TEXT_SIZE];
+
+    (void)ray_escape(escaped, sizeof escaped, name, strlen(name));
+    (void)printf("written and read back: %.32s is RAYOS_DATA, %s; the next boot uses it\n", escaped,
+                 ray_format_size(prepared->size_bytes, size));
+}
+
 static int prepare(struct place *place, const Rayos__Init__Disks *disks,
                    const Rayos__Init__Disk *disk, struct ray_err *err)
 {
     Rayos__Init__DiskPrepared *prepared = NULL;
-    char size[SIZE_TEXT_SIZE];
     int rc = check_others(disks, disk, err);
 
     if (rc == RAY_OK) {
@@ -249,9 +259,7 @@ static int prepare(struct place *place, const Rayos__Init__Disks *disks,
     rc = confirm(place->args, disk, err);
     rc = rc == RAY_OK ? send_order(place, disk, &prepared, err) : rc;
     if (rc == RAY_OK) {
-        (void)printf("written and read back: %.32s is RAYOS_DATA, %s; the next boot uses it\n",
-                     prepared->partition[0] != '\0' ? prepared->partition : disk->name,
-                     ray_format_size(prepared->size_bytes, size));
+        say_prepared(prepared, disk);
         rayos__init__disk_prepared__free_unpacked(prepared, NULL);
     }
     return rc;

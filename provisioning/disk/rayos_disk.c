@@ -4,6 +4,7 @@
  * for each order. Its answer is one rayos.init.DiskReport on the standard output; its exit status
  * says only whether there is one. */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@ enum {
 };
 
 static const char sys_block[] = "/sys/block";
+static const char sys_class[] = "/sys/class/block"; /* partitions, too */
 
 /* ---- sysfs ---- */
 
@@ -55,7 +57,8 @@ static bool is_disk(const char *name)
     return is_name(name) && exists(name, "device");
 }
 
-static bool has_data_label(const char *disk, const char *partition)
+/* By the kernel's name of the partition. */
+static bool has_data_label(const char *partition)
 {
     static const char line[] = "PARTNAME=" PROVISION_DISK_DATA_NAME "\n";
     char path[PATH_SIZE];
@@ -63,7 +66,7 @@ static bool has_data_label(const char *disk, const char *partition)
     const char *at;
     size_t size;
 
-    (void)snprintf(path, sizeof(path), "%s/%.32s/%.32s/uevent", sys_block, disk, partition);
+    (void)snprintf(path, sizeof(path), "%s/%.32s/uevent", sys_class, partition);
     if (ray_file_read_text(AT_FDCWD, path, text, sizeof(text) - 1, NULL) != RAY_OK) {
         return false;
     }
@@ -85,7 +88,7 @@ static void find_data(const char *disk, char out[static NAME_SIZE])
     dir = opendir(path);
     while (dir != NULL && out[0] == '\0' && (entry = readdir(dir)) != NULL) {
         if (strncmp(entry->d_name, disk, strlen(disk)) == 0 && is_name(entry->d_name) &&
-            has_data_label(disk, entry->d_name)) {
+            has_data_label(entry->d_name)) {
             (void)snprintf(out, NAME_SIZE, "%.31s", entry->d_name);
         }
     }
@@ -211,24 +214,27 @@ static int run_list(const struct ray_args *args, void *context)
 
 /* ---- prepare ---- */
 
-/* Two of them, and the next boot would use neither. */
+/* Two of them, and the next boot would use neither. It counts all that the kernel has, as PID 1
+ * does: also on what is no disk here. */
 static int check_others(const char *name, struct ray_err *err)
 {
-    char names[DISK_COUNT_MAX][NAME_SIZE];
-    size_t count = list_names(names);
+    const struct dirent *entry;
+    DIR *dir = opendir(sys_class);
+    int rc = RAY_OK;
 
-    for (size_t i = 0; i < count; i++) {
-        char data[NAME_SIZE];
-
-        find_data(names[i], data);
-        if (data[0] != '\0' && strcmp(names[i], name) != 0) {
-            (void)ray_fail(err, RAY_ECONFLICT, "%s is %s already, and there can be only one", data,
-                           PROVISION_DISK_DATA_NAME);
+    if (dir == NULL) {
+        return ray_fail_errno(err, errno, "%s", sys_class);
+    }
+    while (rc == RAY_OK && (entry = readdir(dir)) != NULL) {
+        if (entry->d_name[0] != '.' && has_data_label(entry->d_name) &&
+            !exists(name, entry->d_name)) {
+            rc = ray_fail(err, RAY_ECONFLICT, "%.32s is %s already, and there can be only one",
+                          entry->d_name, PROVISION_DISK_DATA_NAME);
             (void)ray_next(err, "take that disk out of the machine first");
-            return RAY_ECONFLICT;
         }
     }
-    return RAY_OK;
+    (void)closedir(dir); /* only read */
+    return rc;
 }
 
 /* false: it is gone, or nothing is known of it. */

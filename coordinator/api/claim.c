@@ -20,6 +20,8 @@ struct member_claim {
     uint64_t pause_s;       /* the last one */
     uint64_t not_before_ns; /* nobody may try until then */
     struct ray_rpc_bulk_server *claimers;
+    uint8_t holder[RAY_KEY_SIZE]; /* who proved the last code, and has not yet said what for */
+    bool has_holder;
 };
 
 /* Also while it tries in vain to join by what somebody claimed it for. */
@@ -94,6 +96,24 @@ void member_claim_lost(struct coord_member *m)
     claim->not_before_ns = ray_clock_boottime_ns() + claim->pause_s * RAY_NS_PER_S;
 }
 
+/* Of handshakes that ran at once with the same code the first one has it. */
+int member_claim_proven(const struct coord_member *m, struct ray_err *err)
+{
+    if (!is_claimable(m)) {
+        return ray_fail(err, RAY_EDENIED, "this node is claimed");
+    }
+    return m->claim != NULL && !m->claim->is_spent
+               ? RAY_OK
+               : ray_fail(err, RAY_EDENIED, "somebody else has used this code; look again");
+}
+
+static bool none_stays(void *arg, const struct ray_rpc_peer *peer)
+{
+    (void)arg;
+    (void)peer;
+    return false;
+}
+
 void member_claim_guest(struct coord_member *m, int fd, struct ray_seal *seal,
                         const struct ray_peer *peer)
 {
@@ -107,6 +127,9 @@ void member_claim_guest(struct coord_member *m, int fd, struct ray_seal *seal,
     claim->is_spent = true;
     claim->pause_s = 0;
     claim->not_before_ns = 0;
+    ray_rpc_bulk_server_recheck(claim->claimers, none_stays, NULL); /* their codes are past */
+    memcpy(claim->holder, peer->identity, sizeof claim->holder);
+    claim->has_holder = true;
     ray_log(m->config.logger, RAY_LOG_NOTICE, "claim", "somebody has the code");
     if (ray_rpc_bulk_server_take(claim->claimers, fd, seal, peer, &err) != RAY_OK) {
         ray_log(m->config.logger, RAY_LOG_NOTICE, "claim", "a connection is refused: %s", err.text);
@@ -117,14 +140,38 @@ void member_claim_guest(struct coord_member *m, int fd, struct ray_seal *seal,
 
 /* ---- what a claimer may call ---- */
 
-static int require_claimable(const struct coord_member *m, struct ray_err *err)
+/* A code is good for one cluster: whoever claimed needs the next one to claim again. */
+static int require_claimable(const struct coord_member *m, const struct ray_rpc_peer *peer,
+                             struct ray_err *err)
 {
-    if (is_claimable(m)) {
-        return RAY_OK;
+    if (!is_claimable(m)) {
+        (void)ray_fail(err, RAY_ECONFLICT, "this node is %s already", member_state_name(m));
+        (void)ray_next(err, "clusterctl node list, in its cluster");
+        return RAY_ECONFLICT;
     }
-    (void)ray_fail(err, RAY_ECONFLICT, "this node is %s already", member_state_name(m));
-    (void)ray_next(err, "clusterctl node list, in its cluster");
-    return RAY_ECONFLICT;
+    if (peer == NULL || m->claim == NULL || !m->claim->has_holder ||
+        memcmp(m->claim->holder, peer->identity, RAY_KEY_SIZE) != 0) {
+        (void)ray_fail(err, RAY_EDENIED, "the code of this connection is used up");
+        (void)ray_next(err, "look at the words on the node's screen again");
+        return RAY_EDENIED;
+    }
+    return RAY_OK;
+}
+
+/* What it tries in vain gives way to the newer word. */
+static int end_joining(struct coord_member *m, struct ray_err *err)
+{
+    if (m->joining != NULL) {
+        member_join_fini(m);
+    }
+    if (m->joining != NULL) {
+        return ray_fail(err, RAY_ECONFLICT, "this node has joined already, and writes it down");
+    }
+    coord_credential_fini(&m->credential);
+    m->state = MEMBER_UNCLAIMED;
+    m->was_claimed = false;
+    m->trouble = (struct ray_err){0};
+    return RAY_OK;
 }
 
 /* The first admin is who has typed the code, nobody whom he names. */
@@ -133,34 +180,36 @@ static void run_create(struct ray_rpc_call *call, const ProtobufCMessage *input,
     const Rayos__Cluster__CreateRequest *request = (const Rayos__Cluster__CreateRequest *)input;
     const struct ray_rpc_peer *peer = ray_rpc_call_peer(call);
     const struct member_caller caller = {.name = "claimer", .is_admin = true};
+    struct coord_member *m = arg;
     struct ray_err err = {0};
-    int rc = require_claimable(arg, &err);
+    int rc = require_claimable(m, peer, &err);
 
-    if (rc == RAY_OK && (peer == NULL || request->admin_key.len != RAY_KEY_SIZE ||
+    if (rc == RAY_OK && (request->admin_key.len != RAY_KEY_SIZE ||
                          memcmp(request->admin_key.data, peer->identity, RAY_KEY_SIZE) != 0)) {
         rc = ray_fail(&err, RAY_EDENIED, "the first admin's key is the claimer's own");
+    }
+    if (rc == RAY_OK && m->state == MEMBER_JOINING) {
+        rc = end_joining(m, &err);
     }
     if (rc != RAY_OK) {
         (void)ray_rpc_reply_err(call, &err); /* the caller is gone, or not */
         return;
     }
-    member_cluster_create(arg, &caller, call, input);
+    member_cluster_create(m, &caller, call, input);
+    if (m->creation != NULL) {
+        m->claim->has_holder = false;
+    }
 }
 
 /* Joins with that token from now on, and not with the one of before. */
 static int begin_joining(struct coord_member *m, struct ray_token *token, struct ray_err *err)
 {
-    int rc;
+    int rc = end_joining(m, err);
 
-    if (m->joining != NULL) {
-        member_join_fini(m);
+    if (rc != RAY_OK) {
+        return rc;
     }
-    if (m->joining != NULL) {
-        return ray_fail(err, RAY_ECONFLICT, "this node has joined already, and writes it down");
-    }
-    coord_credential_fini(&m->credential);
     m->credential = (struct coord_credential){.kind = COORD_CREDENTIAL_JOIN, .token = token};
-    m->trouble = (struct ray_err){0};
     rc = member_join_begin(m, err);
     if (rc != RAY_OK) {
         m->credential.token = NULL; /* the caller's again */
@@ -188,7 +237,7 @@ static void run_claim(struct ray_rpc_call *call, const ProtobufCMessage *input, 
     struct coord_member *m = arg;
     struct ray_token *token = NULL;
     struct ray_err err = {0};
-    int rc = require_claimable(m, &err);
+    int rc = require_claimable(m, ray_rpc_call_peer(call), &err);
 
     if (rc == RAY_OK) {
         rc = ray_token_parse(&token, request->token, strlen(request->token), &err);
@@ -203,6 +252,7 @@ static void run_claim(struct ray_rpc_call *call, const ProtobufCMessage *input, 
         (void)ray_rpc_reply_err(call, &err); /* the caller is gone, or not */
         return;
     }
+    m->claim->has_holder = false;
     ray_log(m->config.logger, RAY_LOG_NOTICE, "claim", "sent into a cluster by its code");
     reply_claimed(m, call);
 }

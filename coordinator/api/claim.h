@@ -28,6 +28,7 @@ void member_claim_fini(struct coord_member *m); /* after the links */
 /* Of handshakes; as in struct ray_link_guests. */
 int member_claim_hello(struct coord_member *m, struct ray_peer_terms *out_terms,
                        struct ray_err *err);
+int member_claim_proven(const struct coord_member *m, struct ray_err *err);
 void member_claim_lost(struct coord_member *m);
 void member_claim_guest(struct coord_member *m, int fd, struct ray_seal *seal,
                         const struct ray_peer *peer);

@@ -109,6 +109,9 @@ int member_guest_proven(void *arg, const struct ray_peer *peer, struct ray_err *
 {
     struct coord_member *m = arg;
 
+    if (peer->hello.kind == RAY_PEER_CLAIM) {
+        return member_claim_proven(m, err);
+    }
     if (peer->hello.kind == RAY_PEER_OPERATOR &&
         find_principal(coord_replica_fsm(m->replica), peer->identity) == NULL) {
         ray_log(m->config.logger, RAY_LOG_WARN, "api", "an operator whose key is not known");

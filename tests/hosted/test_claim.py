@@ -137,3 +137,16 @@ def test_it_may_be_claimed_again_until_it_is_in(group):
     done = claim(group, first, late.address, code_of(late))
     assert done.returncode == 0, done.stderr
     assert late.status()["node_state"] == "member"
+
+
+def test_a_cluster_is_created_where_joining_is_in_vain(group):
+    """A claim by a token that nobody grants is no dead end, and the node says why it waits."""
+    first = group.create()
+    late = group.member("b").start()
+    done = claim(group, first, late.address, code_of(late), "--for", "x", "--no-wait")
+    assert done.returncode == 0, done.stderr
+    wait_until(lambda: "a node called x" in late.status()["node_message"])
+    done = operate(group, "cluster", "create", "demo", "--node", late.address, code=code_of(late))
+    assert done.returncode == 0, done.stderr
+    assert late.status()["node_state"] == "member"
+    assert [n["name"] for n in late.json("node", "list")["nodes"]] == ["b"]

@@ -676,8 +676,9 @@ void coord_member_standing(const struct coord_member *m,
 
     (void)ray_escape(why, sizeof why, m->trouble.text, strlen(m->trouble.text));
     if (member_claim_code(m)[0] != '\0') {
-        (void)snprintf(out, COORD_MEMBER_STANDING_SIZE, "%s, claim it by: %s", name,
-                       member_claim_code(m));
+        /* The words first: they may not be cut. */
+        (void)snprintf(out, COORD_MEMBER_STANDING_SIZE, "%s, claim it by: %s%s%.150s", name,
+                       member_claim_code(m), why[0] != '\0' ? "; " : "", why);
     } else if (is_member && m->told_voter_count > 0) {
         (void)snprintf(out, COORD_MEMBER_STANDING_SIZE, "quorate, %zu %s", m->told_voter_count,
                        m->told_voter_count == 1 ? "voter" : "voters");

@@ -32,7 +32,7 @@
 enum {
     COORD_MEMBER_METHODS_MAX = 32,
     COORD_MEMBER_LEAVE_MS = 5000, /* leadership is handed over within it, or not at all */
-    COORD_MEMBER_STANDING_SIZE = 160,
+    COORD_MEMBER_STANDING_SIZE = 256,
 };
 
 struct coord_member;

@@ -26,6 +26,9 @@ enum {
     ORIGIN_SIZE = 96,
 };
 
+/* However many ask, PID 1 is asked and the node judged at most so often. */
+#define KEEP_NS RAY_NS_PER_S
+
 /* ---- the text ---- */
 
 static uint64_t cpu_ns(void)
@@ -81,9 +84,7 @@ int rayosd_metrics_text(struct rayosd_context *context, const Rayos__Init__Statu
 
 struct scrape {
     LIST_ENTRY(scrape) entry;
-    struct rayosd_metrics *metrics;
     struct ray_http_request *request;
-    struct rayosd_init_ask *ask;
 };
 
 struct rayosd_metrics {
@@ -94,6 +95,9 @@ struct rayosd_metrics {
     struct ray_timer retry;
     bool is_told;
     LIST_HEAD(, scrape) scrapes; /* that wait for PID 1 */
+    struct rayosd_init_ask *ask; /* NULL: nobody waits */
+    struct ray_buf text;         /* empty: there is none yet, or it could not be made */
+    uint64_t text_ns;            /* when it was made */
 };
 
 static void answer_text(struct ray_http_request *request, int status, const char *text)
@@ -101,52 +105,57 @@ static void answer_text(struct ray_http_request *request, int status, const char
     ray_http_answer(request, status, "text/plain; charset=utf-8", text, strlen(text), NULL);
 }
 
-static void answer(struct rayosd_metrics *metrics, struct ray_http_request *request,
-                   const Rayos__Init__Status *status, const char *why)
+static void answer(const struct rayosd_metrics *metrics, struct ray_http_request *request)
 {
-    struct ray_err err = {0};
-    struct ray_buf text;
-
-    ray_buf_init(&text, METRICS_SIZE_MAX);
-    if (rayosd_metrics_text(metrics->context, status, why, &text, &err) == RAY_OK) {
-        ray_http_answer(request, 200, METRICS_CONTENT_TYPE, text.data, text.size, NULL);
+    if (metrics->text.size > 0) {
+        ray_http_answer(request, 200, METRICS_CONTENT_TYPE, metrics->text.data, metrics->text.size,
+                        NULL);
     } else {
         answer_text(request, 500, "no metrics now\n");
     }
-    ray_buf_fini(&text);
-}
-
-static void scrape_free(struct scrape *scrape)
-{
-    LIST_REMOVE(scrape, entry);
-    rayosd_init_ask_destroy(scrape->ask);
-    free(scrape);
 }
 
 static void on_status(void *arg, const Rayos__Init__Status *status, const char *why)
 {
-    struct scrape *scrape = arg;
+    struct rayosd_metrics *metrics = arg;
+    struct scrape *scrape;
 
-    answer(scrape->metrics, scrape->request, status, why);
-    scrape_free(scrape);
+    ray_buf_clear(&metrics->text);
+    if (rayosd_metrics_text(metrics->context, status, why, &metrics->text, NULL) != RAY_OK) {
+        ray_buf_clear(&metrics->text);
+    }
+    metrics->text_ns = ray_clock_boottime_ns();
+    rayosd_init_ask_destroy(metrics->ask);
+    metrics->ask = NULL;
+    while ((scrape = LIST_FIRST(&metrics->scrapes)) != NULL) {
+        LIST_REMOVE(scrape, entry);
+        answer(metrics, scrape->request);
+        free(scrape);
+    }
 }
 
 static void begin(struct rayosd_metrics *metrics, struct ray_http_request *request)
 {
-    struct scrape *scrape = calloc(1, sizeof *scrape);
+    struct scrape *scrape;
     struct ray_err err = {0};
 
+    if (metrics->ask == NULL && metrics->text.size > 0 &&
+        ray_clock_boottime_ns() - metrics->text_ns < KEEP_NS) {
+        answer(metrics, request);
+        return;
+    }
+    scrape = calloc(1, sizeof *scrape);
     if (scrape == NULL) {
         answer_text(request, 500, "no memory\n");
         return;
     }
-    scrape->metrics = metrics;
     scrape->request = request;
     LIST_INSERT_HEAD(&metrics->scrapes, scrape, entry);
-    if (rayosd_init_ask(&scrape->ask, metrics->context->loop, metrics->context->init_path, 0,
-                        on_status, scrape, &err) != RAY_OK) {
-        answer(metrics, request, NULL, err.text);
-        scrape_free(scrape);
+    if (metrics->ask == NULL &&
+        rayosd_init_ask(&metrics->ask, metrics->context->loop, metrics->context->init_path, 0,
+                        on_status, metrics, &err) != RAY_OK) {
+        metrics->ask = NULL;
+        on_status(metrics, NULL, err.text);
     }
 }
 
@@ -233,6 +242,7 @@ int rayosd_metrics_create(struct rayosd_metrics **out_metrics, struct rayosd_con
         return rc;
     }
     LIST_INIT(&metrics->scrapes);
+    ray_buf_init(&metrics->text, METRICS_SIZE_MAX);
     metrics->context = context;
     metrics->logger = logger;
     try_to_serve(metrics);
@@ -253,10 +263,12 @@ void rayosd_metrics_destroy(struct rayosd_metrics *metrics)
     for (struct scrape *scrape = LIST_FIRST(&metrics->scrapes); scrape != NULL;) {
         struct scrape *next = LIST_NEXT(scrape, entry);
 
-        scrape_free(scrape); /* the server ends its request */
+        free(scrape); /* the server ends its request */
         scrape = next;
     }
+    rayosd_init_ask_destroy(metrics->ask);
     ray_http_server_destroy(metrics->server);
+    ray_buf_fini(&metrics->text);
     ray_timer_fini(&metrics->retry);
     free(metrics);
 }

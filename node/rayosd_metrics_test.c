@@ -25,6 +25,7 @@ struct place {
     struct rayosd_metrics *metrics;
     struct ray_rpc_server *init;
     struct ray_rpc_call *silent_call;
+    int call_count;
     struct ray_http_client *client;
     bool has_ended;
     int status;
@@ -38,6 +39,7 @@ static void be_silent(struct ray_rpc_call *call, const ProtobufCMessage *input, 
 
     (void)input;
     place->silent_call = call;
+    place->call_count++;
 }
 
 static const struct ray_rpc_method silent_methods[] = {
@@ -187,6 +189,42 @@ static void test_end_while_waiting(void **state)
     assert_false(place->has_ended);
 }
 
+/* Whoever comes while PID 1 is asked, or soon after, gets the same answer. */
+static void test_many_ask_once(void **state)
+{
+    static const char get[] = "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n";
+    Rayos__Init__Status status = RAYOS__INIT__STATUS__INIT;
+    struct place *place = *state;
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons(place->port),
+                                  .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    char text[16];
+
+    assert_int_equal(ray_rpc_server_create_unix(&place->init, &place->loop, place->init_path, 0600,
+                                                silent_methods, place, NULL),
+                     RAY_OK);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(send(fd, get, sizeof get - 1, MSG_NOSIGNAL), sizeof get - 1);
+    assert_int_equal(ask(place, RAY_HTTP_CLIENT_GET, "/"), 404); /* that one was here before */
+    start(place, RAY_HTTP_CLIENT_GET, "/metrics");
+    while (place->silent_call == NULL) {
+        ray_loop_once(&place->loop);
+    }
+    assert_int_equal(ray_rpc_reply(place->silent_call, &status.base), RAY_OK);
+    place->silent_call = NULL;
+    while (!place->has_ended) {
+        ray_loop_once(&place->loop);
+    }
+    assert_int_equal(place->status, 200);
+    while (recv(fd, text, sizeof text, MSG_DONTWAIT | MSG_PEEK) < (ssize_t)sizeof text) {
+        ray_loop_once(&place->loop);
+    }
+    assert_memory_equal(text, "HTTP/1.1 200", 12);
+    assert_int_equal(place->call_count, 1);
+    assert_int_equal(close(fd), 0);
+}
+
 static void test_addresses(void **state)
 {
     static const char *const wrong[] = {"",    "7298",      ":7298",        "localhost:7298",
@@ -225,6 +263,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_scrape, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nothing_else, setup, teardown),
         cmocka_unit_test_setup_teardown(test_end_while_waiting, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many_ask_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_addresses, setup, teardown),
         cmocka_unit_test_setup_teardown(test_address_that_is_taken, setup, teardown),
     };

@@ -2,6 +2,7 @@
  * handshake: that costs a tenth of a second, which strangers must not spend at their own pace. */
 #include "coordinator/api/claim.h"
 
+#include <inttypes.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,8 +57,8 @@ int member_claim_hello(struct coord_member *m, struct ray_peer_terms *out_terms,
         return ray_fail(err, RAY_EUNAVAILABLE, "this node shows no code just now; look again");
     }
     if (now_ns < claim->not_before_ns) {
-        return ray_fail(err, RAY_EUNAVAILABLE, "too many tries; wait %llu s, and look again",
-                        (unsigned long long)((claim->not_before_ns - now_ns) / RAY_NS_PER_S + 1));
+        return ray_fail(err, RAY_EUNAVAILABLE, "too many tries; wait %" PRIu64 " s, and look again",
+                        (claim->not_before_ns - now_ns) / RAY_NS_PER_S + 1);
     }
     rc = ray_claim_begin(claim->code, out_terms->psk, err);
     claim->open_count += rc == RAY_OK;

@@ -119,7 +119,7 @@ static bool has_part_of_log(struct coord_member *m, const struct ray_id *id)
     const struct coord_object *node =
         m->replica == NULL ? NULL : coord_fsm_find(coord_replica_fsm(m->replica), COORD_NODE, id);
 
-    return node != NULL && node->node.role != COORD_NODE_OBSERVER;
+    return node != NULL && coord_replica_role_of(m->replica, node) != COORD_NODE_OBSERVER;
 }
 
 /* Another member has judged it. */

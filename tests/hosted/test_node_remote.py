@@ -27,6 +27,12 @@ class Pair(Group):
         (member.root / "run/rayos").mkdir(parents=True)
         self.boot()
         self.join("b")
+        wait_until(lambda: all(self.roles_seen_by(member) == ["standby", "voter"]
+                               for member in self.alive()))  # orders are for those who hand them on
+
+    @staticmethod
+    def roles_seen_by(member):
+        return sorted(node["role"] for node in member.status()["nodes"])
 
     def boot(self):
         """Another boot of b's machine: PID 1, and an incarnation of its own."""

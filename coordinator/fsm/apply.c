@@ -19,44 +19,45 @@ struct handler {
     fsm_subject *subject;   /* what the policy is asked; NULL: members say it, no operator */
 };
 
+static const struct handler handlers[] = {
+    {"cluster-create", fsm_cluster_create, true, 1, NULL},
+    {"put", fsm_object_put, false, 1, fsm_subject_put},
+    {"label", fsm_object_label, false, 1, fsm_subject_label},
+    {"delete", fsm_object_delete, false, 1, fsm_subject_delete},
+    {"session-open", fsm_session_open, true, 1, fsm_subject_session},
+    {"session-keep", fsm_session_keep, true, 1, fsm_subject_session},
+    {"session-close", fsm_session_close, true, 1, fsm_subject_session},
+    {"tick", fsm_tick, true, 1, NULL},
+    {"hash", fsm_hash, true, 1, NULL},
+    {"feature-raise", fsm_feature_raise, false, 1, NULL},
+    {"timing-set", fsm_timing_set, false, 1, fsm_subject_cluster},
+    {"timing-settled", fsm_timing_settled, false, 1, NULL},
+    {"voters-set", fsm_voters_set, false, 1, fsm_subject_cluster},
+    {"node-join", fsm_node_join, false, 1, NULL},
+    {"node-approve", fsm_node_approve, false, 1, fsm_subject_approve},
+    {"node-admit", fsm_node_admit, false, 1, NULL},
+    {"node-report", fsm_node_report, false, 1, NULL},
+    {"node-role", fsm_node_role, false, 1, NULL},
+    {"node-renumber", fsm_node_renumber, false, 1, NULL},
+    {"node-drain", fsm_node_drain, false, 1, fsm_subject_drain},
+    {"node-remove", fsm_node_remove, false, 1, fsm_subject_remove},
+    {"guest-report", fsm_guest_report, false, 1, NULL},
+    {"migration-open", fsm_migration_open, false, 1, fsm_subject_migrate},
+    {"outcome", fsm_outcome, false, 1, NULL},
+    {"volume-attach", fsm_volume_attach, false, 1, fsm_subject_attach},
+    {"volume-detach", fsm_volume_detach, false, 1, fsm_subject_detach},
+    {"cluster-recover", fsm_cluster_recover, false, 1, fsm_subject_recover},
+    {"confirm-off", fsm_confirm_off, false, 1, fsm_subject_confirm_off},
+    {"event-add", fsm_event_add, false, 1, fsm_subject_event},
+    {"node-quarantine", fsm_node_quarantine, false, 1, NULL},
+    {"policy-set", fsm_policy_set, false, 1, fsm_subject_policy},
+    {"policy-confirm", fsm_policy_confirm, false, 1, fsm_subject_policy},
+    {"policy-revert", fsm_policy_revert, false, 1, fsm_subject_policy},
+    {"operation-decide", fsm_operation_decide, false, 1, fsm_subject_decide},
+};
+
 static const struct handler *handler_of(const Rayos__Registry__Command *command)
 {
-    static const struct handler handlers[] = {
-        {"cluster-create", fsm_cluster_create, true, 1, NULL},
-        {"put", fsm_object_put, false, 1, fsm_subject_put},
-        {"label", fsm_object_label, false, 1, fsm_subject_label},
-        {"delete", fsm_object_delete, false, 1, fsm_subject_delete},
-        {"session-open", fsm_session_open, true, 1, fsm_subject_session},
-        {"session-keep", fsm_session_keep, true, 1, fsm_subject_session},
-        {"session-close", fsm_session_close, true, 1, fsm_subject_session},
-        {"tick", fsm_tick, true, 1, NULL},
-        {"hash", fsm_hash, true, 1, NULL},
-        {"feature-raise", fsm_feature_raise, false, 1, NULL},
-        {"timing-set", fsm_timing_set, false, 1, fsm_subject_cluster},
-        {"timing-settled", fsm_timing_settled, false, 1, NULL},
-        {"voters-set", fsm_voters_set, false, 1, fsm_subject_cluster},
-        {"node-join", fsm_node_join, false, 1, NULL},
-        {"node-approve", fsm_node_approve, false, 1, fsm_subject_approve},
-        {"node-admit", fsm_node_admit, false, 1, NULL},
-        {"node-report", fsm_node_report, false, 1, NULL},
-        {"node-role", fsm_node_role, false, 1, NULL},
-        {"node-renumber", fsm_node_renumber, false, 1, NULL},
-        {"node-drain", fsm_node_drain, false, 1, fsm_subject_drain},
-        {"node-remove", fsm_node_remove, false, 1, fsm_subject_remove},
-        {"guest-report", fsm_guest_report, false, 1, NULL},
-        {"migration-open", fsm_migration_open, false, 1, fsm_subject_migrate},
-        {"outcome", fsm_outcome, false, 1, NULL},
-        {"volume-attach", fsm_volume_attach, false, 1, fsm_subject_attach},
-        {"volume-detach", fsm_volume_detach, false, 1, fsm_subject_detach},
-        {"cluster-recover", fsm_cluster_recover, false, 1, fsm_subject_recover},
-        {"confirm-off", fsm_confirm_off, false, 1, fsm_subject_confirm_off},
-        {"event-add", fsm_event_add, false, 1, fsm_subject_event},
-        {"node-quarantine", fsm_node_quarantine, false, 1, NULL},
-        {"policy-set", fsm_policy_set, false, 1, fsm_subject_policy},
-        {"policy-confirm", fsm_policy_confirm, false, 1, fsm_subject_policy},
-        {"policy-revert", fsm_policy_revert, false, 1, fsm_subject_policy},
-        {"operation-decide", fsm_operation_decide, false, 1, fsm_subject_decide},
-    };
     const int first = RAYOS__REGISTRY__COMMAND__BODY_CLUSTER_CREATE;
 
     static_assert(RAY_ARRAY_COUNT(handlers) == RAYOS__REGISTRY__COMMAND__BODY_OPERATION_DECIDE -
@@ -67,6 +68,16 @@ static const struct handler *handler_of(const Rayos__Registry__Command *command)
         return NULL;
     }
     return &handlers[(int)command->body_case - first];
+}
+
+bool fsm_is_asked(const char *what)
+{
+    for (size_t i = 0; i < RAY_ARRAY_COUNT(handlers); i++) {
+        if (handlers[i].subject != NULL && strcmp(handlers[i].what, what) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* As fsm_strict, which would look at each of the many bodies that a command does not have. */
@@ -281,14 +292,12 @@ static bool is_of_office(const Rayos__Registry__Command *command)
     }
 }
 
-/* The leader has compared the incarnation with the link that the command came by. */
-static int check_office(struct fsm_apply *apply, const Rayos__Registry__Command *command)
+const struct coord_object *fsm_proposer(const struct fsm_apply *apply)
 {
     const struct coord_object *node = NULL;
 
-    if (!is_of_office(command) || ray_id_is_none(&apply->incarnation) ||
-        RAY_MUTANT(FSM_OFFICE_OF_ANYBODY)) {
-        return RAY_OK;
+    if (ray_id_is_none(&apply->incarnation)) {
+        return NULL;
     }
     node = coord_fsm_next(apply->fsm, COORD_NODE, NULL);
     while (node != NULL && !ray_id_equal(&node->node.incarnation, &apply->incarnation)) {
@@ -296,6 +305,18 @@ static int check_office(struct fsm_apply *apply, const Rayos__Registry__Command 
 
         node = coord_fsm_next(apply->fsm, COORD_NODE, &id);
     }
+    return node;
+}
+
+/* The leader has compared the incarnation with the link that the command came by. */
+static int check_office(struct fsm_apply *apply, const Rayos__Registry__Command *command)
+{
+    const struct coord_object *node = NULL;
+
+    if (!is_of_office(command) || RAY_MUTANT(FSM_OFFICE_OF_ANYBODY)) {
+        return RAY_OK;
+    }
+    node = fsm_proposer(apply);
     if (node != NULL && node->node.role == COORD_NODE_OBSERVER) {
         return fsm_refuse(apply->err, RAY_EDENIED, "node %s is an observer: it leads nobody",
                           node->name);

@@ -282,7 +282,28 @@ static void test_an_approval_is_for_the_rule_that_asked(void **state)
     fix_close(&fix);
 }
 
-/* What a node reports of a guest's run does not outdate anything. */
+static void report(struct fix *fix, Rayos__Registry__GuestState guest_state)
+{
+    struct fix_command command;
+    Rayos__Registry__GuestReport report = RAYOS__REGISTRY__GUEST_REPORT__INIT;
+    Rayos__Registry__Epoch epoch = RAYOS__REGISTRY__EPOCH__INIT;
+    struct ray_id guest = fix_id(GUEST);
+    struct ray_id incarnation = fix_id(fix_incarnation(FIX_NODE_A));
+
+    fix_command(&command);
+    command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_GUEST_REPORT;
+    command.message.guest_report = &report;
+    command.header.incarnation = ray_proto_optional_id(&incarnation);
+    report.guest = ray_proto_optional_id(&guest);
+    report.epoch = &epoch;
+    report.state = guest_state;
+    epoch.cluster = fix_guest(fix, GUEST)->epoch.cluster;
+    epoch.index = fix_guest(fix, GUEST)->epoch.index;
+    assert_int_equal(fix_apply(fix, &command), RAY_OK);
+    assert_int_equal(fix->outcome.event_count, 1);
+}
+
+/* What a node reports of a guest's run does not outdate anything, nor what members do about it. */
 static void test_reports_outdate_no_approval(void **state)
 {
     struct fix fix;
@@ -290,8 +311,108 @@ static void test_reports_outdate_no_approval(void **state)
 
     (void)state;
     open_asking(&fix);
+    assert_int_equal(rules_put_guest(&fix, "ann", "guest-200", true, GUEST, 1), RAY_OK);
     operation = ask(&fix);
-    assert_int_equal(fix_put_guest(&fix, 201, true), RAY_OK); /* another one */
+    assert_int_equal(fix_restart(&fix, GUEST, FIX_NODE_A), RAY_OK);
+    report(&fix, RAYOS__REGISTRY__GUEST_STATE__GUEST_RUNNING);
+    report(&fix, RAYOS__REGISTRY__GUEST_STATE__GUEST_FAILED);
+    rules_survive_a_dump(&fix);
+    assert_int_equal(fix_decide(&fix, "eve", operation, true), RAY_OK);
+    fix_close(&fix);
+}
+
+/* So many reports that nobody can say whether an operator's change was before them. */
+static void test_a_change_behind_many_reports_counts(void **state)
+{
+    struct fix fix;
+    uint64_t operation;
+
+    (void)state;
+    open_asking(&fix);
+    assert_int_equal(rules_put_guest(&fix, "ann", "guest-200", true, GUEST, 1), RAY_OK);
+    assert_int_equal(fix_restart(&fix, GUEST, FIX_NODE_A), RAY_OK);
+    operation = ask(&fix);
+    assert_int_equal(rules_put_guest(&fix, "ann", "guest-200", true, GUEST, 3), RAY_OK);
+    for (int i = 0; i < COORD_CHANGES_MAX; i++) {
+        report(&fix, i % 2 == 0 ? RAYOS__REGISTRY__GUEST_STATE__GUEST_RUNNING
+                                : RAYOS__REGISTRY__GUEST_STATE__GUEST_FAILED);
+    }
+    assert_int_equal(fix_decide(&fix, "eve", operation, true), RAY_ECONFLICT);
+    fix_close(&fix);
+}
+
+/* By its incarnation, and under that name. */
+static int console_decides(struct fix *fix, const char *name, unsigned incarnation,
+                           uint64_t operation)
+{
+    struct fix_command command;
+    Rayos__Registry__OperationDecide decide = RAYOS__REGISTRY__OPERATION_DECIDE__INIT;
+    struct ray_id id = fix_id((unsigned)operation);
+    struct ray_id own = fix_id(incarnation);
+
+    fix_command(&command);
+    fix_as(&command, name, RAYOS__REGISTRY__CALLER__CALLER_CONSOLE);
+    command.header.incarnation = ray_proto_optional_id(&own);
+    command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_OPERATION_DECIDE;
+    command.message.operation_decide = &decide;
+    decide.operation = ray_proto_id(&id);
+    decide.is_approved = true;
+    return fix_apply(fix, &command);
+}
+
+static int console_labels(struct fix *fix, const char *name, unsigned incarnation)
+{
+    struct fix_command command;
+    Rayos__Registry__ObjectLabel label = RAYOS__REGISTRY__OBJECT_LABEL__INIT;
+    Rayos__Registry__Label set = RAYOS__REGISTRY__LABEL__INIT;
+    Rayos__Registry__Label *sets[] = {&set};
+    struct ray_id id = fix_id(GUEST);
+    struct ray_id own = fix_id(incarnation);
+
+    fix_command(&command);
+    fix_as(&command, name, RAYOS__REGISTRY__CALLER__CALLER_CONSOLE);
+    command.header.incarnation = ray_proto_optional_id(&own);
+    command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_OBJECT_LABEL;
+    command.message.object_label = &label;
+    label.kind = RAYOS__REGISTRY__KIND__KIND_GUEST;
+    label.id = ray_proto_id(&id);
+    label.set = sets;
+    label.n_set = 1;
+    set.key = (char *)"env";
+    set.value = ray_proto_bytes("prod", 4);
+    return fix_apply(fix, &command);
+}
+
+static void test_another_name_is_nobody_else(void **state)
+{
+    const Rayos__Registry__PrincipalRole operator=
+        RAYOS__REGISTRY__PRINCIPAL_ROLE__PRINCIPAL_OPERATOR;
+    const struct policy_fix_rule rules[] = {
+        {.name = "ask", .effect = ASK, .action = "registry.label", .approver = "*"},
+        {.name = "rest", .effect = ALLOW}};
+    struct fix fix;
+    uint64_t operation;
+
+    (void)state;
+    rules_open(&fix);
+    assert_int_equal(rules_set(&fix, rules, COUNT_OF(rules)), RAY_OK);
+    assert_int_equal(fix_add_node(&fix, FIX_NODE_B), RAY_OK);
+    /* root at node A, which has another name by now, as any node's */
+    assert_int_equal(console_labels(&fix, "root@a", fix_incarnation(FIX_NODE_A)), RAY_EDENIED);
+    operation = fix.index;
+    rules_survive_a_dump(&fix);
+    assert_int_equal(console_decides(&fix, "root@n9", fix_incarnation(FIX_NODE_A), operation),
+                     RAY_EDENIED);
+    assert_int_equal(console_decides(&fix, "root@n9", 0, operation), RAY_EDENIED);
+    assert_int_equal(console_decides(&fix, "root@b", fix_incarnation(FIX_NODE_B), operation),
+                     RAY_OK);
+    /* bob, who is bert by now, and another one is bob */
+    assert_int_equal(fix_label_as(&fix, "bob", GUEST, "b"), RAY_EDENIED);
+    operation = fix.index;
+    assert_int_equal(fix_principal(&fix, BOB, "bert", operator), RAY_OK);
+    assert_int_equal(fix_principal(&fix, BOB + 100, "bob", operator), RAY_OK);
+    assert_int_equal(fix_decide(&fix, "bert", operation, true), RAY_EDENIED);
+    assert_int_equal(fix_decide(&fix, "bob", operation, true), RAY_EDENIED);
     assert_int_equal(fix_decide(&fix, "eve", operation, true), RAY_OK);
     fix_close(&fix);
 }
@@ -537,6 +658,8 @@ int main(void)
         cmocka_unit_test(test_an_approval_is_for_what_was_seen),
         cmocka_unit_test(test_an_approval_is_for_the_rule_that_asked),
         cmocka_unit_test(test_reports_outdate_no_approval),
+        cmocka_unit_test(test_a_change_behind_many_reports_counts),
+        cmocka_unit_test(test_another_name_is_nobody_else),
         cmocka_unit_test(test_the_command_is_shown_without_secrets),
         cmocka_unit_test(test_an_approved_command_that_fails),
         cmocka_unit_test(test_asking_leaves_other_records),

@@ -36,6 +36,22 @@ int fsm_actor(struct fsm_apply *apply, const Rayos__Registry__Header *header,
     return RAY_EDENIED;
 }
 
+void fsm_actor_id(const struct fsm_apply *apply, struct ray_id *out)
+{
+    const Rayos__Registry__Header *header = apply->header;
+    const struct fsm_object *principal;
+    const struct coord_object *node;
+
+    *out = (struct ray_id){0};
+    if (header->caller == RAYOS__REGISTRY__CALLER__CALLER_CONSOLE) {
+        node = fsm_proposer(apply);
+        *out = node != NULL ? node->id : *out;
+    } else {
+        principal = fsm_find_name(apply->fsm, COORD_PRINCIPAL, header->principal);
+        *out = principal != NULL ? principal->pub.id : *out;
+    }
+}
+
 static int severity(enum coord_policy_effect effect)
 {
     switch (effect) {
@@ -68,9 +84,32 @@ static struct coord_policy_decision decide(const struct fsm_judge *judge,
     return decision;
 }
 
+/* A node joins with a name of its choice, and is judged by it. */
+static bool is_somebodys(const struct fsm_object *object, const struct fsm_change *change)
+{
+    return fsm_is_asked(change->what->bytes) || change->revision == object->pub.created_revision ||
+           (object->pub.kind == COORD_NODE && strcmp(change->what->bytes, "node-join") == 0);
+}
+
+/* What has left the history may have been anybody's: no younger than the oldest that is left. */
+static uint64_t changed_revision(const struct fsm_object *object)
+{
+    size_t count = object->change_count;
+
+    for (size_t i = count; i > 0; i--) {
+        const struct fsm_change *change = fsm_history_at(object, i - 1);
+
+        if (is_somebodys(object, change)) {
+            return change->revision;
+        }
+    }
+    return count == COORD_CHANGES_MAX ? fsm_history_at(object, 0)->revision
+                                      : object->pub.created_revision;
+}
+
 void fsm_judge_note(struct fsm_judge *judge, const struct fsm_object *object)
 {
-    uint64_t revision = fsm_history_last(object).revision;
+    uint64_t revision = changed_revision(object);
 
     if (revision > judge->verdict->changed_revision) {
         judge->verdict->changed_revision = revision;

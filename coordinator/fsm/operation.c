@@ -7,8 +7,9 @@
  * the asker may be gone. Who approves is an approver of each rule that asks, and never who asked.
  * What waits too long, by logged time, expires.
  *
- * That nobody has changed the object: no entry of its history is younger than the operation. What
- * nodes report of it is in no history. */
+ * That nobody has changed the object: no change by what operators ask for is younger than the
+ * operation. What nodes report and what members do about it does not count, as far as its history
+ * reaches back. */
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -184,6 +185,7 @@ static int keep(struct fsm_apply *apply, struct fsm_object *object, const struct
     set_text(operation->message, sizeof operation->message, verdict->reason);
     set_text(operation->rule, sizeof operation->rule, verdict->rule_name);
     set_text(operation->asker, sizeof operation->asker, apply->header->principal);
+    fsm_actor_id(apply, &operation->asker_id);
     set_text(operation->action, sizeof operation->action, verdict->action);
     operation->expires_at_us = apply->fsm->clock_us + COORD_FSM_APPROVAL_US;
     if (!fsm_bytes_set(&operation->command, kept->bytes, kept->size) ||
@@ -391,12 +393,12 @@ static int deny(struct fsm_apply *apply, struct fsm_object *object, const char *
 }
 
 static int check_approval(struct fsm_apply *apply, const struct fsm_object *object,
-                          const struct coord_policy_actor *decider, bool is_asker,
+                          const struct coord_policy_actor *decider, bool is_own,
                           const struct fsm_verdict *verdict)
 {
     int rc;
 
-    if (is_asker && !RAY_MUTANT(FSM_APPROVED_BY_ASKER)) {
+    if (is_own && !RAY_MUTANT(FSM_APPROVED_BY_ASKER)) {
         (void)ray_fail(apply->err, RAY_EDENIED, "%s asked for %s: somebody else approves it",
                        decider->name, object->pub.name);
         (void)ray_next(apply->err, "'clusterctl policy show' says who may");
@@ -409,6 +411,19 @@ static int check_approval(struct fsm_apply *apply, const struct fsm_object *obje
     return rc == RAY_OK ? check_same(apply, object, verdict) : rc;
 }
 
+/* Names are given anew, of principals and of nodes; ids stay. A console of which nobody knows the
+ * node may be that of who asked. */
+static bool is_asker(const struct fsm_apply *apply, const struct coord_operation *operation)
+{
+    bool is_console = apply->header->caller == RAYOS__REGISTRY__CALLER__CALLER_CONSOLE;
+    struct ray_id id;
+
+    fsm_actor_id(apply, &id);
+    return strcmp(apply->header->principal, operation->asker) == 0 ||
+           (is_console && (ray_id_is_none(&id) || ray_id_is_none(&operation->asker_id))) ||
+           ray_id_equal(&id, &operation->asker_id);
+}
+
 int fsm_operation_decide(struct fsm_apply *apply, const void *command)
 {
     const Rayos__Registry__OperationDecide *decision = command;
@@ -416,7 +431,7 @@ int fsm_operation_decide(struct fsm_apply *apply, const void *command)
     Rayos__Registry__Command *kept;
     struct fsm_verdict verdict;
     struct fsm_object *object;
-    bool is_asker;
+    bool is_own;
     int rc = fsm_actor(apply, apply->header, &decider);
 
     if (rc == RAY_OK) {
@@ -428,8 +443,8 @@ int fsm_operation_decide(struct fsm_apply *apply, const void *command)
     if (rc != RAY_OK) {
         return rc;
     }
-    is_asker = strcmp(decider.name, object->pub.operation.asker) == 0;
-    if (!decision->is_approved && is_asker) {
+    is_own = is_asker(apply, &object->pub.operation);
+    if (!decision->is_approved && is_own) {
         return deny(apply, object, decider.name); /* who asked takes it back */
     }
     if (!decision->is_approved && (decider.roles & COORD_POLICY_ADMIN) != 0) {
@@ -437,7 +452,7 @@ int fsm_operation_decide(struct fsm_apply *apply, const void *command)
     }
     rc = fsm_kept_judge(apply, kept, &verdict);
     if (rc == RAY_OK) {
-        rc = decision->is_approved ? check_approval(apply, object, &decider, is_asker, &verdict)
+        rc = decision->is_approved ? check_approval(apply, object, &decider, is_own, &verdict)
                                    : check_decider(apply, object, &decider, &verdict, false);
     }
     if (rc != RAY_OK) {

@@ -213,6 +213,7 @@ static Rayos__Registry__Operation *operation_message(const struct coord_operatio
         arena, operation->rules.size > 0 ? (const char *)operation->rules.data : "",
         operation->rules.size);
     message->asker = (char *)operation->asker;
+    message->asker_id = ray_proto_optional_id(&operation->asker_id);
     message->decider = (char *)operation->decider;
     message->action = (char *)operation->action;
     message->expires_at_us = operation->expires_at_us;

@@ -307,6 +307,9 @@ static int read_operation(struct coord_operation *out, const Rayos__Registry__Op
         rc = fsm_line(in->asker, "who asked", out->asker, sizeof out->asker, err);
     }
     if (rc == RAY_OK) {
+        rc = fsm_optional_id(&in->asker_id, "who asked", &out->asker_id, err);
+    }
+    if (rc == RAY_OK) {
         rc = fsm_line(in->decider, "who decided", out->decider, sizeof out->decider, err);
     }
     if (rc == RAY_OK) {

@@ -208,6 +208,7 @@ struct coord_operation {
     struct coord_bytes rules;   /* names with spaces between them, no NUL */
     char rule[COORD_NAME_SIZE];
     char asker[COORD_NAME_SIZE];
+    struct ray_id asker_id; /* the principal, or the node of a console; none: not known */
     char decider[COORD_NAME_SIZE];
     char action[COORD_MESSAGE_SIZE];
     uint64_t expires_at_us; /* logged clock; 0: it does not wait */

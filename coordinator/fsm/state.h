@@ -235,6 +235,11 @@ bool fsm_labels_set(struct coord_object *object, const struct coord_label *label
 
 /* ---- apply.c ---- */
 
+/* The node that the command is proposed by; NULL: it does not say so, or there is none. */
+const struct coord_object *fsm_proposer(const struct fsm_apply *apply);
+/* Whether operators make changes of that name, and not members alone. */
+bool fsm_is_asked(const char *what);
+
 /* RAY_EUNSUPPORTED: the cluster is at a level that this build does not have. */
 int fsm_level_known(const struct coord_fsm *fsm, uint32_t level, struct ray_err *err);
 /* RAY_EUNSUPPORTED: `what` needs a level that the cluster has not reached. */
@@ -456,6 +461,9 @@ struct fsm_verdict {
 /* Who a header names. RAY_EDENIED: nobody (any more). */
 int fsm_actor(struct fsm_apply *apply, const Rayos__Registry__Header *header,
               struct coord_policy_actor *out);
+/* Whoever asks for the command that runs: the principal, or the node of the console; none: not
+ * known. Ids stay, where names are given anew. */
+void fsm_actor_id(const struct fsm_apply *apply, struct ray_id *out);
 /* Fatal: RAY_ENOMEM. `subject` NULL: no operator may say that. */
 int fsm_judge_command(struct fsm_apply *apply, const Rayos__Registry__Header *header,
                       fsm_subject *subject, const void *command, struct fsm_verdict *out);

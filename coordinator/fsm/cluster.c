@@ -532,25 +532,6 @@ int fsm_confirm_off(struct fsm_apply *apply, const void *command)
     return fsm_happen(apply, "confirmed-off", COORD_CLUSTER, &cluster->id, text);
 }
 
-/* What only the state machine and members say happened. */
-static bool is_own_word(const char *what)
-{
-    static const char *const words[] = {
-        "approval-asked",  "approval-denied",    "approved",         "cluster-recovered",
-        "confirmed-off",   "duplicate-identity", "feature-raised",   "node-approved",
-        "node-disk",       "node-joined",        "node-power",       "node-quarantined",
-        "node-removed",    "node-returned",      "policy-confirmed", "policy-denied",
-        "policy-reverted", "policy-set",
-    };
-
-    for (size_t i = 0; i < RAY_ARRAY_COUNT(words); i++) {
-        if (strcmp(what, words[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 int fsm_event_add(struct fsm_apply *apply, const void *command)
 {
     const Rayos__Registry__EventAdd *add = command;
@@ -570,7 +551,7 @@ int fsm_event_add(struct fsm_apply *apply, const void *command)
         rc = fsm_refuse(apply->err, RAY_EINVAL, "an event says what happened to which kind");
     }
     if (rc == RAY_OK && apply->header->caller != RAYOS__REGISTRY__CALLER__CALLER_NONE &&
-        is_own_word(what)) {
+        fsm_is_own_word(what)) {
         rc = fsm_refuse(apply->err, RAY_EDENIED, "'%s' is said by the cluster itself", what);
         (void)ray_next(apply->err, "give the event a name of your own");
     }
@@ -578,7 +559,10 @@ int fsm_event_add(struct fsm_apply *apply, const void *command)
         return rc;
     }
     /* A member has judged something itself: no less bounded than what is judged here. */
-    return strcmp(what, fsm_denied_word) == 0
-               ? fsm_happen_denied(apply, text)
-               : fsm_happen(apply, what, (enum coord_kind)add->object_kind, &id, text);
+    if (strcmp(what, fsm_denied_word) == 0) {
+        return fsm_happen_denied(apply, text);
+    }
+    return apply->header->caller == RAYOS__REGISTRY__CALLER__CALLER_NONE
+               ? fsm_happen(apply, what, (enum coord_kind)add->object_kind, &id, text)
+               : fsm_happen_said(apply, what, (enum coord_kind)add->object_kind, &id, text);
 }

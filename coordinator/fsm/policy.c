@@ -255,6 +255,49 @@ static bool has_way_back(const struct coord_fsm *fsm, const struct coord_policy 
     return false;
 }
 
+static int refuse_last(struct fsm_apply *apply, const struct fsm_object *principal,
+                       const char *which)
+{
+    (void)ray_fail(apply->err, RAY_ECONFLICT,
+                   "%s is the last admin who may set the policy under the rules %s",
+                   principal->pub.name, which);
+    (void)ray_next(apply->err, "let another admin do that first: 'clusterctl policy show', "
+                               "'clusterctl principal list'");
+    return RAY_ECONFLICT;
+}
+
+/* `name` NULL: no admin any more. */
+static bool stays_possible(const struct coord_fsm *fsm, const struct coord_policy *policy,
+                           const struct fsm_object *principal, const char *name)
+{
+    return (name != NULL && may_set(policy, name)) || has_way_back(fsm, policy, principal);
+}
+
+/* Those that come back by themselves unless somebody confirms the rules in force. */
+static int check_restored(struct fsm_apply *apply, const struct fsm_object *principal,
+                          const char *name)
+{
+    const struct fsm_object *newest = fsm_policy_newest(apply->fsm);
+    const struct fsm_object *restored;
+    struct coord_policy *policy;
+    int rc;
+
+    if (newest == NULL || newest->pub.policy.confirm_by_us == 0) {
+        return RAY_OK;
+    }
+    restored = find_version(apply->fsm, newest->pub.policy.restores);
+    assert(restored != NULL); /* remove_oldest leaves it */
+    rc = coord_policy_create(restored->pub.spec.data, restored->pub.spec.size, &policy, apply->err);
+    if (rc != RAY_OK) {
+        return rc;
+    }
+    if (!stays_possible(apply->fsm, policy, principal, name)) {
+        rc = refuse_last(apply, principal, "that come back unless those in force are confirmed");
+    }
+    coord_policy_destroy(policy);
+    return rc;
+}
+
 int fsm_policy_check_admin(struct fsm_apply *apply, const struct fsm_object *principal,
                            const char *name, bool is_admin)
 {
@@ -264,17 +307,12 @@ int fsm_policy_check_admin(struct fsm_apply *apply, const struct fsm_object *pri
     if (!principal->pub.principal.is_admin) {
         return RAY_OK;
     }
+    name = is_admin ? name : NULL;
     rc = coord_fsm_policy(apply->fsm, &policy, apply->err);
-    if (rc != RAY_OK || (name != NULL && is_admin && may_set(policy, name)) ||
-        has_way_back(apply->fsm, policy, principal)) {
-        return rc;
+    if (rc == RAY_OK && !stays_possible(apply->fsm, policy, principal, name)) {
+        rc = refuse_last(apply, principal, "in force");
     }
-    (void)ray_fail(apply->err, RAY_ECONFLICT,
-                   "%s is the last admin who may set the policy under the rules in force",
-                   principal->pub.name);
-    (void)ray_next(apply->err, "let another admin do that first: 'clusterctl policy show', "
-                               "'clusterctl principal list'");
-    return RAY_ECONFLICT;
+    return rc == RAY_OK ? check_restored(apply, principal, name) : rc;
 }
 
 static int check_rules(struct fsm_apply *apply, const struct coord_bytes *rules)

@@ -278,6 +278,86 @@ static void test_who_may_set_the_policy_stays(void **state)
     fix_close(&fix);
 }
 
+static void test_who_may_set_what_comes_back_stays(void **state)
+{
+    const Rayos__Registry__PrincipalRole admin = RAYOS__REGISTRY__PRINCIPAL_ROLE__PRINCIPAL_ADMIN;
+    const struct policy_fix_rule only_ann[] = {
+        {.name = "ann", .effect = ALLOW, .who = "principal:ann"}};
+    const struct policy_fix_rule only_bob[] = {
+        {.name = "bob", .effect = ALLOW, .who = "principal:bob"}};
+    struct rules rules = rules_pack(only_bob, COUNT_OF(only_bob));
+    struct fix fix;
+
+    (void)state;
+    rules_open(&fix);
+    assert_int_equal(fix_principal(&fix, BOB, "bob", admin), RAY_OK);
+    assert_int_equal(rules_set(&fix, only_ann, COUNT_OF(only_ann)), RAY_OK);
+    assert_int_equal(fix_policy_set(&fix, rules.bytes, rules.size, 2, 60 * SECOND_US), RAY_OK);
+    assert_int_equal(fix_delete(&fix, RAYOS__REGISTRY__KIND__KIND_PRINCIPAL, ANN), RAY_ECONFLICT);
+    assert_string_equal(fix.outcome.result.text,
+                        "ann is the last admin who may set the policy under the rules that come "
+                        "back unless those in force are confirmed");
+    assert_int_equal(fix_principal(&fix, ANN, "anna", admin), RAY_ECONFLICT);
+    assert_int_equal(fix_delete(&fix, RAYOS__REGISTRY__KIND__KIND_PRINCIPAL, BOB), RAY_ECONFLICT);
+    assert_int_equal(fix_policy_confirm(&fix, 3), RAY_OK);
+    assert_int_equal(fix_delete(&fix, RAYOS__REGISTRY__KIND__KIND_PRINCIPAL, ANN), RAY_OK);
+    free(rules.bytes);
+    fix_close(&fix);
+}
+
+static int say(struct fix *fix, const char *who, const char *what, const char *text)
+{
+    struct fix_command command;
+    Rayos__Registry__EventAdd add = RAYOS__REGISTRY__EVENT_ADD__INIT;
+    struct ray_id guest = fix_id(GUEST);
+
+    fix_command(&command);
+    fix_as(&command, who, RAYOS__REGISTRY__CALLER__CALLER_PRINCIPAL);
+    command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_EVENT_ADD;
+    command.message.event_add = &add;
+    add.what = (char *)(uintptr_t)what;
+    add.text = (char *)(uintptr_t)text;
+    add.object_kind = RAYOS__REGISTRY__KIND__KIND_GUEST;
+    add.object_id = ray_proto_id(&guest);
+    return fix_apply(fix, &command);
+}
+
+/* Whatever one says, what the cluster says stays, and what others say. */
+static void test_words_push_nothing_out(void **state)
+{
+    enum { TIMES = 300, KEPT_MAX = 64 };
+    struct fix fix;
+    size_t events;
+    char text[32];
+
+    (void)state;
+    rules_open(&fix);
+    events = coord_fsm_count(fix.fsm, COORD_EVENT);
+    for (int i = 0; i < TIMES; i++) {
+        (void)snprintf(text, sizeof text, "word-%d", i);
+        assert_int_equal(say(&fix, "bob", text, text), RAY_OK);
+    }
+    assert_int_equal(coord_fsm_count(fix.fsm, COORD_EVENT), events + KEPT_MAX);
+    assert_string_equal(fix_happening(&fix)->what, text); /* the newest is told */
+    assert_string_equal(fix_happening(&fix)->text, text);
+    assert_int_equal(say(&fix, "ann", "word", "hers"), RAY_OK);
+    assert_int_equal(coord_fsm_count(fix.fsm, COORD_EVENT), events + KEPT_MAX + 1);
+    rules_survive_a_dump(&fix);
+    fix_close(&fix);
+}
+
+static void test_the_same_word_of_two(void **state)
+{
+    struct fix fix;
+
+    (void)state;
+    rules_open(&fix);
+    assert_int_equal(say(&fix, "bob", "seen", "smoke"), RAY_OK);
+    assert_int_equal(say(&fix, "ann", "seen", "smoke"), RAY_OK);
+    assert_string_equal(fix_happening(&fix)->principal, "ann");
+    fix_close(&fix);
+}
+
 static void test_what_is_no_policy(void **state)
 {
     struct rules rules = rules_pack(&rules_admins, 1);
@@ -395,6 +475,9 @@ int main(void)
         cmocka_unit_test(test_what_members_say_no_principal_says),
         cmocka_unit_test(test_nobody_is_locked_out),
         cmocka_unit_test(test_who_may_set_the_policy_stays),
+        cmocka_unit_test(test_who_may_set_what_comes_back_stays),
+        cmocka_unit_test(test_words_push_nothing_out),
+        cmocka_unit_test(test_the_same_word_of_two),
         cmocka_unit_test(test_what_is_no_policy),
         cmocka_unit_test(test_unconfirmed_rules_go_back),
         cmocka_unit_test(test_confirmed_rules_stay),

@@ -260,6 +260,11 @@ int fsm_happen(struct fsm_apply *apply, const char *what, enum coord_kind kind,
  * by one only the newest is written anew. */
 int fsm_happen_bounded(struct fsm_apply *apply, const char *what, enum coord_kind kind,
                        const struct ray_id *id, const char *text);
+/* The same for what he says himself, by whatever name: of so many of his among the newest. */
+int fsm_happen_said(struct fsm_apply *apply, const char *what, enum coord_kind kind,
+                    const struct ray_id *id, const char *text);
+/* What only the state machine and members say happened. */
+bool fsm_is_own_word(const char *what);
 /* Such an event "policy-denied". */
 int fsm_happen_denied(struct fsm_apply *apply, const char *text);
 extern const char fsm_denied_word[];

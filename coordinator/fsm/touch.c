@@ -4,12 +4,13 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/size.h"
 #include "base/varint.h"
 #include "coordinator/fsm/state.h"
 #include "coordinator/mutant.h"
 #include "net/proto_codec.h"
 
-enum { EVENT_HEAD_SIZE_MAX = 24, BOUNDED_AMONG = 512, BOUNDED_MAX = 4 };
+enum { EVENT_HEAD_SIZE_MAX = 24, BOUNDED_AMONG = 512, BOUNDED_MAX = 4, SAID_MAX = 64 };
 
 const char fsm_denied_word[] = "policy-denied";
 
@@ -152,6 +153,7 @@ int fsm_happen(struct fsm_apply *apply, const char *what, enum coord_kind kind,
     /* A clone that asks again and again must not push everything else out. */
     if (object != NULL && strcmp(object->pub.happening.what, what) == 0 &&
         strcmp(object->pub.happening.text, text) == 0 &&
+        strcmp(object->pub.happening.principal, apply->header->principal) == 0 &&
         object->pub.happening.object_kind == kind &&
         ray_id_equal(&object->pub.happening.object_id, id)) {
         return RAY_OK;
@@ -173,9 +175,33 @@ int fsm_happen(struct fsm_apply *apply, const char *what, enum coord_kind kind,
     return remove_oldest(apply);
 }
 
-/* The newest of that kind by who asks, of the events that are looked at; NULL when there are few.
- */
-static struct fsm_object *find_own(const struct fsm_apply *apply, const char *what)
+bool fsm_is_own_word(const char *what)
+{
+    static const char *const words[] = {
+        "approval-asked",  "approval-denied",    "approved",         "cluster-recovered",
+        "confirmed-off",   "duplicate-identity", "feature-raised",   "node-approved",
+        "node-disk",       "node-joined",        "node-power",       "node-quarantined",
+        "node-removed",    "node-returned",      "policy-confirmed", "policy-denied",
+        "policy-reverted", "policy-set",
+    };
+
+    for (size_t i = 0; i < RAY_ARRAY_COUNT(words); i++) {
+        if (strcmp(what, words[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* `what` NULL: of no word of ours. */
+static bool is_of(const struct coord_happening *happening, const char *what)
+{
+    return what != NULL ? strcmp(happening->what, what) == 0 : !fsm_is_own_word(happening->what);
+}
+
+/* The newest of that kind by who asks, of the events that are looked at; NULL when there are fewer
+ * than `max`. */
+static struct fsm_object *find_own(const struct fsm_apply *apply, const char *what, size_t max)
 {
     const struct coord_fsm *fsm = apply->fsm;
     struct fsm_object *newest = NULL;
@@ -184,42 +210,64 @@ static struct fsm_object *find_own(const struct fsm_apply *apply, const char *wh
     for (uint64_t i = 0; i < BOUNDED_AMONG && i < fsm->event_sequence; i++) {
         struct fsm_object *object = find_happening(fsm, fsm->event_sequence - i);
 
-        if (object == NULL || strcmp(object->pub.happening.what, what) != 0 ||
+        if (object == NULL || !is_of(&object->pub.happening, what) ||
             strcmp(object->pub.happening.principal, apply->header->principal) != 0) {
             continue;
         }
         newest = newest == NULL ? object : newest;
-        if (++count == BOUNDED_MAX) {
+        if (++count == max) {
             return newest;
         }
     }
     return NULL;
 }
 
-int fsm_happen_bounded(struct fsm_apply *apply, const char *what, enum coord_kind kind,
-                       const struct ray_id *id, const char *text)
+/* Over the newest of his, instead of one more. */
+static int rewrite(struct fsm_apply *apply, struct fsm_object *object,
+                   const struct coord_happening *now)
 {
-    struct fsm_object *object = find_own(apply, what);
-    struct coord_happening *happening;
+    struct coord_happening *happening = &object->pub.happening;
     int rc;
 
-    if (object == NULL) {
-        return fsm_happen(apply, what, kind, id, text);
-    }
-    happening = &object->pub.happening;
-    if (strcmp(happening->text, text) == 0 && happening->object_kind == kind &&
-        ray_id_equal(&happening->object_id, id)) {
+    if (strcmp(happening->what, now->what) == 0 && strcmp(happening->text, now->text) == 0 &&
+        happening->object_kind == now->object_kind &&
+        ray_id_equal(&happening->object_id, &now->object_id)) {
         return RAY_OK;
     }
     rc = fsm_touch_quiet(apply, object);
     if (rc == RAY_OK) {
-        memset(happening->text, 0, sizeof happening->text);
-        copy_text(happening->text, sizeof happening->text, text);
-        happening->object_kind = kind;
-        happening->object_id = *id;
+        memcpy(happening->what, now->what, sizeof happening->what);
+        memcpy(happening->text, now->text, sizeof happening->text);
+        happening->object_kind = now->object_kind;
+        happening->object_id = now->object_id;
         happening->time_us = apply->header->time_us;
     }
     return rc;
+}
+
+static int happen_bounded(struct fsm_apply *apply, struct fsm_object *newest, const char *what,
+                          enum coord_kind kind, const struct ray_id *id, const char *text)
+{
+    struct coord_happening now = {.object_kind = kind, .object_id = *id};
+
+    if (newest == NULL) {
+        return fsm_happen(apply, what, kind, id, text);
+    }
+    copy_text(now.what, sizeof now.what, what);
+    copy_text(now.text, sizeof now.text, text);
+    return rewrite(apply, newest, &now);
+}
+
+int fsm_happen_bounded(struct fsm_apply *apply, const char *what, enum coord_kind kind,
+                       const struct ray_id *id, const char *text)
+{
+    return happen_bounded(apply, find_own(apply, what, BOUNDED_MAX), what, kind, id, text);
+}
+
+int fsm_happen_said(struct fsm_apply *apply, const char *what, enum coord_kind kind,
+                    const struct ray_id *id, const char *text)
+{
+    return happen_bounded(apply, find_own(apply, NULL, SAID_MAX), what, kind, id, text);
 }
 
 int fsm_happen_denied(struct fsm_apply *apply, const char *text)

@@ -412,6 +412,7 @@ void fsm_subject_label(struct fsm_judge *judge, const void *command)
     fsm_judge_one(judge, COORD_POLICY_REGISTRY_LABEL, &judge->will.object);
     if (kind == COORD_PRINCIPAL && object->pub.principal.is_admin) {
         fsm_judge_one(judge, COORD_POLICY_PRINCIPAL_ADMIN, &judge->was.object);
+        fsm_judge_one(judge, COORD_POLICY_PRINCIPAL_ADMIN, &judge->will.object);
     }
 }
 
@@ -504,7 +505,14 @@ void fsm_subject_approve(struct fsm_judge *judge, const void *command)
 {
     const Rayos__Registry__NodeApprove *approve = command;
 
-    judge_id(judge, COORD_POLICY_NODE_APPROVE, COORD_NODE, &approve->node);
+    const struct fsm_object *node = find(judge, COORD_NODE, &approve->node);
+
+    judge_object(judge, COORD_POLICY_NODE_APPROVE, COORD_NODE, node);
+    if (node != NULL && node->pub.node.wanted_name[0] != '\0') { /* which it then has */
+        judge->was.object.name = node->pub.node.wanted_name;
+        judge->was.object.node = node->pub.node.wanted_name;
+        fsm_judge_one(judge, COORD_POLICY_NODE_APPROVE, &judge->was.object);
+    }
     if (approve->replaces.len > 0) { /* which then is removed */
         judge_id(judge, COORD_POLICY_NODE_REMOVE, COORD_NODE, &approve->replaces);
     }

@@ -158,6 +158,72 @@ static void test_admins_are_made_by_who_may(void **state)
     fix_close(&fix);
 }
 
+static void test_an_admin_is_moved_nowhere_by_a_label(void **state)
+{
+    const struct policy_fix_rule rules[] = {
+        rules_admins,
+        {.name = "team",
+         .effect = ALLOW,
+         .who = "principal:bob",
+         .action = "principal.admin",
+         .label_key = "team",
+         .label_value = "x"},
+        {.name = "labels", .effect = ALLOW, .who = "principal:bob", .action = "registry.label"},
+    };
+    struct fix fix;
+
+    (void)state;
+    rules_open(&fix);
+    assert_int_equal(rules_set(&fix, rules, COUNT_OF(rules)), RAY_OK);
+    assert_int_equal(label(&fix, "ann", RAYOS__REGISTRY__KIND__KIND_PRINCIPAL, ANN, "team", NULL),
+                     RAY_OK);
+    assert_int_equal(label(&fix, "bob", RAYOS__REGISTRY__KIND__KIND_PRINCIPAL, ANN, "tall", NULL),
+                     RAY_OK);
+    assert_int_equal(label(&fix, "bob", RAYOS__REGISTRY__KIND__KIND_PRINCIPAL, ANN, NULL, "team"),
+                     RAY_EDENIED);
+    fix_close(&fix);
+}
+
+static int approve_as(struct fix *fix, const char *who, unsigned id)
+{
+    struct fix_command command;
+    Rayos__Registry__NodeApprove approve = RAYOS__REGISTRY__NODE_APPROVE__INIT;
+    struct ray_id node = fix_id(id);
+
+    fix_command(&command);
+    fix_as(&command, who, RAYOS__REGISTRY__CALLER__CALLER_PRINCIPAL);
+    command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_APPROVE;
+    command.message.node_approve = &approve;
+    approve.node = ray_proto_id(&node);
+    return fix_apply(fix, &command);
+}
+
+static void test_a_node_is_approved_by_the_name_it_gets(void **state)
+{
+    const struct policy_fix_rule rules[] = {
+        rules_admins,
+        {.name = "core",
+         .effect = DENY,
+         .who = "principal:bob",
+         .action = "node.approve",
+         .object = "node:core-1"},
+        {.name = "desk", .effect = ALLOW, .who = "principal:bob"},
+    };
+    struct fix fix;
+
+    (void)state;
+    rules_open(&fix);
+    assert_int_equal(rules_set(&fix, rules, COUNT_OF(rules)), RAY_OK);
+    assert_int_equal(fix_join_as(&fix, "core-1", 60, FIX_TOKEN, 960, 1), RAY_OK);
+    assert_int_equal(fix_join_as(&fix, "core-1", 61, 0, 961, 1), RAY_OK);
+    assert_string_equal(fix_find(&fix, COORD_NODE, 61)->node.wanted_name, "core-1");
+    assert_int_equal(approve_as(&fix, "bob", 61), RAY_EDENIED);
+    assert_string_equal(fix.outcome.result.text, "rule 'core' denies bob node.approve node:core-1");
+    assert_int_equal(fix_join_as(&fix, "edge-1", 62, 0, 962, 1), RAY_OK);
+    assert_int_equal(approve_as(&fix, "bob", 62), RAY_OK);
+    fix_close(&fix);
+}
+
 /* By names with NULL at the end. */
 static int guest_as(struct fix *fix, const char *who, unsigned id, bool is_wanted,
                     const char *const *names)
@@ -399,6 +465,8 @@ int main(void)
         cmocka_unit_test(test_labels_are_judged_as_they_will_be),
         cmocka_unit_test(test_operators_label_what_they_run),
         cmocka_unit_test(test_admins_are_made_by_who_may),
+        cmocka_unit_test(test_an_admin_is_moved_nowhere_by_a_label),
+        cmocka_unit_test(test_a_node_is_approved_by_the_name_it_gets),
         cmocka_unit_test(test_each_network_of_a_guest_is_asked),
         cmocka_unit_test(test_the_node_that_shows_is_asked),
         cmocka_unit_test(test_a_start_is_asked_where_the_guest_is),

@@ -128,9 +128,8 @@ static int refuse_node(struct coord_member *m, const struct member_caller *calle
     char text[COORD_MESSAGE_SIZE];
 
     (void)snprintf(text, sizeof text, "rule '%.50s': %.190s", decision->name, detail);
-    if (member_tell_denied(m, decision->name, detail)) {
-        add_event(m, caller, text);
-    }
+    (void)member_tell_denied(m, decision->name, detail);
+    add_event(m, caller, text); /* few are kept of one caller's: none hides another's */
     (void)ray_fail(err, RAY_EDENIED, "rule '%s' %s %s%s%s", decision->name,
                    is_asked ? "asks for approval, for which this cannot wait:" : "denies", detail,
                    decision->reason[0] != '\0' ? ": " : "", decision->reason);

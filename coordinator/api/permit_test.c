@@ -121,6 +121,21 @@ static void test_denials_fill_nothing(void **state)
     assert_non_null(strstr(fix->denied, " more denials"));
 }
 
+/* Looks that are denied are told and no more; among them nothing that was tried is lost. */
+static void test_what_is_not_told_has_its_event(void **state)
+{
+    enum { COUNT = 200 };
+    struct member_fix *fix = *state;
+    struct ray_err err = {0};
+
+    for (int i = 0; i < COUNT; i++) {
+        (void)member_tell_denied(fix->member, "default", "zoe registry.read");
+    }
+    assert_int_equal(reboot(fix, &viewer, &err), RAY_EDENIED);
+    assert_true(member_fix_run(fix, has_denial, fix));
+    assert_string_equal(last_event(fix)->happening.principal, "eve");
+}
+
 static int rename_node(struct member_fix *fix, const char *name)
 {
     Rayos__Registry__Command command = RAYOS__REGISTRY__COMMAND__INIT;
@@ -158,6 +173,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_another_node_has_judged, open_fix, close_fix),
         cmocka_unit_test_setup_teardown(test_a_node_that_is_not_there, open_fix, close_fix),
         cmocka_unit_test_setup_teardown(test_denials_fill_nothing, open_fix, close_fix),
+        cmocka_unit_test_setup_teardown(test_what_is_not_told_has_its_event, open_fix, close_fix),
         cmocka_unit_test_setup_teardown(test_root_is_that_of_the_registrys_node, open_fix,
                                         close_fix),
     };

@@ -342,7 +342,8 @@ static void take_rule(struct reading *reading, const struct toml_tree *value,
                     "write effect = \"ask\", or leave 'approvers' out",
                     "a rule that does not ask has approvers");
     }
-    if (seen.narrow != NULL && coord_policy_is_only_read(rule->action, rule->n_action)) {
+    if (seen.narrow != NULL &&
+        coord_policy_is_only_read(rule->action, rule->n_action, COORD_POLICY_LEVEL)) {
         add_problem(reading, seen.narrow->key_line, seen.narrow->key_column,
                     "leave 'object', 'labels', 'on' and 'at_most' out",
                     "registry.read has no object: the rule would never match");

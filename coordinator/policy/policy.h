@@ -100,8 +100,8 @@ enum coord_policy_field {
 int coord_policy_check_text(enum coord_policy_field field, const char *text, struct ray_err *err);
 
 /* Whether a rule with these patterns of actions is about registry.read alone, which has no object:
- * it would never match by object, labels, node or amount. */
-bool coord_policy_is_only_read(char *const *actions, size_t count);
+ * it would never match by object, labels, node or amount. Actions above `level` are none. */
+bool coord_policy_is_only_read(char *const *actions, size_t count, uint32_t level);
 
 /* The rules that a new cluster has, packed: admins may do everything, operators may run guests,
  * viewers may look; guests get no network, no device and no display. RAY_ENOMEM. */

@@ -237,6 +237,16 @@ static void test_a_look_has_no_object(void **state)
     }
 }
 
+/* An action of a later level is none, so that builds with and without it agree. */
+static void test_only_a_look_is_so_by_the_level(void **state)
+{
+    char *const actions[] = {(char *)"registry.*"};
+
+    (void)state;
+    assert_false(coord_policy_is_only_read(actions, 1, 1)); /* registry.label */
+    assert_true(coord_policy_is_only_read(actions, 1, 0));
+}
+
 /* As a build says it that does not know the action at all. */
 static void test_actions_come_with_a_feature_level(void **state)
 {
@@ -471,6 +481,7 @@ int main(void)
         cmocka_unit_test(test_foreign_bytes),
         cmocka_unit_test(test_globs),
         cmocka_unit_test(test_a_look_has_no_object),
+        cmocka_unit_test(test_only_a_look_is_so_by_the_level),
         cmocka_unit_test(test_actions_come_with_a_feature_level),
         cmocka_unit_test(test_the_default_is_safe),
         cmocka_unit_test(test_print),

@@ -268,26 +268,27 @@ static int check_head(const struct place *place, struct ray_err *err)
     return check_text(place, rule->reason, COORD_POLICY_REASON_SIZE_MAX, err);
 }
 
-static bool has_other(const char *pattern, enum coord_policy_action than)
+static bool has_other(const char *pattern, enum coord_policy_action than, uint32_t level)
 {
     for (int i = 0; i < COORD_POLICY_ACTION_COUNT; i++) {
         const char *action = coord_policy_action_text((enum coord_policy_action)i);
 
-        if (i != (int)than && coord_policy_glob(pattern, action, strlen(action))) {
+        if (i != (int)than && coord_policy_action_level((enum coord_policy_action)i) <= level &&
+            coord_policy_glob(pattern, action, strlen(action))) {
             return true;
         }
     }
     return false;
 }
 
-bool coord_policy_is_only_read(char *const *actions, size_t count)
+bool coord_policy_is_only_read(char *const *actions, size_t count, uint32_t level)
 {
     const char *read = coord_policy_action_text(COORD_POLICY_REGISTRY_READ);
     bool result = count > 0;
 
     for (size_t i = 0; i < count && result; i++) {
         result = coord_policy_glob(actions[i], read, strlen(read)) &&
-                 !has_other(actions[i], COORD_POLICY_REGISTRY_READ);
+                 !has_other(actions[i], COORD_POLICY_REGISTRY_READ, level);
     }
     return result;
 }
@@ -299,7 +300,8 @@ static int check_read(const struct place *place, struct ray_err *err)
     bool is_narrow =
         rule->n_object > 0 || rule->n_labels > 0 || rule->n_on > 0 || rule->at_most != NULL;
 
-    return !place->is_new || !is_narrow || !coord_policy_is_only_read(rule->action, rule->n_action)
+    return !place->is_new || !is_narrow ||
+                   !coord_policy_is_only_read(rule->action, rule->n_action, place->level)
                ? RAY_OK
                : refuse(place, err, "registry.read has no object:", rule->name,
                         "leave 'object', 'labels', 'on' and 'at_most' out");

@@ -383,6 +383,42 @@ static int console_labels(struct fix *fix, const char *name, unsigned incarnatio
     return fix_apply(fix, &command);
 }
 
+static int remove_as(struct fix *fix, const char *who, unsigned id, bool is_forced)
+{
+    struct fix_command command;
+    Rayos__Registry__NodeRemove removal = RAYOS__REGISTRY__NODE_REMOVE__INIT;
+    struct ray_id node = fix_id(id);
+
+    fix_command(&command);
+    fix_as(&command, who, RAYOS__REGISTRY__CALLER__CALLER_PRINCIPAL);
+    command.message.body_case = RAYOS__REGISTRY__COMMAND__BODY_NODE_REMOVE;
+    command.message.node_remove = &removal;
+    removal.node = ray_proto_id(&node);
+    removal.is_forced = is_forced;
+    return fix_apply(fix, &command);
+}
+
+static void test_a_forced_removal_does_not_wait(void **state)
+{
+    const struct policy_fix_rule rules[] = {
+        {.name = "ask", .effect = ASK, .who = "principal:bob", .action = "node.remove"},
+        {.name = "rest", .effect = ALLOW}};
+    struct fix fix;
+
+    (void)state;
+    rules_open(&fix);
+    assert_int_equal(rules_set(&fix, rules, COUNT_OF(rules)), RAY_OK);
+    assert_int_equal(fix_add_node(&fix, FIX_NODE_B), RAY_OK);
+    assert_int_equal(remove_as(&fix, "bob", FIX_NODE_B, true), RAY_EDENIED);
+    assert_string_equal(fix.outcome.result.text,
+                        "rule 'ask' asks for approval, for which a forced removal cannot wait");
+    assert_int_equal(coord_fsm_count(fix.fsm, COORD_OPERATION), 0);
+    assert_int_equal(remove_as(&fix, "bob", FIX_NODE_B, false), RAY_EDENIED);
+    assert_int_equal(coord_fsm_count(fix.fsm, COORD_OPERATION), 1);
+    assert_int_equal(remove_as(&fix, "ann", FIX_NODE_B, true), RAY_OK);
+    fix_close(&fix);
+}
+
 static void test_another_name_is_nobody_else(void **state)
 {
     const Rayos__Registry__PrincipalRole operator=
@@ -659,6 +695,7 @@ int main(void)
         cmocka_unit_test(test_an_approval_is_for_the_rule_that_asked),
         cmocka_unit_test(test_reports_outdate_no_approval),
         cmocka_unit_test(test_a_change_behind_many_reports_counts),
+        cmocka_unit_test(test_a_forced_removal_does_not_wait),
         cmocka_unit_test(test_another_name_is_nobody_else),
         cmocka_unit_test(test_the_command_is_shown_without_secrets),
         cmocka_unit_test(test_an_approved_command_that_fails),

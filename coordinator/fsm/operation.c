@@ -196,6 +196,22 @@ static int keep(struct fsm_apply *apply, struct fsm_object *object, const struct
     return fsm_happen_bounded(apply, "approval-asked", COORD_OPERATION, &object->pub.id, text);
 }
 
+/* A leader renews nothing of that node from the order's place in its log on, and sees none in an
+ * approval. */
+static int check_may_wait(struct fsm_apply *apply, const Rayos__Registry__Command *command,
+                          const struct fsm_verdict *verdict)
+{
+    if (command->body_case != RAYOS__REGISTRY__COMMAND__BODY_NODE_REMOVE ||
+        !command->node_remove->is_forced) {
+        return RAY_OK;
+    }
+    (void)ray_fail(apply->err, RAY_EDENIED,
+                   "rule '%s' asks for approval, for which a forced removal cannot wait",
+                   verdict->rule_name);
+    (void)ray_next(apply->err, "let somebody do it whom a rule allows it: clusterctl policy show");
+    return RAY_EDENIED;
+}
+
 int fsm_operation_ask(struct fsm_apply *apply, const Rayos__Registry__Command *command,
                       const struct fsm_verdict *verdict)
 {
@@ -207,7 +223,10 @@ int fsm_operation_ask(struct fsm_apply *apply, const Rayos__Registry__Command *c
 
     fsm_happening_id(apply->index, &id);
     (void)snprintf(name, sizeof name, "op-%" PRIu64, apply->index);
-    rc = check_free(apply, &id, name);
+    rc = check_may_wait(apply, command, verdict);
+    if (rc == RAY_OK) {
+        rc = check_free(apply, &id, name);
+    }
     if (rc == RAY_OK) {
         rc = pack(apply, command, &kept.bytes, &kept.size);
     }

@@ -65,14 +65,19 @@ def pair():
     made.end()
 
 
+def exported(pair):
+    pair["a"].do("context", "save", "--replace")
+    return json.loads(subprocess.run([BIN / "clusterctl-node", "context", "export", "demo"],
+                                     check=True, capture_output=True, text=True,
+                                     env=pair["a"].env).stdout)
+
+
 @pytest.fixture(scope="module")
 def people(pair):
     """ann made the cluster, bob operates it, eve only looks at it."""
-    pair["a"].do("context", "save", "--replace")
-    exported = subprocess.run([BIN / "clusterctl-node", "context", "export", "demo"], check=True,
-                              capture_output=True, text=True, env=pair["a"].env).stdout
     taken = pair.folder / "demo.json"
-    taken.write_text(exported)
+    wait_until(lambda: len(exported(pair)["members"]) == 2)  # the registry follows the roles
+    taken.write_text(json.dumps(exported(pair)))
     found = {"ann": Operator(pair, "ann").take_key_of(pair)}
     for name, role in (("bob", "operator"), ("eve", "viewer")):
         found[name] = Operator(pair, name)

@@ -124,7 +124,7 @@ static void test_every_command(void **state)
 /* A result that is known is told in time, even where its effects are not seen yet. */
 static void test_no_time_is_left(void **state)
 {
-    const uint64_t ms = 1000 * 1000;
+    const uint64_t ms = UINT64_C(1000) * 1000;
 
     (void)state;
     assert_true(member_ask_has_time(1000 * ms, 1080 * ms));
